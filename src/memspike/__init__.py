@@ -1,0 +1,15 @@
+"""memspike: spiking neural networks made of memristive devices, simulated and trained."""
+
+from memspike import arrays as arrays
+from memspike import cells as cells
+from memspike import data as data
+from memspike import devices as devices
+from memspike import experiments as experiments
+from memspike import learning as learning
+from memspike import networks as networks
+from memspike import neurons as neurons
+from memspike._errors import InputError as InputError
+from memspike._errors import RunError as RunError
+from memspike._param import parameters as parameters
+
+__version__ = "0.1.0"

@@ -1,0 +1,20 @@
+"""The two errors a user meets: a wrong input (exit status 2) and a failed run (exit status 1)."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class InputError(ValueError):
+    """What the user gave cannot be used; the message is one sentence: what, given, allowed."""
+
+
+class RunError(RuntimeError):
+    """A run with valid input failed; the message is one sentence with the likely cause."""
+
+
+def unknown(what: str, given: str, allowed: Iterable[str]) -> InputError:
+    """One sentence for a name that does not exist, with the nearest spelling and what is allowed."""
+    names = sorted(allowed)
+    near = get_close_matches(given.lower(), names, n=1, cutoff=0.5)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    return InputError(f"Unknown {what} '{given}'; allowed: {', '.join(names)}.{hint}")

@@ -1,0 +1,218 @@
+"""The command line: memspike list | show | run | report | data | doctor."""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from memspike import __version__, _units, doctor, experiments, parameters
+from memspike._errors import InputError, RunError, unknown
+from memspike._progress import RunProgress
+from memspike._registry import REGISTRIES, Entry
+from memspike.data import store
+from memspike.experiments.base import Experiment
+from memspike.experiments.settings import flat
+from memspike.report import write_report
+
+app = typer.Typer(
+    help="Simulate and train spiking neural networks made of memristive devices.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+data_app = typer.Typer(help="Data sets: fetch from mirrors, import from files.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+Kind = Annotated[str | None, typer.Argument(help="devices, neurons, rules, schemes, experiments, datasets, …")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"memspike {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Options of the program itself."""
+
+
+@app.command("list")
+def list_(kind: Kind = None, as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False) -> None:
+    """List what is registered, all of it or one kind."""
+    if kind is not None and kind not in REGISTRIES:
+        raise unknown("kind", kind, REGISTRIES)
+    chosen = {k: list(r) for k, r in REGISTRIES.items() if kind in (None, k)}
+    if as_json:
+        rows = {k: [{"name": e.name, "doc": e.doc, "source": e.source} for e in es] for k, es in chosen.items()}
+        print(json.dumps(rows if kind is None else rows[kind], indent=2, ensure_ascii=False))
+        return
+    for name, entries in chosen.items():
+        table = Table(title=name, title_justify="left", box=None, pad_edge=False, header_style="dim")
+        table.add_column("name", style="bold", no_wrap=True)
+        table.add_column("what it is")
+        for entry in entries:
+            table.add_row(entry.name, entry.doc)
+        out.print(table, "")
+
+
+def _find(name: str) -> tuple[str, Entry]:
+    for kind, registry in REGISTRIES.items():
+        if name in registry:
+            return kind, registry.get(name)
+    raise unknown("name", name, [e.name for r in REGISTRIES.values() for e in r])
+
+
+def _parameter_table(thing: Any) -> Table | None:
+    rows = list(parameters(thing))
+    if not rows:
+        return None
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("parameter", "value", "bounds", "meaning"):
+        table.add_column(column, no_wrap=column == "parameter")
+    for p in rows:
+        low, high = (_units.show(b, p.unit) for b in p.bounds)
+        table.add_row(p.path, _units.show(float(p.value), p.unit), f"{low} … {high}", p.doc)
+    return table
+
+
+@app.command()
+def show(name: Annotated[str, typer.Argument(help="Anything that `memspike list` names.")]) -> None:
+    """Show one registered thing: what it is, its source, its parameters with units and bounds."""
+    kind, entry = _find(name)
+    out.print(f"[bold]{entry.name}[/bold] ({kind.removesuffix('s')}): {entry.doc}")
+    if entry.source:
+        out.print(f"[dim]source:[/dim] {entry.source}")
+    if kind == "experiments":
+        experiment: Experiment = entry.value
+        out.print(f"[dim]expected test accuracy:[/dim] {experiment.expected:.1%}, quick {experiment.expected_quick:.1%}")
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for column in ("key", "value"):
+            table.add_column(column)
+        for key, value in flat(experiment.config.model_dump()):
+            table.add_row(key, str(value))
+        out.print(table)
+        return
+    make = entry.value
+    if kind in ("devices", "neurons", "filters", "synapses", "losses"):
+        table = _parameter_table(make())
+        if table is not None:
+            out.print(table)
+
+
+def _run_folder(name: str, given: Path | None, resume: bool) -> Path:
+    if given is not None:
+        return given
+    root = Path("runs")
+    ours = re.compile(rf"{re.escape(name)}(?:-(\d+))?")
+    found = sorted((int(m[1] or 1), p) for p in root.glob(f"{name}*") if (m := ours.fullmatch(p.name)))
+    if resume:
+        if not found:
+            raise InputError(f"There is no run of {name} in {root}/ to resume; give its folder with --out.")
+        return found[-1][1]
+    return root / (f"{name}-{found[-1][0] + 1}" if found else name)
+
+
+@app.command()
+def run(
+    name: Annotated[str, typer.Argument(help="A registered experiment or a TOML file.")],
+    settings: Annotated[list[str] | None, typer.Option("--set", help="key=value, e.g. training.epochs=3.")] = None,
+    quick: Annotated[bool, typer.Option(help="A small version that ends within a minute.")] = False,
+    seeds: Annotated[int | None, typer.Option(help="Independent trainings, run together.")] = None,
+    out_dir: Annotated[Path | None, typer.Option("--out", help="Run folder; runs/NAME by default.")] = None,
+    resume: Annotated[bool, typer.Option(help="Go on with an interrupted run.")] = False,
+) -> None:
+    """Run an experiment and write its run folder with result.json and report.html."""
+    experiment, config = experiments.resolve(name, settings or [], quick=quick, seeds=seeds)
+    folder = _run_folder(experiment.name, out_dir, resume)
+    with RunProgress(err) as progress:
+        try:
+            result = experiments.run(config, folder, resume=resume, report=progress.update)
+        except KeyboardInterrupt:
+            again = f"memspike run {name} --resume --out {folder}"
+            raise RunError(f"Interrupted; go on from the last checkpoint with the same options: {again}") from None
+    expected = experiment.expected_quick if quick else experiment.expected
+    changed = " (settings were changed)" if settings else ""
+    note = f"expected {expected:.1%}{changed}; published: {experiment.reference}"
+    page = write_report(folder, note)
+    spread = f" ± {100 * result['test_accuracy_sd']:.2f}" if result["seeds"] > 1 else ""
+    out.print(f"test accuracy [bold]{100 * result['test_accuracy']:.2f}{spread} %[/bold], expected {expected:.1%}{changed}")
+    out.print(
+        f"{result['chips']} chips with programming spread and read noise: "
+        f"{100 * result['chips_accuracy']:.2f} ± {100 * result['chips_accuracy_sd']:.2f} %"
+    )
+    out.print(f"report: {page}")
+
+
+@app.command()
+def report(folder: Annotated[Path, typer.Argument(help="The folder of a finished run.")]) -> None:
+    """Draw the figures and report.html of a run again from its files."""
+    out.print(f"report: {write_report(folder)}")
+
+
+@data_app.command("fetch")
+def data_fetch(name: Annotated[str, typer.Argument(help="mnist or fashion-mnist.")]) -> None:
+    """Download a data set from its mirrors into the cache, checked."""
+    out.print(f"{name}: {store.fetch(name, err.print)}")
+
+
+@data_app.command("import")
+def data_import(
+    name: Annotated[str, typer.Argument(help="mnist or fashion-mnist.")],
+    path: Annotated[Path, typer.Argument(help="Folder with IDX files, or a tgz, tar, zip or npz file.")],
+) -> None:
+    """Put a data set into the cache from files you have, checked."""
+    out.print(f"{name}: {store.import_file(name, path)}")
+
+
+@data_app.command("where")
+def data_where() -> None:
+    """Print the cache folder and which data sets are there."""
+    out.print(str(store.folder()))
+    for name in store.SOURCES:
+        out.print(f"  {name}: {'present' if store.path_of(name).exists() else 'absent'}")
+
+
+@app.command("doctor")
+def doctor_() -> None:
+    """Check versions, devices, the JAX canaries and the caches."""
+    healthy = True
+    for check in doctor.checks():
+        healthy &= check.ok
+        out.print(f"{'[green]ok  [/green]' if check.ok else '[red]FAIL[/red]'} {check.name}: {check.detail}")
+    if not healthy:
+        raise RunError("Something is wrong with this installation; see the lines marked FAIL.")
+
+
+def _stop(message: str, status: int) -> NoReturn:
+    err.print(f"memspike: {message}", markup=False, soft_wrap=True)
+    sys.exit(status)
+
+
+def main() -> None:
+    """Entry point: bad input ends with status 2, a failure with 1, an interruption with 130."""
+    try:
+        app()
+    except InputError as error:
+        _stop(str(error), 2)
+    except RunError as error:
+        _stop(str(error), 130 if str(error).startswith("Interrupted") else 1)
+    except KeyboardInterrupt:
+        _stop("Interrupted.", 130)
+    except MemoryError:
+        _stop("The machine ran out of memory; use a smaller training.batch or fewer --seeds.", 1)
+    except OSError as error:
+        _stop(f"{error.filename or 'A file'} cannot be used: {error.strerror or error}.", 1)
+
+
+if __name__ == "__main__":
+    main()

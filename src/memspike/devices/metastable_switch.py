@@ -1,0 +1,78 @@
+"""The mean metastable switch: the law of the Knowm device and of the MIF neuron's two memristors."""
+
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from memspike._param import param
+from memspike.devices.base import AbstractStateDevice
+
+Real = Float[Array, "..."]
+
+
+class MetastableSwitch(AbstractStateDevice):
+    """A memristor as a large population of two-state switches; x is the share that is on.
+
+    τ·dx/dt = (1 − x)·σ((v − v_on)/k) − x·σ((v_off − v)/k),  G = x/R_on + (1 − x)/R_off,  i = G·v,
+    with σ(z) = 1/(1 + e^−z). The rate is linear in x, so a step at constant v is exact.
+
+    `v_off` is signed: Knowm writes the off rate as 1 − 1/(1 + e^−β(V + V_OFF)), hence
+    v_off = −V_OFF. With v_off > 0, as in the MIF neuron, the device switches off by itself at 0 V.
+    Valid for voltages where the two barriers may be treated as fixed; no series Schottky branch (φ = 1).
+
+    The state x is dimensionless, in [0, 1], of any shape that broadcasts with `v`.
+    """
+
+    source: ClassVar[str] = (
+        "Nugent & Molter, PLoS ONE 9(2): e85175 (2014), mean of the metastable switch; MIF form with signed "
+        "v_off: Kang et al., IEEE TCAS-I 68(12): 4837 (2021), doi 10.1109/TCSI.2021.3126555"
+    )
+    volatile: ClassVar[bool] = True
+
+    r_on: Real = param(1e3, "Ω", "resistance fully on", bounds=(1e-3, 1e15))
+    r_off: Real = param(100e3, "Ω", "resistance fully off", bounds=(1e-3, 1e15))
+    v_on: Real = param(110e-3, "V", "voltage where the on rate is half its maximum", bounds=(-10, 10))
+    v_off: Real = param(5e-3, "V", "voltage where the off rate is half its maximum", bounds=(-10, 10))
+    v_scale: Real = param(15e-3, "V", "voltage scale k of both rates", bounds=(1e-4, 10))
+    tau: Real = param(1e-3, "s", "time constant of the switches", bounds=(1e-12, 1e9))
+
+    def _rates(self, v: Real) -> tuple[Real, Real]:
+        """Shares per second that switch on and off at `v` volts."""
+        up = jax.nn.sigmoid((v - self.v_on) / self.v_scale)
+        down = jax.nn.sigmoid((self.v_off - v) / self.v_scale)
+        return up / self.tau, down / self.tau
+
+    def relaxation(self, v: Real) -> Real:
+        """Rate in 1/s at which the state forgets its past at `v` volts: x(t) = x∞ + (x₀ − x∞)·e^(−rate·t)."""
+        up, down = self._rates(v)
+        return up + down
+
+    def init(self) -> Real:
+        """x at rest: the equilibrium at 0 V."""
+        return self.equilibrium(jnp.zeros_like(self.v_on))
+
+    def conductance(self, state: Real) -> Real:
+        """G = x/R_on + (1 − x)/R_off in S."""
+        return state / self.r_on + (1 - state) / self.r_off
+
+    def current(self, state: Real, v: Real) -> Real:
+        """i = G(x)·v in A."""
+        return self.conductance(state) * v
+
+    def rate(self, state: Real, v: Real) -> Real:
+        """dx/dt in 1/s."""
+        up, down = self._rates(v)
+        return up * (1 - state) - down * state
+
+    def equilibrium(self, v: Real) -> Real:
+        """x∞ = r_on/(r_on + r_off) at `v` volts."""
+        up, down = self._rates(v)
+        return up / (up + down)
+
+    def advance(self, state: Real, v: Real, dt: Float[Array, ""] | float) -> Real:
+        """Exact for constant v: x − expm1(−(r_on + r_off)·dt)·(x∞ − x); `expm1` keeps float32 exact."""
+        up, down = self._rates(v)
+        total = up + down
+        return state - jnp.expm1(-total * dt) * (up / total - state)

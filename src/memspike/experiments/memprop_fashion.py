@@ -1,0 +1,21 @@
+"""MEMprop on Fashion-MNIST."""
+
+from memspike.experiments.base import Experiment, register
+from memspike.experiments.config import DataConfig, ExperimentConfig, InputConfig, NetworkConfig, TrainingConfig
+
+memprop_fashion = register(
+    Experiment(
+        ExperimentConfig(
+            experiment="memprop-fashion",
+            data=DataConfig(name="fashion-mnist"),
+            input=InputConfig(read_voltage=0.2),
+            network=NetworkConfig(hidden=(400,)),
+            training=TrainingConfig(epochs=20, mirror=True, learning_rate=4e-3),
+        ),
+        quick={"training.epochs": 1, "data.train": 12800, "data.test": 2000, "evaluation.chips": 5},
+        expected=0.89,
+        expected_quick=0.78,
+        reference="SPICEprop, arXiv 2203.01426: 75.26 %",
+    ),
+    "MIF network 784-400-10 on Fashion-MNIST",
+)

@@ -1,0 +1,115 @@
+"""From a checked configuration to objects; from here on there are no strings."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from memspike._registry import FILTERS, INTEGRATORS, LOSSES, NEURONS, RULES, SCHEMES, SYNAPSES
+from memspike.arrays.crossbar import Crossbar
+from memspike.arrays.rows import DynamicalRows, StaticRows
+from memspike.cells.differential import DifferentialPair, Pair
+from memspike.data.base import Dataset
+from memspike.data.encoders import AmplitudeEvents
+from memspike.devices.metastable_switch import MetastableSwitch
+from memspike.experiments.config import ExperimentConfig, SynapseConfig, TrainingConfig
+from memspike.learning.losses import Readout, SmoothMaximum, TimeMean, Windowed, cross_entropy, predict
+from memspike.networks.feedforward import Feedforward
+from memspike.networks.layer import Layer
+from memspike.networks.simulate import simulate
+
+Real = Float[Array, "..."]
+Pairs = tuple[Pair, ...]
+
+
+class Classifier(eqx.Module):
+    """A network with its input encoder, its readout and its clock."""
+
+    network: Feedforward
+    encoder: AmplitudeEvents
+    readout: Readout
+    steps: int = eqx.field(static=True)
+    dt: float = eqx.field(static=True)
+    checkpoint: bool = eqx.field(static=True, default=True)
+
+    def traces(self, pairs: Pairs, pixels: Float[Array, "*batch pixels"], *, key: PRNGKeyArray | None = None) -> tuple:
+        """Membrane voltages in V of every layer, [steps, ..., neurons]."""
+        return simulate(
+            self.network,
+            pairs,
+            self.encoder(pixels),
+            steps=self.steps,
+            dt=self.dt,
+            key=key,
+            checkpoint=self.checkpoint,
+        )
+
+    def _output(self, pairs: Pairs, pixels: Real, key: PRNGKeyArray | None) -> Real:
+        return self.traces(pairs, pixels, key=key)[-1] - self.network.layers[-1].neuron.rest()
+
+    def loss(self, pairs: Pairs, pixels: Real, target: Float[Array, "*batch classes"]) -> Float[Array, ""]:
+        """Mean cross-entropy against target probabilities."""
+        return cross_entropy(self.readout, self._output(pairs, pixels, None), target).mean()
+
+    def predict(self, pairs: Pairs, pixels: Real, *, key: PRNGKeyArray | None = None) -> Array:
+        """Class of each image; with a key, under read noise."""
+        return predict(self.readout, self._output(pairs, pixels, key))
+
+    def at_step(self, dt: float) -> "Classifier":
+        """The same network simulated with another time step."""
+        steps = max(1, round(self.steps * self.dt / dt))
+        return Classifier(self.network, self.encoder, self.readout, steps, dt, self.checkpoint)
+
+
+def _rows(synapse: SynapseConfig) -> Any:
+    SYNAPSES.get(synapse.model)
+    if synapse.model == "static":
+        return StaticRows()
+    return DynamicalRows(MetastableSwitch(r_on=1 / synapse.g_max, r_off=1 / synapse.g_min, tau=synapse.tau))
+
+
+def readout(training: TrainingConfig) -> Readout:
+    """The readout that a configuration names."""
+    make = LOSSES.get(training.loss).value
+    if make is SmoothMaximum:
+        return SmoothMaximum(temperature=training.temperature, softness=training.softness)
+    if make is Windowed:
+        return Windowed(temperature=training.temperature, start=training.window[0], stop=training.window[1])
+    return TimeMean(temperature=training.temperature)
+
+
+def classifier(config: ExperimentConfig, data: Dataset) -> Classifier:
+    """The network for a data set: its pixels and a bias row in, one neuron a class out."""
+    net, synapse, evaluation = config.network, config.synapse, config.evaluation
+    for registry, name in ((RULES, config.training.rule), (SCHEMES, config.training.scheme)):
+        registry.get(name)
+    neuron = NEURONS.get(net.neuron).value(integrator=INTEGRATORS.get(net.integrator).value)
+    filters = [FILTERS.get(net.input_filter).value(tau=net.input_tau)]
+    filters += [FILTERS.get(net.filter).value(tau=net.tau)] * len(net.hidden)
+    crossbar = Crossbar(
+        cell=DifferentialPair(g_min=synapse.g_min, g_max=synapse.g_max),
+        programming_spread=evaluation.programming_spread,
+        read_noise=evaluation.read_noise,
+    )
+    sizes = (data.pixels + 1, *net.hidden, data.classes)
+    layers = tuple(
+        Layer((n, m), crossbar, _rows(synapse), f, neuron)
+        for n, m, f in zip(sizes, sizes[1:], filters, strict=False)
+    )
+    encoder = AmplitudeEvents(config.input.read_voltage, config.input.times, config.input.width)
+    simulation = config.simulation
+    return Classifier(
+        Feedforward(layers), encoder, readout(config.training), simulation.steps, simulation.dt, simulation.checkpoint
+    )
+
+
+def pixels(images: Array, full_scale: float) -> Float[Array, "batch pixels"]:
+    """Bytes [batch, height, width] → flat pixel values in [0, 1]."""
+    return images.reshape(images.shape[0], -1).astype(jnp.result_type(float)) / full_scale
+
+
+def one_hot(labels: Array, classes: int, smoothing: float) -> Float[Array, "batch classes"]:
+    """Target probabilities with a share `smoothing` spread over all classes."""
+    return (1 - smoothing) * jax.nn.one_hot(labels, classes) + smoothing / classes

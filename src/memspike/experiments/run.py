@@ -1,0 +1,179 @@
+"""Run an experiment: train all seeds together, checkpoint, evaluate, write the run folder."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from memspike._errors import InputError
+from memspike._param import parameters
+from memspike.data.store import load
+from memspike.experiments.config import ExperimentConfig
+from memspike.experiments.diagnose import raise_not_finite
+from memspike.experiments.folder import Checkpoint, RunFolder
+from memspike.experiments.model import Classifier, classifier, pixels
+from memspike.experiments.training import Evaluator, Trainer, TrainState, fabricated, seed_of
+
+SAMPLES = 3
+
+
+class Progress(NamedTuple):
+    """How far a run is: steps done of all, mean loss of the last chunk, last test accuracy or None."""
+
+    step: int
+    total: int
+    loss: float
+    accuracy: float | None
+
+
+Report = Callable[[Progress], None]
+
+
+class _Clock:
+    """Seconds of work, those of earlier sittings of a resumed run included; compilation apart."""
+
+    def __init__(self, before: float):
+        self.before, self.start = before, time.perf_counter()
+
+    def seconds(self) -> float:
+        return self.before + time.perf_counter() - self.start
+
+
+def _restore(trainer: Trainer, folder: RunFolder, resume: bool) -> tuple[TrainState, Checkpoint]:
+    start = trainer.init()
+    checkpoint = folder.latest() if resume else None
+    if checkpoint is None:
+        return start, Checkpoint(0, [], [], 0.0)
+    leaves, treedef = jax.tree.flatten(start)
+    if [leaf.shape for leaf in leaves] != [leaf.shape for leaf in checkpoint.leaves]:
+        raise InputError(f"The checkpoint in {folder.path} does not fit this configuration.")
+    return jax.tree.unflatten(treedef, [jax.numpy.asarray(leaf) for leaf in checkpoint.leaves]), checkpoint
+
+
+def _train(
+    trainer: Trainer, evaluator: Evaluator, folder: RunFolder, *, resume: bool, report: Report
+) -> tuple[TrainState, list[dict[str, Any]], float]:
+    """Train to the end from the last checkpoint → state, history (a row per epoch and seed), seconds."""
+    state, saved = _restore(trainer, folder, resume)
+    config, history = trainer.config, list(saved.history)
+    clock, first, losses = _Clock(saved.seconds), saved.step, []
+    accuracy = history[-1]["test_accuracy"] if history else None
+    for end in (b for b in trainer.boundaries() if b > saved.step):
+        epoch, offset = divmod(first, trainer.per_epoch)
+        indices = trainer.indices(epoch)[offset : offset + end - first]
+        before = state
+        state, metrics = trainer.chunk(state, first, indices)
+        values = np.asarray(metrics["loss"])
+        bad = ~(np.isfinite(values) & np.isfinite(np.asarray(metrics["gradient_norm"])))
+        if bad.any():
+            raise_not_finite(trainer, before, first, indices, bad)
+        losses.append(values)
+        if end % trainer.per_epoch == 0:
+            scores = evaluator.accuracy(state.pairs)
+            mean = np.concatenate(losses[-(-(-trainer.per_epoch // len(values))) :]).mean(axis=0)
+            history += [
+                {
+                    "epoch": epoch + 1,
+                    "step": end,
+                    "seed": config.seed + s,
+                    "loss": float(mean[s]),
+                    "test_accuracy": float(scores[s]),
+                }
+                for s in range(config.seeds)
+            ]
+            accuracy = float(scores.mean())
+        every = config.training.checkpoint_every
+        if end // every > first // every or end == trainer.total:
+            leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(state)]
+            folder.save(Checkpoint(end, leaves, history, clock.seconds()))
+            if history:
+                folder.write_csv("metrics.csv", history)
+        first = end
+        report(Progress(end, trainer.total, float(values.mean()), accuracy))
+    return state, history, clock.seconds()
+
+
+def _samples(model: Classifier, evaluator: Evaluator, pairs: Any) -> dict[str, np.ndarray]:
+    """Waveforms of a few test images and the confusion matrix of the first seed."""
+    data = evaluator.data
+    one = seed_of(pairs, 0)
+    images = data.x_test[:SAMPLES]
+    traces = model.traces(one, pixels(jax.numpy.asarray(images), data.full_scale))
+    predicted = evaluator.predictions(jax.tree.map(lambda leaf: leaf[:1], pairs))[0]
+    confusion = np.zeros((data.classes, data.classes), dtype=np.int64)
+    np.add.at(confusion, (data.y_test, predicted), 1)
+    arrays = {f"trace_{k}": np.asarray(trace) for k, trace in enumerate(traces)}
+    arrays |= {f"g_plus_{k}": np.asarray(p.plus) for k, p in enumerate(one)}
+    arrays |= {f"g_minus_{k}": np.asarray(p.minus) for k, p in enumerate(one)}
+    rest = [np.asarray(layer.neuron.rest()) for layer in model.network.layers]
+    return arrays | {
+        "images": images,
+        "labels": data.y_test[:SAMPLES],
+        "predicted": predicted[:SAMPLES],
+        "confusion": confusion,
+        "rest": np.asarray(rest),
+        "dt": np.asarray(model.dt),
+    }
+
+
+def _evaluate(model: Classifier, evaluator: Evaluator, config: ExperimentConfig, pairs: Any) -> dict[str, Any]:
+    """Final accuracies: as trained, at a fine step, and of noisy chips."""
+    scores = evaluator.accuracy(pairs)
+    fine = evaluator.accuracy(pairs, model=model.at_step(config.evaluation.fine_dt))
+    chip_key, read_key = jax.random.split(jax.random.key(config.seed + 1_000_003))
+    chips = fabricated(model, seed_of(pairs, 0), config.evaluation.chips, key=chip_key)
+    noisy = evaluator.accuracy(chips, key=read_key)
+    spread = {"ddof": 1} if len(scores) > 1 else {}
+    return {
+        "test_accuracy": float(scores.mean()),
+        "test_accuracy_sd": float(scores.std(**spread)),
+        "test_accuracy_min": float(scores.min()),
+        "test_accuracy_fine_step": float(fine.mean()),
+        "chips_accuracy": float(noisy.mean()),
+        "chips_accuracy_sd": float(noisy.std(ddof=1)) if len(noisy) > 1 else 0.0,
+        "chips_accuracy_min": float(noisy.min()),
+    }
+
+
+def run(
+    config: ExperimentConfig, out: Path, *, resume: bool = False, report: Report = lambda progress: None
+) -> dict[str, Any]:
+    """Run `config` in the folder `out` and return the content of its result.json.
+
+    InputError for input that cannot be used, RunError if the run fails; an interrupted run goes on from
+    its last checkpoint with `resume=True` and ends with the same numbers.
+    """
+    data = load(config.data.name).limited(config.data.train, config.data.test)
+    if config.training.batch > len(data.y_train):
+        raise InputError(
+            f"training.batch is {config.training.batch}; {data.name} has {len(data.y_train)} training images here."
+        )
+    model = classifier(config, data)
+    folder = RunFolder(out)
+    folder.start(config, resume=resume)
+    trainer, evaluator = Trainer(model, data, config), Evaluator(model, data)
+    state, history, seconds = _train(trainer, evaluator, folder, resume=resume, report=report)
+    folder.write_csv("metrics.csv", history)
+    folder.write_arrays("samples.npz", _samples(model, evaluator, state.pairs))
+    table = [
+        {"name": p.path, "value": np.asarray(p.value).tolist(), "unit": p.unit, "doc": p.doc, "source": p.source}
+        for p in parameters(model)
+    ]
+    folder.write_json("parameters.json", table)
+    result = {"experiment": config.experiment, **_evaluate(model, evaluator, config, state.pairs)}
+    result |= {
+        "chips": config.evaluation.chips,
+        "seeds": config.seeds,
+        "seed": config.seed,
+        "steps": trainer.total,
+        "wall_s": round(seconds, 2),
+        "steps_per_s": round(trainer.total * config.seeds / seconds, 2),
+        "final_loss": float(np.mean([row["loss"] for row in history[-config.seeds :]])),
+        "test_images": len(data.y_test),
+        "train_images": len(data.y_train),
+    }
+    folder.write_json("result.json", result)
+    return result

@@ -1,0 +1,206 @@
+"""The training step, run for several seeds at once, in chunks that a checkpoint can cut."""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
+
+from memspike._registry import RULES, SCHEMES
+from memspike.data import augment
+from memspike.data.base import Dataset
+from memspike.experiments.config import ExperimentConfig, TrainingConfig
+from memspike.experiments.model import Classifier, Pairs, one_hot, pixels
+from memspike.learning.programming.base import Scheme
+from memspike.learning.rules.base import Rule
+
+Images = UInt8[Array, "images height width"]
+Labels = Int[Array, " images"]
+CHUNK = 50
+
+
+class TrainState(NamedTuple):
+    """What training carries from step to step, for one seed or with a leading axis of seeds."""
+
+    pairs: Pairs
+    rule: Any
+    scheme: Any
+
+
+class Batch(NamedTuple):
+    """Pixel values in [0, 1] and target probabilities."""
+
+    pixels: Float[Array, "batch pixels"]
+    target: Float[Array, "batch classes"]
+
+
+def _schedule(training: TrainingConfig, total: int) -> optax.Schedule:
+    warmup = max(1, round(training.warmup * total))
+    return optax.warmup_cosine_decay_schedule(0.0, training.learning_rate, warmup, max(total, warmup + 1))
+
+
+class Trainer:
+    """Binds a classifier, a data set and a configuration to jitted functions; holds no training state."""
+
+    def __init__(self, model: Classifier, data: Dataset, config: ExperimentConfig):
+        self.model, self.data, self.config = model, data, config
+        training = config.training
+        self.per_epoch = len(data.y_train) // training.batch
+        self.total = self.per_epoch * training.epochs
+        optimizer = optax.chain(
+            optax.clip_by_global_norm(training.clip),
+            optax.adamw(_schedule(training, self.total), weight_decay=training.weight_decay),
+        )
+        self.rule: Rule = RULES.get(training.rule).value(self.loss, optimizer)
+        self.scheme: Scheme = SCHEMES.get(training.scheme).value()
+        self.images = jnp.asarray(data.x_train)
+        self.labels = jnp.asarray(data.y_train)
+        self.keys = jnp.stack([jax.random.key(config.seed + i) for i in range(config.seeds)])
+        self._chunk = jax.jit(self._run_chunk)
+
+    def loss(self, weights: tuple, batch: Batch, *, key: PRNGKeyArray) -> Float[Array, ""]:
+        """Mean cross-entropy of a batch for logical weights, with the training noise on them."""
+        noise = self.config.training.weight_noise
+        if noise:
+            keys = jax.random.split(key, len(weights))
+            weights = tuple(
+                w * (1 + noise * jax.random.normal(k, w.shape)) for w, k in zip(weights, keys, strict=True)
+            )
+        return self.model.loss(self.model.network.program(weights), batch.pixels, batch.target)
+
+    def batch(self, images: Images, labels: Labels, *, key: PRNGKeyArray) -> Batch:
+        """Augmented pixels and smoothed targets of a batch of bytes."""
+        training = self.config.training
+        keys = jax.random.split(key, 3)
+        x = images.astype(jnp.result_type(float)) / self.data.full_scale
+        if training.shift:
+            x = augment.shift(x, training.shift, key=keys[0])
+        if training.mirror:
+            x = augment.mirror(x, key=keys[1])
+        if training.drop:
+            x = augment.drop(x, training.drop, key=keys[2])
+        return Batch(x.reshape(len(x), -1), one_hot(labels, self.data.classes, training.label_smoothing))
+
+    def _init_one(self, key: PRNGKeyArray) -> TrainState:
+        network = self.model.network
+        weights = network.init_weights(key=jax.random.fold_in(key, 0), gain=self.config.training.init_gain)
+        pairs = network.program(weights)
+        crossbars = [layer.crossbar for layer in network.layers]
+        scheme = tuple(self.scheme.init(c, p) for c, p in zip(crossbars, pairs, strict=True))
+        return TrainState(pairs, self.rule.init(weights), scheme)
+
+    def init(self) -> TrainState:
+        """The states of all seeds before the first step, with a leading axis of seeds."""
+        return jax.jit(jax.vmap(self._init_one))(self.keys)
+
+    def step_keys(self, key: PRNGKeyArray, step: Int[Array, ""]) -> tuple:
+        """Keys of one step of one seed: augmentation, noise of the rule, programming."""
+        return tuple(jax.random.split(jax.random.fold_in(jax.random.fold_in(key, 1), step), 3))
+
+    def step(
+        self, state: TrainState, images: Images, labels: Labels, key: PRNGKeyArray, step: Int[Array, ""]
+    ) -> tuple[TrainState, dict[str, Array]]:
+        """One update of one seed: rule, then programming, layer by layer."""
+        augment_key, rule_key, scheme_key = self.step_keys(key, step)
+        weights = self.model.network.weights(state.pairs)
+        batch = self.batch(images, labels, key=augment_key)
+        rule, change, metrics = self.rule.update(state.rule, weights, batch, key=rule_key)
+        scheme_keys = jax.random.split(scheme_key, len(weights))
+        done = [
+            self.scheme.apply(s, layer.crossbar, pair, dw, key=k)
+            for s, layer, pair, dw, k in zip(
+                state.scheme, self.model.network.layers, state.pairs, change, scheme_keys, strict=True
+            )
+        ]
+        scheme, pairs = zip(*done, strict=True)
+        return TrainState(pairs, rule, scheme), metrics
+
+    def _run_chunk(
+        self, state: TrainState, images: Images, labels: Labels, indices: Int[Array, "steps seeds batch"], first: Array
+    ) -> tuple[TrainState, dict[str, Float[Array, "steps seeds"]]]:
+        def body(state: TrainState, x: tuple) -> tuple[TrainState, dict[str, Array]]:
+            index, step = x
+            one = partial(self.step, step=step)
+            return jax.vmap(one)(state, images[index], labels[index], self.keys)
+
+        steps = first + jnp.arange(indices.shape[0], dtype=jnp.int32)
+        return jax.lax.scan(body, state, (indices, steps))
+
+    def indices(self, epoch: int) -> Int[np.ndarray, "steps seeds batch"]:
+        """Which images each step of an epoch shows, shuffled by seed and epoch."""
+        n, batch = self.per_epoch, self.config.training.batch
+        shuffled = [
+            np.random.default_rng([self.config.seed + s, epoch]).permutation(len(self.labels))[: n * batch]
+            for s in range(self.config.seeds)
+        ]
+        return np.stack([order.reshape(n, batch) for order in shuffled], axis=1).astype(np.int32)
+
+    def boundaries(self) -> list[int]:
+        """Steps where a chunk ends; the same for every run of a configuration, resumed or not."""
+        pieces = -(-self.per_epoch // CHUNK)
+        length = -(-self.per_epoch // pieces)
+        within = [min(length * (i + 1), self.per_epoch) for i in range(pieces)]
+        return [epoch * self.per_epoch + end for epoch in range(self.config.training.epochs) for end in within]
+
+    def chunk(
+        self, state: TrainState, first: int, indices: Int[np.ndarray, "steps seeds batch"]
+    ) -> tuple[TrainState, dict[str, Float[Array, "steps seeds"]]]:
+        """Run the steps that `indices` lists, the first of which is step number `first` of the training."""
+        return self._chunk(state, self.images, self.labels, jnp.asarray(indices), jnp.asarray(first, jnp.int32))
+
+
+class Evaluator:
+    """Accuracy on the test images, in batches, for any leading axis of chips or seeds."""
+
+    def __init__(self, model: Classifier, data: Dataset, batch: int = 500):
+        self.data, self.batch = data, batch
+        n = len(data.y_test)
+        padding = -n % batch
+        order = np.arange(n + padding) % n
+        self.images = jnp.asarray(data.x_test[order]).reshape(-1, batch, *data.x_test.shape[1:])
+        self.model = model
+        self._predict = jax.jit(self._all)
+
+    def _all(self, model: Classifier, pairs: Pairs, images: Images, key: PRNGKeyArray | None) -> Array:
+        def one_batch(x: tuple) -> Array:
+            image, number = x
+            flat = pixels(image, self.data.full_scale)
+            if key is None:
+                return jax.vmap(lambda p: model.predict(p, flat))(pairs)
+            chips = jax.tree.leaves(pairs)[0].shape[0]
+            keys = jax.random.split(jax.random.fold_in(key, number), chips)
+            return jax.vmap(lambda p, k: model.predict(p, flat, key=k))(pairs, keys)
+
+        return jax.lax.map(one_batch, (images, jnp.arange(len(images), dtype=jnp.int32)))
+
+    def predictions(
+        self, pairs: Pairs, *, key: PRNGKeyArray | None = None, model: Classifier | None = None
+    ) -> Int[np.ndarray, "chips images"]:
+        """Predicted class of every test image by every chip; `pairs` has a leading axis of chips."""
+        out = self._predict(model or self.model, pairs, self.images, key)
+        n_chips = out.shape[1]
+        return np.moveaxis(np.asarray(out), 1, 0).reshape(n_chips, -1)[:, : len(self.data.y_test)]
+
+    def accuracy(self, pairs: Pairs, **options: Any) -> Float[np.ndarray, " chips"]:
+        """Share of the test images that each chip classifies correctly."""
+        return (self.predictions(pairs, **options) == self.data.y_test).mean(axis=1)
+
+
+def fabricated(model: Classifier, pairs: Pairs, chips: int, *, key: PRNGKeyArray) -> Pairs:
+    """`chips` copies of programmed conductances, each missing its targets by its own programming errors."""
+    weights = model.network.weights(pairs)
+    return jax.vmap(lambda k: model.network.program(weights, key=k))(jax.random.split(key, chips))
+
+
+def seed_of(pairs: Pairs, seed: int) -> Pairs:
+    """The conductances of one seed out of a stack of seeds."""
+    return jax.tree.map(lambda leaf: leaf[seed], pairs)
+
+
+def is_finite(tree: Any) -> bool:
+    """Whether every number of a tree is finite."""
+    return all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(eqx.filter(tree, eqx.is_inexact_array)))

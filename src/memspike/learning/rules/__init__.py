@@ -1,0 +1,1 @@
+"""Learning rules: (init, update) pairs that yield the wanted weight change."""

@@ -1,0 +1,123 @@
+"""The one time loop."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from memspike._errors import InputError
+from memspike.cells.differential import Pair
+from memspike.networks.feedforward import Feedforward
+from memspike.networks.layer import Layer
+from memspike.neurons.base import AbstractNeuron
+
+Real = Float[Array, "..."]
+
+
+class Events(eqx.Module):
+    """Row voltages at few instants: `v` [events, ..., rows] in V at the starts of the given `times` in s.
+
+    Each event is a short row pulse of `width` seconds; the filter's first stage jumps by its current.
+    """
+
+    v: Float[Array, "events *batch rows"]
+    times: tuple[float, ...] = eqx.field(static=True)
+    width: float = eqx.field(static=True, default=10e-6)
+
+    def holds(self) -> tuple[Real, Real]:
+        """Row voltages [2·events, ...] and durations: each pulse, and the 0 V after it."""
+        ends = (*self.times[1:], self.times[-1] + self.width)
+        pauses = [max(end - start - self.width, 0.0) for start, end in zip(self.times, ends, strict=True)]
+        durations = jnp.asarray([d for pause in pauses for d in (self.width, pause)], dtype=self.v.dtype)
+        v = jnp.stack([self.v, jnp.zeros_like(self.v)], axis=1)
+        return v.reshape(-1, *self.v.shape[1:]), durations
+
+
+def _scan_neuron(
+    neuron: AbstractNeuron, drive: Callable, start: Any, xs: Real, shape: tuple[int, ...], dt: float, checkpoint: bool
+) -> Float[Array, "steps *shape"]:
+    """Scan `neuron` over `xs`; `drive(state, x)` gives the mid-step current. → voltages at step ends."""
+
+    def body(carry: Any, x: Real) -> tuple[Any, Real]:
+        source, state = carry
+        source, current = drive(source, x)
+        state, v = neuron.step(state, current, dt)
+        return (source, state), v
+
+    carry = (start, neuron.init(shape))
+    return jax.lax.scan(jax.checkpoint(body) if checkpoint else body, carry, xs)[1]
+
+
+def _run_events(
+    layer: Layer, pair: Pair, events: Events, steps: int, dt: float, *, key: PRNGKeyArray | None, checkpoint: bool
+) -> Float[Array, "steps *batch columns"]:
+    """One GEMM for all events; the filter's response to them is known in closed form."""
+    held, durations = events.holds()
+    jumps = layer.crossbar.read(pair, layer.rows.effective(held, durations)[::2], key=key)
+    middles = (jnp.arange(steps, dtype=jnp.result_type(float)) + 0.5) * dt
+    since = middles[:, None] - jnp.asarray(events.times, dtype=middles.dtype)[None, :]
+    kernel = layer.filter.kernel(since)
+
+    def drive(state: Any, weight: Real) -> tuple[Any, Real]:
+        return state, jnp.tensordot(weight, jumps, axes=1)
+
+    return _scan_neuron(layer.neuron, drive, (), kernel, jumps.shape[1:], dt, checkpoint)
+
+
+def _run_dense(
+    layer: Layer, pair: Pair, v: Float[Array, "steps *batch rows"], dt: float, *, key: PRNGKeyArray | None, checkpoint: bool
+) -> Float[Array, "steps *batch columns"]:
+    """One GEMM for all steps; filter and membranes are scanned."""
+    durations = jnp.full(v.shape[0], dt, dtype=v.dtype)
+    currents = layer.crossbar.read(pair, layer.rows.effective(v, durations), key=key)
+    shape = currents.shape[1:]
+
+    def drive(state: Any, current: Real) -> tuple[Any, Real]:
+        return layer.filter.step(state, current, dt)
+
+    return _scan_neuron(layer.neuron, drive, layer.filter.init(shape), currents, shape, dt, checkpoint)
+
+
+def midpoints(v: Float[Array, "steps ..."], start: Real) -> Float[Array, "steps ..."]:
+    """Values in the middle of each step from those at its end, `start` being the value before the first."""
+    before = jnp.concatenate([jnp.broadcast_to(start, v[:1].shape), v[:-1]])
+    return 0.5 * (before + v)
+
+
+def simulate(
+    network: Feedforward,
+    pairs: tuple[Pair, ...],
+    inputs: Events | Float[Array, "steps *batch rows"],
+    *,
+    steps: int,
+    dt: float,
+    key: PRNGKeyArray | None = None,
+    checkpoint: bool = True,
+) -> tuple[Float[Array, "steps *batch columns"], ...]:
+    """Membrane voltages in V at the end of every step, one array [steps, ..., neurons] a layer.
+
+    `inputs` are row voltages in V: `Events`, or an array [steps, ..., rows] held over each step of `dt`
+    seconds. The membrane of a neuron minus its rest voltage drives its row of the next crossbar through
+    a buffer. With a `key`, crossbars are read with their read noise. `checkpoint` recomputes the inside
+    of a step in the backward pass: less memory, and faster on a CPU.
+    """
+    rows = inputs.v.shape[-1] if isinstance(inputs, Events) else inputs.shape[-1]
+    if rows != network.layers[0].shape[0]:
+        raise InputError(f"The input has {rows} rows; the first layer has {network.layers[0].shape[0]}.")
+    if not isinstance(inputs, Events) and inputs.shape[0] != steps:
+        raise InputError(f"The input has {inputs.shape[0]} steps; {steps} were asked for.")
+    keys = [None] * len(pairs) if key is None else list(jax.random.split(key, len(pairs)))
+    traces = []
+    drive: Events | Real = inputs
+    for layer, pair, k in zip(network.layers, pairs, keys, strict=True):
+        if isinstance(drive, Events):
+            v = _run_events(layer, pair, drive, steps, dt, key=k, checkpoint=checkpoint)
+        else:
+            v = _run_dense(layer, pair, drive, dt, key=k, checkpoint=checkpoint)
+        traces.append(v)
+        rest = layer.neuron.rest()
+        drive = midpoints(v - rest, jnp.zeros_like(rest))
+    return tuple(traces)

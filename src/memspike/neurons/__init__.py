@@ -1,0 +1,14 @@
+"""Neurons: current → membrane voltage."""
+
+from memspike.neurons.base import AbstractNeuron as AbstractNeuron
+from memspike.neurons.filters import AlphaFilter as AlphaFilter
+from memspike.neurons.filters import ExponentialFilter as ExponentialFilter
+from memspike.neurons.integrators import forward_euler as forward_euler
+from memspike.neurons.integrators import staggered_exponential as staggered_exponential
+from memspike.neurons.mif import MIF as MIF
+from memspike.neurons.mif import MIFState as MIFState
+from memspike.neurons.observer import SpikeObserver as SpikeObserver
+from memspike.neurons.presets import mif as mif
+from memspike.neurons.presets import mif_gigaohm as mif_gigaohm
+from memspike.neurons.presets import mif_megaohm as mif_megaohm
+from memspike.neurons.presets import mif_symmetric as mif_symmetric

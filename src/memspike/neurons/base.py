@@ -1,0 +1,28 @@
+"""What every neuron declares: current in, membrane voltage out."""
+
+from abc import abstractmethod
+from typing import Any
+
+import equinox as eqx
+from jaxtyping import Array, Float
+
+from memspike._param import check_bounds
+
+
+class AbstractNeuron(eqx.Module):
+    """A neuron written for one cell; populations come by broadcasting over the shape of the state."""
+
+    def __check_init__(self) -> None:
+        check_bounds(self)
+
+    @abstractmethod
+    def rest(self) -> Float[Array, "..."]:
+        """Membrane voltage in V without input."""
+
+    @abstractmethod
+    def init(self, shape: tuple[int, ...] = ()) -> Any:
+        """The state of `shape` neurons at rest."""
+
+    @abstractmethod
+    def step(self, state: Any, current: Float[Array, "..."], dt: float) -> tuple[Any, Float[Array, "..."]]:
+        """Advance by `dt` seconds with `current` A (its value in mid-step) → new state, voltage in V."""

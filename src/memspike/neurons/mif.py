@@ -1,0 +1,101 @@
+"""The memristive integrate-and-fire neuron: a capacitor and two volatile memristors with batteries."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from memspike._errors import InputError
+from memspike._param import param
+from memspike.devices.base import AbstractStateDevice
+from memspike.devices.metastable_switch import MetastableSwitch
+from memspike.neurons.base import AbstractNeuron
+from memspike.neurons.integrators import staggered_exponential
+
+Real = Float[Array, "..."]
+
+
+class MIFState(NamedTuple):
+    """Membrane voltage in V and the states of the two memristors."""
+
+    v: Real
+    x1: Any
+    x2: Any
+
+
+class MIF(AbstractNeuron):
+    """One node to ground: C ‖ (memristor M1 in series with E1) ‖ (M2 in series with E2); no reset.
+
+    C·dv/dt = I − i₁(x₁, v − E1) − i₂(x₂, v − E2). A current drives v up, M1 switches on and discharges
+    the membrane: the spike is the smooth waveform v(t) itself and is differentiable everywhere.
+    There is no threshold and no tonic firing: a constant current gives one onset spike and a plateau.
+
+    Any volatile device of the library can be M1 or M2.
+    """
+
+    source: ClassVar[str] = (
+        "Kang et al., IEEE TCAS-I 68(12): 4837 (2021), doi 10.1109/TCSI.2021.3126555; "
+        "Zhou et al., arXiv 2206.12992 (MEMprop) and 2203.01426 (SPICEprop)"
+    )
+
+    m1: AbstractStateDevice = eqx.field(default_factory=MetastableSwitch)
+    m2: AbstractStateDevice = eqx.field(default_factory=MetastableSwitch)
+    e1: Real = param(0.0, "V", "battery in series with M1", bounds=(-10, 10))
+    e2: Real = param(50e-3, "V", "battery in series with M2", bounds=(-10, 10))
+    capacitance: Real = param(1e-9, "F", "membrane capacitance", bounds=(1e-21, 1))
+    integrator: Callable = eqx.field(default=staggered_exponential, static=True)
+
+    def __check_init__(self) -> None:
+        for name, device in (("m1", self.m1), ("m2", self.m2)):
+            if not device.volatile:
+                raise InputError(
+                    f"MIF.{name} is a {type(device).__name__}, which keeps its state at 0 V; "
+                    "a volatile device is needed."
+                )
+
+    def membrane_current(self, state: MIFState) -> tuple[Real, Real]:
+        """Current in A out of the node through both branches, and its slope in S with respect to v."""
+
+        def out(v: Real) -> Real:
+            return self.m1.current(state.x1, v - self.e1) + self.m2.current(state.x2, v - self.e2)
+
+        return jax.jvp(out, (state.v,), (jnp.ones_like(state.v),))
+
+    def equilibrium(self, v: Real) -> MIFState:
+        """The state with both memristors settled at a membrane held at `v` volts."""
+        return MIFState(v, self.m1.equilibrium(v - self.e1), self.m2.equilibrium(v - self.e2))
+
+    def rest(self) -> Real:
+        """The voltage between the batteries where the branch currents cancel and nothing moves."""
+        shape = jnp.broadcast_shapes(*(jnp.shape(leaf) for leaf in jax.tree.leaves(self)))
+        low, high = jnp.minimum(self.e1, self.e2), jnp.maximum(self.e1, self.e2)
+
+        def balance(v: Real) -> Real:
+            return self.membrane_current(self.equilibrium(v))[0]
+
+        def bisect(f: Callable, guess: Real) -> Real:
+            def halve(_: Any, bracket: tuple[Real, Real]) -> tuple[Real, Real]:
+                below, above = bracket
+                middle = 0.5 * (below + above)
+                positive = f(middle) > 0
+                return jnp.where(positive, below, middle), jnp.where(positive, middle, above)
+
+            ends = (jnp.broadcast_to(low, guess.shape), jnp.broadcast_to(high, guess.shape))
+            below, above = jax.lax.fori_loop(0, 60, halve, ends)
+            return 0.5 * (below + above)
+
+        guess = jnp.broadcast_to(0.5 * (low + high), shape)
+        return jax.lax.custom_root(balance, guess, bisect, lambda g, y: y / g(jnp.ones_like(y)))
+
+    def init(self, shape: tuple[int, ...] = ()) -> MIFState:
+        """`shape` neurons at their computed rest state."""
+        state = self.equilibrium(self.rest())
+        return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, shape), state)
+
+    def step(self, state: MIFState, current: Real, dt: float) -> tuple[MIFState, Real]:
+        """One step of `dt` seconds with the injected `current` in A at mid-step → (state, v in V)."""
+        state = self.integrator(self, state, current, dt)
+        return state, state.v

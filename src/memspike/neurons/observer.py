@@ -1,0 +1,30 @@
+"""A threshold that watches a membrane: for metrics only, never inside a network."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from memspike._param import check_bounds, param
+
+
+class SpikeObserver(eqx.Module):
+    """Counts upward crossings of `threshold` by a membrane voltage.
+
+    The membrane itself is the output of a MIF neuron; this is a Heaviside observer without reset, as in
+    the released binary-spike variant, and has no gradient.
+    """
+
+    threshold: Float[Array, "..."] = param(30e-3, "V", "voltage above which a spike is counted", bounds=(-10, 10))
+
+    def __check_init__(self) -> None:
+        check_bounds(self)
+
+    def crossings(self, v: Float[Array, "steps *shape"]) -> Bool[Array, "steps *shape"]:
+        """True at the steps where `v` in V rises through the threshold; a start above it counts."""
+        above = v > self.threshold
+        before = jnp.concatenate([jnp.zeros_like(above[:1]), above[:-1]])
+        return above & ~before
+
+    def count(self, v: Float[Array, "steps *shape"]) -> Int[Array, "*shape"]:
+        """Spikes of each neuron over all steps."""
+        return self.crossings(v).sum(0)

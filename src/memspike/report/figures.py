@@ -1,0 +1,156 @@
+"""Figures of a run, drawn from its files."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from memspike.neurons.observer import SpikeObserver
+
+ACCENT, SECOND, MUTED = "#0b5cad", "#c8501e", "#8a8f98"
+Arrays = dict[str, np.ndarray]
+
+
+def _figure(width: float, height: float, columns: int = 1, rows: int = 1) -> tuple[Figure, Any]:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for axis in axes.flat:
+        axis.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _milliseconds(steps: int, dt: float) -> Float[np.ndarray, " steps"]:
+    return np.arange(1, steps + 1) * dt * 1e3
+
+
+def curves(history: list[dict[str, float]]) -> Figure:
+    """Training loss and test accuracy by epoch: one line a seed, the mean on top."""
+    figure, axes = _figure(9, 3.2, columns=2)
+    epochs = sorted({int(row["epoch"]) for row in history})
+    for axis, key, label, scale in (
+        (axes[0, 0], "loss", "training loss", 1.0),
+        (axes[0, 1], "test_accuracy", "test accuracy (%)", 100.0),
+    ):
+        table = np.array([[row[key] * scale for row in history if int(row["epoch"]) == e] for e in epochs])
+        axis.plot(epochs, table, color=MUTED, lw=0.8, alpha=0.7)
+        axis.plot(epochs, table.mean(axis=1), color=ACCENT, lw=2, label=f"mean of {table.shape[1]}")
+        axis.set(xlabel="epoch", ylabel=label)
+        axis.legend(frameon=False)
+    axes[0, 0].set_yscale("log")
+    return figure
+
+
+def confusion(matrix: Int[np.ndarray, "classes classes"]) -> Figure:
+    """Counts of true (rows) against predicted class (columns); the diagonal is left uncoloured."""
+    figure, axes = _figure(5.2, 4.6)
+    axis: Axes = axes[0, 0]
+    errors = matrix.astype(float)
+    np.fill_diagonal(errors, np.nan)
+    image = axis.imshow(errors, cmap="OrRd", vmin=0)
+    for (i, j), count in np.ndenumerate(matrix):
+        if count:
+            axis.text(j, i, str(count), ha="center", va="center", fontsize=8)
+    ticks = range(len(matrix))
+    axis.set(xlabel="predicted class", ylabel="true class", xticks=ticks, yticks=ticks)
+    axis.spines[:].set_visible(False)
+    figure.colorbar(image, ax=axis, label="errors")
+    return figure
+
+
+def _layer_names(count: int) -> list[str]:
+    return [f"hidden layer {k + 1}" for k in range(count - 1)] + ["output layer"]
+
+
+def _traces(samples: Arrays) -> list[Float[np.ndarray, "steps images neurons"]]:
+    return [samples[f"trace_{k}"] for k in range(sum(name.startswith("trace_") for name in samples))]
+
+
+def waveforms(samples: Arrays) -> Figure:
+    """For each sample image: the image, hidden membranes and output membranes over time."""
+    traces = _traces(samples)
+    n = len(samples["images"])
+    figure, axes = _figure(3 + 3.4 * len(traces), 2.3 * n, columns=1 + len(traces), rows=n)
+    dt = float(samples["dt"])
+    for i in range(n):
+        axes[i, 0].imshow(samples["images"][i], cmap="gray_r")
+        axes[i, 0].set(xticks=[], yticks=[])
+        axes[i, 0].set_title(f"true {samples['labels'][i]}, predicted {samples['predicted'][i]}", fontsize=9)
+        axes[i, 0].spines[:].set_visible(False)
+        for k, (trace, name) in enumerate(zip(traces, _layer_names(len(traces)), strict=True)):
+            axis = axes[i, 1 + k]
+            t = _milliseconds(len(trace), dt)
+            if k == len(traces) - 1:
+                for c in range(trace.shape[-1]):
+                    won = c == samples["predicted"][i]
+                    axis.plot(t, trace[:, i, c] * 1e3, color=ACCENT if won else MUTED, lw=2 if won else 0.8)
+            else:
+                axis.plot(t, trace[:, i, :60] * 1e3, lw=0.6, alpha=0.7)
+            axis.set(ylabel="membrane (mV)", title=name if i == 0 else "")
+            if i == n - 1:
+                axis.set_xlabel("time (ms)")
+    return figure
+
+
+def rasters(samples: Arrays) -> Figure:
+    """Membranes of every layer as colour over time for the first image; crossings of 30 mV as dots."""
+    traces = _traces(samples)
+    figure, axes = _figure(4.2 * len(traces), 3.6, columns=len(traces))
+    dt = float(samples["dt"])
+    observer = SpikeObserver()
+    for k, (trace, name) in enumerate(zip(traces, _layer_names(len(traces)), strict=True)):
+        axis, v = axes[0, k], trace[:, 0, :]
+        swing = max(float(np.abs(v - samples["rest"][k]).max()) * 1e3, 1.0)
+        extent = (0.0, len(v) * dt * 1e3, -0.5, v.shape[1] - 0.5)
+        image = axis.imshow(
+            (v.T - samples["rest"][k]) * 1e3,
+            aspect="auto",
+            origin="lower",
+            extent=extent,
+            cmap="RdBu_r",
+            vmin=-swing,
+            vmax=swing,
+        )
+        step, neuron = np.nonzero(np.asarray(observer.crossings(v)))
+        axis.plot((step + 0.5) * dt * 1e3, neuron, "k.", ms=2 if v.shape[1] > 40 else 5)
+        axis.set(xlabel="time (ms)", ylabel="neuron", title=f"{name}, {len(step)} crossings of 30 mV")
+        figure.colorbar(image, ax=axis, label="membrane − rest (mV)")
+    return figure
+
+
+def conductances(samples: Arrays) -> Figure:
+    """Histograms of both devices of the pairs, a panel a layer."""
+    layers = sum(name.startswith("g_plus_") for name in samples)
+    figure, axes = _figure(4.2 * layers, 3, columns=layers)
+    for k in range(layers):
+        axis = axes[0, k]
+        both = [samples[f"g_{side}_{k}"].ravel() * 1e6 for side in ("plus", "minus")]
+        bins = np.linspace(min(b.min() for b in both), max(b.max() for b in both), 46)
+        for values, color, label in zip(both, (ACCENT, SECOND), ("G⁺", "G⁻"), strict=True):
+            axis.hist(values, bins, histtype="step", color=color, label=label, lw=1.4)
+        axis.set(xlabel="conductance (µS)", ylabel="devices", yscale="log", title=_layer_names(layers)[k])
+        axis.legend(frameon=False)
+    return figure
+
+
+def overview(samples: Arrays, accuracy: float) -> Figure:
+    """One row that shows a trained network at work: image, hidden membranes, outputs."""
+    traces = _traces(samples)
+    figure, axes = _figure(10.5, 2.9, columns=3)
+    dt = float(samples["dt"])
+    t = _milliseconds(len(traces[0]), dt)
+    axes[0, 0].imshow(samples["images"][0], cmap="gray_r")
+    axes[0, 0].set(xticks=[], yticks=[], title="input: row pulses")
+    axes[0, 0].spines[:].set_visible(False)
+    axes[0, 1].plot(t, traces[0][:, 0, :60] * 1e3, lw=0.7, alpha=0.8)
+    axes[0, 1].set(xlabel="time (ms)", ylabel="membrane (mV)", title="hidden MIF neurons")
+    won = int(samples["predicted"][0])
+    for c in range(traces[-1].shape[-1]):
+        style = {"color": ACCENT, "lw": 2.2, "label": f"class {c}"} if c == won else {"color": MUTED, "lw": 0.9}
+        axes[0, 2].plot(t, traces[-1][:, 0, c] * 1e3, **style)
+    axes[0, 2].set(
+        xlabel="time (ms)", ylabel="membrane (mV)", title=f"output MIF neurons ({accuracy:.1%} correct in the test)"
+    )
+    axes[0, 2].legend(frameon=False)
+    return figure

@@ -1,0 +1,121 @@
+"""report.html: one self-contained page a run, with everything in it."""
+
+import base64
+import csv
+import html
+import io
+import json
+import tomllib
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from memspike import _units
+from memspike._atomic import write_bytes, write_text
+from memspike._errors import InputError
+from memspike.experiments.settings import flat
+from memspike.report import figures
+
+NEEDED = ("config.toml", "result.json", "metrics.csv", "samples.npz", "parameters.json", "environment.json")
+STYLE = """
+body{font:16px/1.5 system-ui,sans-serif;max-width:1000px;margin:2rem auto;padding:0 1rem;color:#1b1f24}
+h1{font-size:1.7rem}h2{margin-top:2.2rem;border-bottom:1px solid #d8dce2;padding-bottom:.2rem}
+table{border-collapse:collapse;font-size:.9rem}td,th{padding:.25rem .7rem;border-bottom:1px solid #e6e9ee;text-align:left;
+vertical-align:top}th{color:#57606a;font-weight:600}img{max-width:100%}.big{font-size:2.4rem;color:#0b5cad}
+.note{color:#57606a;font-size:.9rem}
+"""
+
+
+def _table(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    head = "".join(f"<th>{html.escape(h)}</th>" for h in header)
+    body = "".join("<tr>" + "".join(f"<td>{html.escape(str(c))}</td>" for c in row) + "</tr>" for row in rows)
+    return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=120)
+    return buffer.getvalue()
+
+
+def _img(png: bytes, text: str) -> str:
+    data = base64.b64encode(png).decode()
+    return f'<img alt="{html.escape(text)}" src="data:image/png;base64,{data}">'
+
+
+def _number(value: Any, unit: str) -> str:
+    if isinstance(value, list):
+        flat = np.asarray(value)
+        return f"{flat.size} values, {_units.show(float(flat.min()), unit)} to {_units.show(float(flat.max()), unit)}"
+    return _units.show(float(value), unit)
+
+
+def _headline(result: dict[str, Any], expected: str) -> str:
+    percent = {k: f"{100 * v:.2f} %" for k, v in result.items() if "accuracy" in k}
+    rows = [
+        ("test accuracy, mean of the seeds", f"{percent['test_accuracy']}, s.d. {percent['test_accuracy_sd']}"),
+        ("lowest seed", percent["test_accuracy_min"]),
+        ("the same networks simulated at the fine step", percent["test_accuracy_fine_step"]),
+        (
+            f"{result['chips']} chips with programming spread and read noise",
+            f"{percent['chips_accuracy']}, s.d. {percent['chips_accuracy_sd']}, lowest {percent['chips_accuracy_min']}",
+        ),
+        ("seeds", f"{result['seeds']}, from {result['seed']}"),
+        ("time", f"{result['wall_s']} s, {result['steps_per_s']} training steps a second over all seeds"),
+    ]
+    return f"<p class=big>{percent['test_accuracy']}</p><p class=note>{html.escape(expected)}</p>" + _table(("", ""), rows)
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """The files of a finished run; InputError in one sentence if one is missing or broken."""
+    missing = [name for name in NEEDED if not (folder / name).is_file()]
+    if missing:
+        raise InputError(f"{folder} is not the folder of a finished run: it lacks {', '.join(missing)}.")
+    try:
+        with np.load(folder / "samples.npz", allow_pickle=False) as archive:
+            samples = {name: archive[name] for name in archive.files}
+        with (folder / "metrics.csv").open(newline="") as file:
+            history = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+        return {
+            "config": tomllib.loads((folder / "config.toml").read_text()),
+            "samples": samples,
+            "history": history,
+            **{n: json.loads((folder / f"{n}.json").read_text()) for n in ("result", "parameters", "environment")},
+        }
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise InputError(f"The run in {folder} cannot be read ({error}).") from None
+
+
+def write_report(folder: Path, expected: str = "") -> Path:
+    """Write figures/*.png and report.html of a finished run; → the page, which opens offline."""
+    run = read_run(folder)
+    samples, result = run["samples"], run["result"]
+    drawn = {
+        "Loss and accuracy": figures.curves(run["history"]),
+        "Confusion matrix of the first seed": figures.confusion(samples["confusion"]),
+        "Membranes of sample inputs": figures.waveforms(samples),
+        "Rasters": figures.rasters(samples),
+        "Conductances": figures.conductances(samples),
+    }
+    parts = [_headline(result, expected)]
+    for title, figure in drawn.items():
+        png = _png(figure)
+        write_bytes(folder / "figures" / f"{title.split()[0].lower()}.png", png)
+        parts.append(f"<h2>{html.escape(title)}</h2>{_img(png, title)}")
+    parameters = [(p["name"], _number(p["value"], p["unit"]), p["doc"]) for p in run["parameters"]]
+    sources = sorted({p["source"] for p in run["parameters"] if p.get("source")})
+    parts.append("<h2>Parameters</h2>" + _table(("parameter", "value", "meaning"), parameters))
+    parts.append("<p class=note>Sources: " + html.escape("; ".join(sources)) + "</p>")
+    parts.append("<h2>Configuration</h2>" + _table(("key", "value"), flat(run["config"])))
+    parts.append("<h2>Environment</h2>" + _table(("", ""), flat(run["environment"])))
+    title = html.escape(str(result["experiment"]))
+    page = (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style></head>'
+        f"<body><h1>memspike · {title}</h1>{''.join(parts)}</body></html>"
+    )
+    write_text(folder / "report.html", page)
+    return folder / "report.html"
