@@ -20,7 +20,7 @@ def _as_float(value: Any) -> Any:
 
 
 def param(
-    default: float | None, unit: str, doc: str, *, bounds: tuple[float, float] = (-math.inf, math.inf)
+    default: float | None, unit: str, doc: str, *, bounds: tuple[float | int, float | int] = (-math.inf, math.inf)
 ) -> Any:
     """An array leaf of a module: `default` in `unit` (SI), documented by `doc`, inside `bounds`.
 
@@ -40,7 +40,7 @@ class ParamInfo(NamedTuple):
     value: Any
     unit: str
     doc: str
-    bounds: tuple[float, float]
+    bounds: tuple[float | int, float | int]
     source: str
 
 

@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from memspike._param import check_bounds, param
 from memspike._registry import LOSSES
@@ -33,7 +33,7 @@ def cross_entropy(
     return optax.softmax_cross_entropy(scores, jnp.broadcast_to(target, scores.shape)).mean(0)
 
 
-def predict(readout: Readout, v: Float[Array, "steps *batch classes"]) -> Real:
+def predict(readout: Readout, v: Float[Array, "steps *batch classes"]) -> Int[Array, "*batch"]:
     """Index of the class with the largest mean score."""
     return readout.scores(v).mean(0).argmax(-1)
 

@@ -11,7 +11,7 @@ from memspike._errors import InputError
 from memspike.cells.differential import Pair
 from memspike.networks.layer import Layer
 
-Weights = tuple[Float[Array, "rows columns"], ...]
+Weights = tuple[Float[Array, "_ _"], ...]
 
 
 class Feedforward(eqx.Module):

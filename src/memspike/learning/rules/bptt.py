@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from memspike._registry import RULES
 from memspike.learning.rules.base import Rule
 
-Weights = tuple[Float[Array, "rows columns"], ...]
+Weights = tuple[Float[Array, "_ _"], ...]
 
 
 @RULES.register(
@@ -27,7 +27,8 @@ def bptt(loss: Callable[..., Float[Array, ""]], optimizer: optax.GradientTransfo
 
     def update(state: Any, weights: Weights, batch: Any, *, key: PRNGKeyArray) -> tuple[Any, Weights, dict]:
         value, gradient = jax.value_and_grad(loss)(weights, batch, key=key)
-        change, state = optimizer.update(gradient, state, weights)
+        with jax.numpy_dtype_promotion("standard"):  # optimisers mix step counts and floats
+            change, state = optimizer.update(gradient, state, weights)
         return state, change, {"loss": value, "gradient_norm": optax.tree.norm(gradient)}
 
     return Rule(optimizer.init, update)

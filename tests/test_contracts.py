@@ -1,0 +1,72 @@
+"""Ring 1: the contract suites over everything that is registered, unasked."""
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from memspike import _registry as registry
+from memspike import testing
+from memspike.arrays.rows import DynamicalRows
+
+
+def entries(kind):
+    return [pytest.param(entry.value, id=entry.name) for entry in kind]
+
+
+@pytest.mark.parametrize("make", entries(registry.DEVICES))
+def test_device(x64, make):
+    testing.check_device(make())
+
+
+@pytest.mark.parametrize("make", entries(registry.NEURONS))
+def test_neuron(x64, make):
+    neuron = make()
+    testing.check_neuron(neuron, current=50e-3 / float(neuron.m1.r_off) * 2)
+
+
+@pytest.mark.parametrize("make", entries(registry.FILTERS))
+def test_filter(x64, make):
+    testing.check_filter(make)
+
+
+@pytest.mark.parametrize("make", entries(registry.LOSSES))
+def test_readout(x64, make):
+    testing.check_readout(make())
+
+
+@pytest.mark.parametrize("make", entries(registry.RULES))
+def test_rule(x64, make):
+    testing.check_rule(make, optax.adam(0.02))
+
+
+@pytest.mark.parametrize("make", entries(registry.SCHEMES))
+def test_scheme(x64, make):
+    testing.check_scheme(make())
+
+
+@pytest.mark.parametrize("make", entries(registry.SYNAPSES))
+def test_rows(x64, make):
+    rows = make()
+    testing.check_parameters(rows)
+    v = jnp.asarray(np.random.default_rng(0).uniform(0, 0.1, size=(20, 3, 4)))
+    effective = rows.effective(v, jnp.full(20, 1e-4))
+    assert effective.shape == v.shape
+    assert (np.asarray(effective) <= np.asarray(v)).all()
+    np.testing.assert_array_equal(rows.effective(0 * v, jnp.full(20, 1e-4)), 0)
+
+
+def test_a_broken_device_is_caught(x64):
+    """The suite can fail: a device whose step is not that of its rate."""
+    device = registry.DEVICES.get("mif-pair").value()
+
+    class Broken(type(device)):
+        def advance(self, state, v, dt):
+            return super().advance(state, v, 2 * dt)
+
+    with pytest.raises(AssertionError, match="advance against rate"):
+        testing.check_device(Broken())
+
+
+def test_dynamical_needs_a_switch():
+    assert float(DynamicalRows().device.tau) == pytest.approx(10e-3)

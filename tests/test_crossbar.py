@@ -1,0 +1,136 @@
+"""Cells, crossbars and rows: mapping, noise against brute force, dynamical synapses against O(N²)."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import memspike as ms
+from memspike.arrays import Crossbar, DynamicalRows, StaticRows
+from memspike.cells import DifferentialPair, Pair
+
+
+@settings(max_examples=50, deadline=None)
+@given(w=st.floats(-1, 1), low=st.floats(1e-9, 1e-4), span=st.floats(1e-7, 1e-3))
+def test_weight_to_conductance_and_back(w, low, span):
+    with jax.enable_x64(True):
+        cell = DifferentialPair(g_min=low, g_max=low + span)
+        pair = cell.conductances(jnp.asarray(w))
+        assert float(cell.weight(pair)) == pytest.approx(w, abs=1e-7)
+        assert low * (1 - 1e-9) <= float(min(pair)) <= float(max(pair)) <= (low + span) * (1 + 1e-9)
+        assert float(min(pair)) == pytest.approx(low, rel=1e-6)
+
+
+def test_weights_beyond_the_range_are_clipped(x64):
+    cell = DifferentialPair()
+    pair = cell.conductances(jnp.asarray([2.0, -3.0]))
+    np.testing.assert_allclose(pair.plus, [100e-6, 10e-6], rtol=1e-12)
+    np.testing.assert_allclose(pair.minus, [10e-6, 100e-6], rtol=1e-12)
+
+
+def test_gradient_of_the_mapping_is_one_everywhere_inside(x64):
+    crossbar = Crossbar()
+    v = jnp.asarray([0.1, 0.2, 0.3])
+
+    def current(w):
+        return crossbar.read(crossbar.program(w), v).sum()
+
+    gradient = jax.grad(current)(jnp.asarray([[0.5, -0.5], [1e-9, 0.0], [-0.1, 0.9]]))
+    expected = jnp.broadcast_to(v[:, None], (3, 2)) * 90e-6
+    np.testing.assert_allclose(gradient, expected, rtol=1e-12)
+
+
+def test_superposition(x64):
+    crossbar = Crossbar()
+    pair = crossbar.program(jax.random.uniform(jax.random.key(0), (5, 3), minval=-1, maxval=1))
+    a, b = jax.random.normal(jax.random.key(1), (2, 7, 5))
+    together = crossbar.read(pair, a + b)
+    np.testing.assert_allclose(together, crossbar.read(pair, a) + crossbar.read(pair, b), atol=1e-18)
+
+
+def test_programming_spread():
+    crossbar = Crossbar(programming_spread=0.05)
+    target = jnp.full((200, 200), 0.5)
+    exact, missed = crossbar.program(target), crossbar.program(target, key=jax.random.key(0))
+    error = np.asarray(missed.plus / exact.plus - 1)
+    assert error.std() == pytest.approx(0.05, rel=0.03)
+    assert error.mean() == pytest.approx(0.0, abs=1e-3)
+    assert float(missed.minus.min()) >= 10e-6 * (1 - 1e-6)
+    again = crossbar.program(target, key=jax.random.key(0))
+    np.testing.assert_array_equal(missed.plus, again.plus)
+
+
+def test_output_referred_read_noise_equals_noise_per_device(x64):
+    """Same mean and covariance as drawing the noise of every device at every read."""
+    crossbar = Crossbar(read_noise=0.1)
+    pair = crossbar.program(jax.random.uniform(jax.random.key(0), (6, 3), minval=-1, maxval=1))
+    v = jnp.linspace(-0.1, 0.1, 6)
+    draws = 200_000
+    fast = crossbar.read(pair, jnp.broadcast_to(v, (draws, 6)), key=jax.random.key(1))
+    noise = 1 + 0.1 * jax.random.normal(jax.random.key(2), (2, draws, 6, 3))
+    brute = jnp.einsum("i,nij->nj", v, pair.plus[None] * noise[0] - pair.minus[None] * noise[1])
+    scale = np.asarray(brute).std(axis=0)
+    np.testing.assert_allclose(fast.mean(0), brute.mean(0), atol=5 * scale.max() / draws**0.5)
+    np.testing.assert_allclose(fast.std(0), brute.std(0), rtol=0.01)
+    np.testing.assert_allclose(np.cov(fast.T) / scale**2, np.cov(brute.T) / scale**2, atol=0.02)
+    kurtosis = [(((x - x.mean(0)) / x.std(0)) ** 4).mean(0) for x in (np.asarray(fast), np.asarray(brute))]
+    np.testing.assert_allclose(kurtosis[0], kurtosis[1], atol=0.1)
+
+
+def test_noise_has_a_gradient_where_nothing_is_read():
+    crossbar = Crossbar(read_noise=0.1)
+    pair = crossbar.program(jnp.full((2, 2), 0.3))
+    gradient = jax.grad(lambda v: crossbar.read(pair, v, key=jax.random.key(0)).sum())(jnp.zeros(2))
+    assert np.isfinite(np.asarray(gradient)).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"g_min": 2e-4}, "reversed or empty"),
+        ({"g_max": float("nan")}, "g_max"),
+        ({"g_min": -1e-6}, "allowed: 0 to"),
+    ],
+)
+def test_impossible_ranges_are_refused(settings, words):
+    with pytest.raises(ms.InputError, match=words):
+        DifferentialPair(**settings)
+
+
+def brute_force(device, crossbar, pair, v, durations):
+    """Every device of both sides integrated on its own, O(N²); the current is read in mid-step."""
+    g_min, span = crossbar.cell.g_min, crossbar.cell.span
+    x = Pair(*((g - g_min) / span for g in pair))
+    currents = []
+    for step, duration in zip(v, durations, strict=True):
+        rows = jnp.broadcast_to(step[:, None], x.plus.shape)
+        x = Pair(*(device.advance(side, rows, 0.5 * float(duration)) for side in x))
+        g = Pair(*(g_min + side * span for side in x))
+        currents.append((step[:, None] * (g.plus - g.minus)).sum(0))
+        x = Pair(*(device.advance(side, rows, 0.5 * float(duration)) for side in x))
+    return jnp.stack(currents)
+
+
+@pytest.mark.parametrize("tau", [1e-3, 10e-3, 1.0])
+def test_dynamical_synapses_equal_the_full_state(x64, tau):
+    device = ms.devices.MetastableSwitch(r_on=10e3, r_off=100e3, tau=tau)
+    crossbar = Crossbar()
+    pair = crossbar.program(jax.random.uniform(jax.random.key(0), (5, 4), minval=-1, maxval=1))
+    v = 0.08 * jax.random.normal(jax.random.key(1), (60, 5))
+    durations = jnp.asarray(np.random.default_rng(0).uniform(1e-5, 1e-4, 60))
+    fast = crossbar.read(pair, DynamicalRows(device).effective(v, durations))
+    slow = brute_force(device, crossbar, pair, v, durations)
+    np.testing.assert_allclose(fast, slow, rtol=1e-9, atol=1e-9 * float(jnp.abs(slow).max()))
+    static = crossbar.read(pair, StaticRows().effective(v, durations))
+    assert float(jnp.abs(static - slow).max()) > 1e-5 * float(jnp.abs(slow).max())
+
+
+def test_states_of_dynamical_devices_stay_physical(x64):
+    """The law itself keeps x in [0, 1], whatever the rows do: no clipping is needed in the pass."""
+    device = DynamicalRows().device
+    x = jnp.asarray([0.0, 0.5, 1.0])
+    for v in (-5.0, -0.1, 0.0, 0.06, 5.0):
+        moved = device.advance(x, jnp.full(3, v), 1e-2)
+        assert ((moved >= 0) & (moved <= 1)).all()
