@@ -2,7 +2,6 @@
 
 import time
 from types import TracebackType
-from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -31,7 +30,7 @@ class RunProgress:
             )
             self.task = self.bar.add_task("training", total=None, info="compiling")
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "RunProgress":
         if self.bar:
             self.bar.start()
         return self

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from memspike import __version__, _units, doctor, experiments, parameters
 from memspike._errors import InputError, RunError, unknown
+from memspike._parallel import use_cores
 from memspike._progress import RunProgress
 from memspike._registry import REGISTRIES, Entry
 from memspike.data import store
@@ -33,7 +34,7 @@ err = Console(stderr=True, highlight=False)
 Kind = Annotated[str | None, typer.Argument(help="devices, neurons, rules, schemes, experiments, datasets, …")]
 
 
-def _version(wanted: bool) -> None:
+def _version(wanted: bool | None) -> None:
     if wanted:
         out.print(f"memspike {__version__}")
         raise typer.Exit
@@ -41,7 +42,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _main(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+    version: Annotated[bool | None, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = None,
 ) -> None:
     """Options of the program itself."""
 
@@ -132,6 +133,7 @@ def run(
     resume: Annotated[bool, typer.Option(help="Go on with an interrupted run.")] = False,
 ) -> None:
     """Run an experiment and write its run folder with result.json and report.html."""
+    use_cores()
     experiment, config = experiments.resolve(name, settings or [], quick=quick, seeds=seeds)
     folder = _run_folder(experiment.name, out_dir, resume)
     with RunProgress(err) as progress:

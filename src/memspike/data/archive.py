@@ -1,5 +1,6 @@
 """Find the four IDX files of a data set in a folder, a tar or zip archive, or take an npz file."""
 
+import io
 import tarfile
 import zipfile
 import zlib
@@ -56,7 +57,7 @@ def _members(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _from_npz(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as archive:
+    with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
         missing = [role for role in ROLES if role not in archive]
         if missing:
             raise InputError(

@@ -29,4 +29,4 @@ def mirror(images: Images, *, key: PRNGKeyArray) -> Images:
 
 def drop(images: Images, share: float, *, key: PRNGKeyArray) -> Images:
     """Set a random `share` of the pixels to zero."""
-    return images * jax.random.bernoulli(key, 1 - share, images.shape)
+    return jnp.where(jax.random.bernoulli(key, share, images.shape), 0.0, images)

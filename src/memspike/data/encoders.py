@@ -13,10 +13,12 @@ Real = Float[Array, "..."]
 class AmplitudeEvents(eqx.Module):
     """Each pixel is the height of a short row pulse, given at every event time; one more row is a bias.
 
-    With pixel values in [0, 1] a white pixel is a pulse of `read_voltage`; the bias row always gets it.
+    With pixel values in [0, 1] the height is read_voltage·(pixel − offset); with an offset the pulses
+    have both signs. The bias row always gets `read_voltage`.
     """
 
-    read_voltage: Real = param(100e-3, "V", "row voltage of a white pixel", bounds=(1e-6, 10))
+    read_voltage: Real = param(100e-3, "V", "row voltage of a full-scale pixel", bounds=(1e-6, 10))
+    offset: Real = param(0.0, "1", "pixel value that gives no voltage", bounds=(-1, 1))
     times: tuple[float, ...] = eqx.field(static=True, default=(0.0,))
     width: float = eqx.field(static=True, default=10e-6)
 
@@ -24,7 +26,7 @@ class AmplitudeEvents(eqx.Module):
         check_bounds(self)
 
     def __call__(self, pixels: Float[Array, "*batch pixels"]) -> Events:
-        """Row voltages of `pixels` and of the bias row, the same at every event."""
+        """Row voltages in V of `pixels` and of the bias row, the same at every event."""
         bias = jnp.ones_like(pixels[..., :1])
-        v = self.read_voltage * jnp.concatenate([pixels, bias], axis=-1)
+        v = self.read_voltage * jnp.concatenate([pixels - self.offset, bias], axis=-1)
         return Events(jnp.broadcast_to(v, (len(self.times), *v.shape)), self.times, self.width)

@@ -116,7 +116,7 @@ def load_cached(source: Source) -> Dataset:
             f"or from a file: memspike data import {source.name} PATH"
         )
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             arrays = {role: archive[role] for role in ROLES}
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(

@@ -38,16 +38,15 @@ class MetastableSwitch(AbstractStateDevice):
     v_scale: Real = param(15e-3, "V", "voltage scale k of both rates", bounds=(1e-4, 10))
     tau: Real = param(1e-3, "s", "time constant of the switches", bounds=(1e-12, 1e9))
 
-    def _rates(self, v: Real) -> tuple[Real, Real]:
-        """Shares per second that switch on and off at `v` volts."""
-        up = jax.nn.sigmoid((v - self.v_on) / self.v_scale)
-        down = jax.nn.sigmoid((self.v_off - v) / self.v_scale)
-        return up / self.tau, down / self.tau
+    def _shares(self, v: Real) -> tuple[Real, Real]:
+        """Shares that switch on and off within one τ at `v` volts."""
+        scale = 1 / self.v_scale
+        return jax.nn.sigmoid((v - self.v_on) * scale), jax.nn.sigmoid((self.v_off - v) * scale)
 
     def relaxation(self, v: Real) -> Real:
         """Rate in 1/s at which the state forgets its past at `v` volts: x(t) = x∞ + (x₀ − x∞)·e^(−rate·t)."""
-        up, down = self._rates(v)
-        return up + down
+        up, down = self._shares(v)
+        return (up + down) / self.tau
 
     def init(self) -> Real:
         """x at rest: the equilibrium at 0 V."""
@@ -55,7 +54,8 @@ class MetastableSwitch(AbstractStateDevice):
 
     def conductance(self, state: Real) -> Real:
         """G = x/R_on + (1 − x)/R_off in S."""
-        return state / self.r_on + (1 - state) / self.r_off
+        lowest = 1 / self.r_off
+        return lowest + state * (1 / self.r_on - lowest)
 
     def current(self, state: Real, v: Real) -> Real:
         """i = G(x)·v in A."""
@@ -63,16 +63,16 @@ class MetastableSwitch(AbstractStateDevice):
 
     def rate(self, state: Real, v: Real) -> Real:
         """dx/dt in 1/s."""
-        up, down = self._rates(v)
-        return up * (1 - state) - down * state
+        up, down = self._shares(v)
+        return (up * (1 - state) - down * state) / self.tau
 
     def equilibrium(self, v: Real) -> Real:
         """x∞ = r_on/(r_on + r_off) at `v` volts."""
-        up, down = self._rates(v)
+        up, down = self._shares(v)
         return up / (up + down)
 
     def advance(self, state: Real, v: Real, dt: Float[Array, ""] | float) -> Real:
         """Exact for constant v: x − expm1(−(r_on + r_off)·dt)·(x∞ − x); `expm1` keeps float32 exact."""
-        up, down = self._rates(v)
+        up, down = self._shares(v)
         total = up + down
-        return state - jnp.expm1(-total * dt) * (up / total - state)
+        return state - jnp.expm1(-total * (dt / self.tau)) * (up / total - state)

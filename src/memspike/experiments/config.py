@@ -40,6 +40,7 @@ class InputConfig(Section):
     """How pixels become row voltages."""
 
     read_voltage: Volts = _field("V", "row voltage of a white pixel and of the bias row", default=0.1, gt=0, le=10)
+    offset: Number = _field("1", "pixel value that gives no voltage", default=0.0, ge=-1, le=1)
     times: tuple[Seconds, ...] = Field((0.0,), description="instants of the row pulses, ascending", min_length=1)
     width: Seconds = _field("s", "length of a row pulse", default=10e-6, gt=0)
 

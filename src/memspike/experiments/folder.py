@@ -117,7 +117,7 @@ class RunFolder:
         """The newest readable checkpoint, or None."""
         for step, path in reversed(self._checkpoints()):
             try:
-                with np.load(path, allow_pickle=False) as archive:
+                with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
                     names = sorted(n for n in archive.files if n.startswith("leaf_"))
                     leaves = [archive[name] for name in names]
                     meta = json.loads(archive["meta"].tobytes())

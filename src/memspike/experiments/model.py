@@ -98,7 +98,9 @@ def classifier(config: ExperimentConfig, data: Dataset) -> Classifier:
         Layer((n, m), crossbar, _rows(synapse), f, neuron)
         for n, m, f in zip(sizes, sizes[1:], filters, strict=False)
     )
-    encoder = AmplitudeEvents(config.input.read_voltage, config.input.times, config.input.width)
+    encoder = AmplitudeEvents(
+        config.input.read_voltage, config.input.offset, config.input.times, config.input.width
+    )
     simulation = config.simulation
     return Classifier(
         Feedforward(layers), encoder, readout(config.training), simulation.steps, simulation.dt, simulation.checkpoint

@@ -10,6 +10,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
 
+from memspike._parallel import split
 from memspike._registry import RULES, SCHEMES
 from memspike.data import augment
 from memspike.data.base import Dataset
@@ -125,7 +126,7 @@ class Trainer:
         def body(state: TrainState, x: tuple) -> tuple[TrainState, dict[str, Array]]:
             index, step = x
             one = partial(self.step, step=step)
-            return jax.vmap(one)(state, images[index], labels[index], self.keys)
+            return jax.vmap(one)(state, split(images[index], 1), split(labels[index], 1), self.keys)
 
         steps = first + jnp.arange(indices.shape[0], dtype=jnp.int32)
         return jax.lax.scan(body, state, (indices, steps))
@@ -165,10 +166,10 @@ class Evaluator:
         self.model = model
         self._predict = jax.jit(self._all)
 
-    def _all(self, model: Classifier, pairs: Pairs, images: Images, key: PRNGKeyArray | None) -> Array:
+    def _all(self, model: Classifier, pairs: Pairs, images: UInt8[Array, "batches batch height width"], key: PRNGKeyArray | None) -> Array:
         def one_batch(x: tuple) -> Array:
             image, number = x
-            flat = pixels(image, self.data.full_scale)
+            flat = split(pixels(image, self.data.full_scale), 0)
             if key is None:
                 return jax.vmap(lambda p: model.predict(p, flat))(pairs)
             chips = jax.tree.leaves(pairs)[0].shape[0]

@@ -1,7 +1,7 @@
 """The one time loop."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -36,16 +36,25 @@ class Events(eqx.Module):
         return v.reshape(-1, *self.v.shape[1:]), durations
 
 
-def _scan_neuron(
-    neuron: AbstractNeuron, drive: Callable, start: Any, xs: Real, shape: tuple[int, ...], dt: float, checkpoint: bool
-) -> Float[Array, "steps *shape"]:
-    """Scan `neuron` over `xs`; `drive(state, x)` gives the mid-step current. → voltages at step ends."""
+class Trace(NamedTuple):
+    """Membranes of a layer: voltage in V at step ends, and voltage above rest in mid-step (row drive)."""
 
-    def body(carry: Any, x: Real) -> tuple[Any, Real]:
+    v: Float[Array, "steps *batch columns"]
+    above_rest: Float[Array, "steps *batch columns"]
+
+
+def _scan_neuron(
+    neuron: AbstractNeuron, drive: Callable, start: Any, xs: Any, shape: tuple[int, ...], dt: float, checkpoint: bool
+) -> Trace:
+    """Scan a population of `shape` neurons over `xs`; `drive(state, x)` gives the mid-step current in A."""
+    rest = neuron.rest()
+
+    def body(carry: Any, x: Any) -> tuple[Any, Trace]:
         source, state = carry
+        before = neuron.voltage(state)
         source, current = drive(source, x)
         state, v = neuron.step(state, current, dt)
-        return (source, state), v
+        return (source, state), Trace(v, 0.5 * (before + v) - rest)
 
     carry = (start, neuron.init(shape))
     return jax.lax.scan(jax.checkpoint(body) if checkpoint else body, carry, xs)[1]
@@ -53,23 +62,23 @@ def _scan_neuron(
 
 def _run_events(
     layer: Layer, pair: Pair, events: Events, steps: int, dt: float, *, key: PRNGKeyArray | None, checkpoint: bool
-) -> Float[Array, "steps *batch columns"]:
+) -> Trace:
     """One GEMM for all events; the filter's response to them is known in closed form."""
     held, durations = events.holds()
     jumps = layer.crossbar.read(pair, layer.rows.effective(held, durations)[::2], key=key)
     middles = (jnp.arange(steps, dtype=jnp.result_type(float)) + 0.5) * dt
     since = middles[:, None] - jnp.asarray(events.times, dtype=middles.dtype)[None, :]
-    kernel = layer.filter.kernel(since)
 
     def drive(state: Any, weight: Real) -> tuple[Any, Real]:
         return state, jnp.tensordot(weight, jumps, axes=1)
 
+    kernel = layer.filter.kernel(since)
     return _scan_neuron(layer.neuron, drive, (), kernel, jumps.shape[1:], dt, checkpoint)
 
 
 def _run_dense(
     layer: Layer, pair: Pair, v: Float[Array, "steps *batch rows"], dt: float, *, key: PRNGKeyArray | None, checkpoint: bool
-) -> Float[Array, "steps *batch columns"]:
+) -> Trace:
     """One GEMM for all steps; filter and membranes are scanned."""
     durations = jnp.full(v.shape[0], dt, dtype=v.dtype)
     currents = layer.crossbar.read(pair, layer.rows.effective(v, durations), key=key)
@@ -79,12 +88,6 @@ def _run_dense(
         return layer.filter.step(state, current, dt)
 
     return _scan_neuron(layer.neuron, drive, layer.filter.init(shape), currents, shape, dt, checkpoint)
-
-
-def midpoints(v: Float[Array, "steps ..."], start: Real) -> Float[Array, "steps ..."]:
-    """Values in the middle of each step from those at its end, `start` being the value before the first."""
-    before = jnp.concatenate([jnp.broadcast_to(start, v[:1].shape), v[:-1]])
-    return 0.5 * (before + v)
 
 
 def simulate(
@@ -114,10 +117,9 @@ def simulate(
     drive: Events | Real = inputs
     for layer, pair, k in zip(network.layers, pairs, keys, strict=True):
         if isinstance(drive, Events):
-            v = _run_events(layer, pair, drive, steps, dt, key=k, checkpoint=checkpoint)
+            trace = _run_events(layer, pair, drive, steps, dt, key=k, checkpoint=checkpoint)
         else:
-            v = _run_dense(layer, pair, drive, dt, key=k, checkpoint=checkpoint)
-        traces.append(v)
-        rest = layer.neuron.rest()
-        drive = midpoints(v - rest, jnp.zeros_like(rest))
+            trace = _run_dense(layer, pair, drive, dt, key=k, checkpoint=checkpoint)
+        traces.append(trace.v)
+        drive = trace.above_rest
     return tuple(traces)

@@ -24,5 +24,9 @@ class AbstractNeuron(eqx.Module):
         """The state of `shape` neurons at rest."""
 
     @abstractmethod
+    def voltage(self, state: Any) -> Float[Array, "..."]:
+        """The membrane voltage in V of a state."""
+
+    @abstractmethod
     def step(self, state: Any, current: Float[Array, "..."], dt: float) -> tuple[Any, Float[Array, "..."]]:
         """Advance by `dt` seconds with `current` A (its value in mid-step) → new state, voltage in V."""

@@ -23,7 +23,7 @@ def staggered_exponential(neuron: Any, state: Any, current: Float[Array, "..."],
     x2 = neuron.m2.advance(state.x2, state.v - neuron.e2, dt)
     state = state._replace(x1=x1, x2=x2)
     leak, slope = neuron.membrane_current(state)
-    gain = -jnp.expm1(-dt * slope / neuron.capacitance) / slope
+    gain = -jnp.expm1(slope * (-dt / neuron.capacitance)) / slope
     return state._replace(v=state.v + gain * (current - leak))
 
 

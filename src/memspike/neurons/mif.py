@@ -95,6 +95,10 @@ class MIF(AbstractNeuron):
         state = self.equilibrium(self.rest())
         return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, shape), state)
 
+    def voltage(self, state: MIFState) -> Real:
+        """v in V."""
+        return state.v
+
     def step(self, state: MIFState, current: Real, dt: float) -> tuple[MIFState, Real]:
         """One step of `dt` seconds with the injected `current` in A at mid-step → (state, v in V)."""
         state = self.integrator(self, state, current, dt)

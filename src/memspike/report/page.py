@@ -76,7 +76,7 @@ def read_run(folder: Path) -> dict[str, Any]:
     if missing:
         raise InputError(f"{folder} is not the folder of a finished run: it lacks {', '.join(missing)}.")
     try:
-        with np.load(folder / "samples.npz", allow_pickle=False) as archive:
+        with np.load(io.BytesIO((folder / "samples.npz").read_bytes()), allow_pickle=False) as archive:
             samples = {name: archive[name] for name in archive.files}
         with (folder / "metrics.csv").open(newline="") as file:
             history = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]

@@ -1,0 +1,41 @@
+# make demo | test | lint | docs | bench: each builds what it needs in .venv (or .venv-bench) and runs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test lint docs bench clean
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit("memspike needs Python 3.11 or newer; this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.core: pyproject.toml | $(BIN)/python
+	$(INSTALL) -e .
+	@touch $@
+
+$(VENV)/.test $(VENV)/.lint $(VENV)/.docs: $(VENV)/.%: pyproject.toml | $(BIN)/python
+	$(INSTALL) -e '.[$*]'
+	@touch $@
+
+demo: $(VENV)/.core
+	$(BIN)/memspike run memprop-digits
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+docs: $(VENV)/.docs
+	$(BIN)/mkdocs build --strict
+
+bench: pyproject.toml
+	test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt -e .
+	.venv-bench/bin/python benchmarks/bptt.py --out results/bench-bptt.json
+
+clean:
+	rm -rf $(VENV) .venv-bench site .jax_cache

@@ -1,0 +1,40 @@
+"""All cores of a CPU, or all accelerators, for one batch: data parallelism by sharding."""
+
+import contextlib
+import os
+
+import jax
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from jaxtyping import Array
+
+_PATIENCE = "--xla_cpu_collective_call_terminate_timeout_seconds=1000000"
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def use_cores(count: int | None = None) -> int:
+    """Let JAX see `count` CPU cores (all that this process may use, by default) as that many devices.
+
+    Call it before the first array is made; later it changes nothing. → the number of devices. The
+    patience flag keeps a run alive that was stopped and continued.
+    """
+    cores = count or _usable_cores()
+    if "collective_call_terminate" not in os.environ.get("XLA_FLAGS", ""):
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_PATIENCE}".strip()
+    with contextlib.suppress(RuntimeError):  # JAX has started already
+        jax.config.update("jax_num_cpu_devices", cores)
+    return jax.device_count()
+
+
+def split(x: Array, axis: int) -> Array:
+    """`x` with `axis` spread over all devices, where their number divides it; otherwise `x` itself."""
+    devices = jax.device_count()
+    if devices == 1 or x.shape[axis] % devices:
+        return x
+    mesh = jax.make_mesh((devices,), ("batch",), axis_types=(AxisType.Auto,))
+    spec = PartitionSpec(*([None] * axis), "batch")
+    return jax.lax.with_sharding_constraint(x, NamedSharding(mesh, spec))

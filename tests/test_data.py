@@ -1,0 +1,291 @@
+"""Data sets: what ships, the cache, imports in every form, and files that are broken or wrong."""
+
+import gzip
+import io
+import os
+import tarfile
+import zipfile
+
+import numpy as np
+import pytest
+
+import memspike as ms
+from memspike.data import augment, idx, store
+from memspike.data.sources import IDX_FILES, ROLES, SOURCES, Source
+
+SHAPES = {"x_train": (6, 4, 4), "y_train": (6,), "x_test": (3, 4, 4), "y_test": (3,)}
+
+
+@pytest.fixture
+def tiny(monkeypatch, tmp_path):
+    """A small data set 'tiny' in the form of MNIST, with its own checksums and an empty cache."""
+    import hashlib
+
+    rng = np.random.default_rng(0)
+    arrays = {role: rng.integers(0, 9, SHAPES[role]).astype(np.uint8) for role in ROLES}
+    digests = {role: hashlib.sha256(a.tobytes()).hexdigest() for role, a in arrays.items()}
+    source = Source("tiny", "a test set", "none", ("http://127.0.0.1:9/",), digests, IDX_FILES, SHAPES)
+    monkeypatch.setitem(SOURCES, "tiny", source)
+    monkeypatch.setenv(store.FOLDER_VARIABLE, str(tmp_path / "cache"))
+    return arrays, source
+
+
+def encode(array):
+    return bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape) + array.tobytes()
+
+
+def write_folder(folder, arrays, *, zipped=True):
+    folder.mkdir()
+    for role, name in IDX_FILES.items():
+        content = encode(arrays[role])
+        if zipped:
+            (folder / name).write_bytes(gzip.compress(content))
+        else:
+            (folder / name.removesuffix(".gz")).write_bytes(content)
+    return folder
+
+
+def as_folder(path, arrays):
+    return write_folder(path / "raw", arrays, zipped=False)
+
+
+def as_gz(path, arrays):
+    return write_folder(path / "gz", arrays)
+
+
+def as_tgz(path, arrays):
+    with tarfile.open(path / "set.tgz", "w:gz") as archive:
+        archive.add(as_folder(path, arrays), arcname="package/data")
+    return path / "set.tgz"
+
+
+def as_zip(path, arrays):
+    with zipfile.ZipFile(path / "set.zip", "w") as archive:
+        for role, name in IDX_FILES.items():
+            archive.writestr(f"data/{name}", gzip.compress(encode(arrays[role])))
+    return path / "set.zip"
+
+
+def as_npz(path, arrays):
+    np.savez(path / "set.npz", **arrays)
+    return path / "set.npz"
+
+
+@pytest.mark.parametrize("make", [as_folder, as_gz, as_tgz, as_zip, as_npz])
+def test_import_in_every_form(tiny, tmp_path, make):
+    arrays, source = tiny
+    path = store.import_file("tiny", make(tmp_path, arrays))
+    assert path == tmp_path / "cache" / "tiny.npz"
+    data = store.load_cached(source)
+    np.testing.assert_array_equal(data.x_train, arrays["x_train"])
+    np.testing.assert_array_equal(data.y_test, arrays["y_test"])
+
+
+def broken_gzip(path, arrays):
+    folder = as_gz(path, arrays)
+    file = folder / IDX_FILES["x_train"]
+    file.write_bytes(file.read_bytes()[:-9])
+    return folder
+
+
+def short_idx(path, arrays):
+    folder = as_folder(path, arrays)
+    file = folder / "train-images-idx3-ubyte"
+    file.write_bytes(file.read_bytes()[:-3])
+    return folder
+
+
+def other_digits(path, arrays):
+    return as_gz(path, arrays | {"y_test": arrays["y_test"] ^ 1})
+
+
+def other_shape(path, arrays):
+    return as_npz(path, arrays | {"x_test": arrays["x_test"][:2]})
+
+
+def with_nan(path, arrays):
+    x = arrays["x_train"].astype(float)
+    x[4, 0, 0] = np.nan
+    return as_npz(path, arrays | {"x_train": x})
+
+
+def lacking(path, arrays):
+    folder = as_gz(path, arrays)
+    (folder / IDX_FILES["y_test"]).unlink()
+    return folder
+
+
+def not_idx(path, arrays):
+    folder = as_folder(path, arrays)
+    (folder / "train-labels-idx1-ubyte").write_bytes(b"<html>404</html>")
+    return folder
+
+
+def pickled(path, arrays):
+    np.savez(path / "set.npz", **(arrays | {"x_train": np.array([{}], dtype=object)}))
+    return path / "set.npz"
+
+
+def broken_tar(path, arrays):
+    file = as_tgz(path, arrays)
+    file.write_bytes(file.read_bytes()[:200])
+    return file
+
+
+def plain_text(path, arrays):
+    (path / "note.txt").write_text("hello")
+    return path / "note.txt"
+
+
+def nothing(path, arrays):
+    return path / "absent"
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (broken_gzip, "broken gzip"),
+        (short_idx, "holds 109 bytes; its header"),
+        (other_digits, "y_test is not that of tiny"),
+        (other_shape, "x_test has shape"),
+        (with_nan, "example 4 contains NaN"),
+        (lacking, "lacks t10k-labels"),
+        (not_idx, "is not an IDX file"),
+        (pickled, "broken"),
+        (broken_tar, "broken|neither"),
+        (plain_text, "neither a folder"),
+        (nothing, "does not exist"),
+    ],
+)
+def test_bad_files_are_one_sentence_and_leave_the_cache_alone(tiny, tmp_path, make, words):
+    arrays, source = tiny
+    store.import_file("tiny", as_zip(tmp_path, arrays))
+    before = {p.name: p.read_bytes() for p in (tmp_path / "cache").iterdir()}
+    with pytest.raises(ms.InputError, match=words) as error:
+        store.import_file("tiny", make(tmp_path, arrays))
+    assert "\n" not in str(error.value)
+    assert {p.name: p.read_bytes() for p in (tmp_path / "cache").iterdir()} == before
+
+
+def test_a_damaged_cache_is_reported(tiny, tmp_path):
+    arrays, source = tiny
+    path = store.import_file("tiny", as_zip(tmp_path, arrays))
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(ms.InputError, match="cannot be read"):
+        store.load_cached(source)
+
+
+def test_an_absent_set_says_how_to_get_it(tiny):
+    with pytest.raises(ms.InputError, match="memspike data fetch tiny"):
+        store.load_cached(tiny[1])
+
+
+def test_fetch_without_network_tries_all_mirrors(tiny, tmp_path):
+    lines = []
+    with pytest.raises(ms.RunError, match="No mirror gave tiny"):
+        store.fetch("tiny", lines.append)
+    assert any("127.0.0.1" in line for line in lines)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_fetch_from_the_second_mirror(tiny, tmp_path, monkeypatch):
+    """A real server on this machine; the first mirror is dead, the second answers."""
+    import http.server
+    import threading
+
+    arrays, source = tiny
+    folder = as_gz(tmp_path, arrays)
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, directory=str(folder), **kwargs)
+
+        def log_message(self, *args):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        mirrors = (source.mirrors[0], f"http://127.0.0.1:{server.server_port}/")
+        monkeypatch.setitem(SOURCES, "tiny", source._replace(mirrors=mirrors))
+        path = store.fetch("tiny")
+        server.shutdown()
+    assert path.exists()
+
+
+def test_a_cache_folder_that_cannot_be_made(tiny, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv(store.FOLDER_VARIABLE, str(tmp_path / "file" / "below"))
+    with pytest.raises(ms.RunError, match="could not be written"):
+        store.import_file("tiny", as_zip(tmp_path, tiny[0]))
+
+
+def test_digits():
+    data = ms.data.load("digits")
+    assert (data.x_train.shape, data.x_test.shape) == ((1437, 8, 8), (360, 8, 8))
+    counts = np.bincount(np.concatenate([data.y_train, data.y_test]))
+    np.testing.assert_array_equal(counts, [178, 182, 177, 183, 181, 182, 181, 179, 174, 180])
+    assert np.bincount(data.y_test).min() >= 34
+    assert data.x_train.max() == data.full_scale == 16
+
+
+def test_names_are_checked():
+    with pytest.raises(ms.InputError, match="Did you mean 'mnist'"):
+        ms.data.load("mnits")
+    with pytest.raises(ms.InputError, match="needs no file"):
+        store.fetch("digits")
+    with pytest.raises(ms.InputError, match=r"data\.train is 2000"):
+        ms.data.load("digits").limited(2000, None)
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
+def test_the_real_sets(name):
+    """Every load compares the decoded arrays with their published checksums."""
+    if not store.path_of(name).exists():
+        if os.environ.get("MEMSPIKE_REQUIRE_DATA"):
+            pytest.fail(f"{name} is missing; scripts/offline_data.sh or memspike data fetch {name}")
+        pytest.skip(f"{name} is not in the cache")
+    data = ms.data.load(name)
+    assert len(data.y_train) == 60000
+    assert data.pixels == 784
+
+
+def test_idx_rejects_other_types():
+    with pytest.raises(ms.InputError, match="not an IDX file"):
+        idx.parse(bytes([0, 0, 13, 1, 0, 0, 0, 0]), "float.idx")
+    with pytest.raises(ms.InputError, match="nothing"):
+        idx.parse(b"", "empty.idx")
+
+
+def test_written_files_hold_no_pickles(tiny, tmp_path):
+    path = store.import_file("tiny", as_zip(tmp_path, tiny[0]))
+    with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
+        assert set(archive.files) == set(ROLES)
+
+
+def test_encoder():
+    encoder = ms.data.AmplitudeEvents(read_voltage=0.2, times=(0.0, 1e-3))
+    events = encoder(np.full((3, 4), 0.5, np.float32) + jnp_zero())
+    assert events.v.shape == (2, 3, 5)
+    np.testing.assert_allclose(events.v[0, 0], [0.1, 0.1, 0.1, 0.1, 0.2], rtol=1e-6)
+
+
+def jnp_zero():
+    import jax.numpy as jnp
+
+    return jnp.zeros(())
+
+
+def test_augmentation_moves_whole_images():
+    import jax
+    import jax.numpy as jnp
+
+    image = jnp.zeros((200, 8, 8)).at[:, 4, 3].set(1.0)
+    moved = augment.shift(image, 1.0, key=jax.random.key(0))
+    np.testing.assert_array_equal(moved.sum(axis=(1, 2)), 1.0)
+    places = np.argwhere(np.asarray(moved) == 1)[:, 1:]
+    assert np.abs(places - [4, 3]).max() == 2
+    assert places.std(axis=0) == pytest.approx([1.0, 1.0], abs=0.2)
+    mirrored = augment.mirror(image, key=jax.random.key(0))
+    assert 70 < int(mirrored[:, 4, 4].sum()) < 130
+    dropped = augment.drop(jnp.ones((50, 8, 8)), 0.25, key=jax.random.key(0))
+    assert float(dropped.mean()) == pytest.approx(0.75, abs=0.03)
