@@ -56,7 +56,9 @@ def test_sizes(modules, root):
                 assert length <= FUNCTION_LIMIT, f"{path}: {node.name} has {length} lines"
                 arguments = [a for a in node.args.args + node.args.kwonlyargs if a.arg not in ("self", "cls", "key")]
                 command = any("command" in ast.unparse(d) for d in node.decorator_list)
-                assert command or len(arguments) <= ARGUMENT_LIMIT + 1, f"{path}: {node.name} has {len(arguments)} arguments"
+                assert command or len(arguments) <= ARGUMENT_LIMIT + 1, (
+                    f"{path}: {node.name} has {len(arguments)} arguments"
+                )
     assert statistics.median(lengths) <= 160
 
 
@@ -80,7 +82,9 @@ def test_numbers_of_modules_are_parameters(modules):
         if path.parts[0] not in ORDER[:5]:
             continue
         for node in ast.walk(tree):
-            if isinstance(node, ast.ClassDef) and any("Module" in ast.unparse(b) or "Abstract" in ast.unparse(b) for b in node.bases):
+            if isinstance(node, ast.ClassDef) and any(
+                "Module" in ast.unparse(b) or "Abstract" in ast.unparse(b) for b in node.bases
+            ):
                 for item in node.body:
                     if isinstance(item, ast.AnnAssign) and isinstance(item.value, ast.Constant):
                         assert not isinstance(item.value.value, float), f"{path}: {ast.unparse(item)}"

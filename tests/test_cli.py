@@ -15,6 +15,7 @@ import pytest
 
 import memspike as ms
 from memspike import _atomic, cli
+from memspike.data import store
 from memspike.experiments.folder import RunFolder
 from memspike.experiments.settings import resolve
 
@@ -121,7 +122,7 @@ def test_run_writes_everything_and_refuses_to_overwrite(call, tmp_path):
 
 
 def test_report_again(call, finished):
-    status, text, _ = call("report", finished)
+    status, _text, _ = call("report", finished)
     assert status == 0
     assert (finished / "report.html").is_file()
     assert len(list((finished / "figures").glob("*.png"))) == 5
@@ -142,8 +143,11 @@ def test_seeds_together_equal_seeds_alone(finished, tmp_path):
         np.testing.assert_allclose(together[name][1], alone[name][0], rtol=2e-3, atol=2e-6, err_msg=name)
 
 
+KILLED = ("epochs=8", "batch=4", "checkpoint_every=40")  # 80 steps an epoch in two chunks
+
+
 def start(out, *extra):
-    command = [sys.executable, "-m", "memspike.cli", "run", "memprop-digits", *small("epochs=60"), "--out", str(out)]
+    command = [sys.executable, "-m", "memspike.cli", "run", "memprop-digits", *small(*KILLED), "--out", str(out)]
     environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(Path(__file__).parents[1] / ".jax_cache")}
     return subprocess.Popen([*command, *extra], stderr=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
 
@@ -151,7 +155,7 @@ def start(out, *extra):
 def stop_after_checkpoint(out, number):
     process = start(out)
     deadline = time.monotonic() + 240
-    while not any((out / "checkpoints").glob("step-00000001*.npz")):
+    while not any((out / "checkpoints").glob("step-000000[12]*.npz")):
         assert process.poll() is None, process.stderr and process.stderr.read().decode()
         assert time.monotonic() < deadline, "no checkpoint appeared"
         time.sleep(0.005)
@@ -164,7 +168,7 @@ def outcome(out):
     result = json.loads((out / "result.json").read_text())
     for timing in ("wall_s", "steps_per_s"):
         del result[timing]
-    return result, (out / "metrics.csv").read_text(), (out / "checkpoints/step-000000600.npz").stat().st_size
+    return result, (out / "metrics.csv").read_text(), (out / "checkpoints/step-000000640.npz").stat().st_size
 
 
 @pytest.fixture(scope="module")
@@ -190,9 +194,29 @@ def test_a_stopped_run_resumes_to_the_same_numbers(undisturbed, tmp_path, number
     assert process.returncode == 0, error.decode()
     (a, b) = (outcome(folder) for folder in (undisturbed, out))
     assert a == b
-    with np.load(undisturbed / "checkpoints/step-000000600.npz") as x, np.load(out / "checkpoints/step-000000600.npz") as y:
+    with (
+        np.load(undisturbed / "checkpoints/step-000000640.npz") as x,
+        np.load(out / "checkpoints/step-000000640.npz") as y,
+    ):
         for name in (n for n in x.files if n.startswith("leaf")):
             np.testing.assert_array_equal(x[name], y[name])
+
+
+def test_resume_in_the_middle_of_an_epoch(tmp_path):
+    """Stopped after the first of two chunks: the mean loss of the epoch counts both."""
+    _, config = resolve("memprop-digits", [*SMALL, "epochs=2", "batch=4", "checkpoint_every=40"])
+    whole = ms.experiments.run(config, tmp_path / "whole")
+
+    def stop(progress):
+        if progress.step == 120:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ms.experiments.run(config, tmp_path / "parts", report=stop)
+    parts = ms.experiments.run(config, tmp_path / "parts", resume=True)
+    assert parts["final_loss"] == whole["final_loss"]
+    texts = [(tmp_path / name / "metrics.csv").read_text() for name in ("whole", "parts")]
+    assert texts[0] == texts[1]
 
 
 def test_resume_survives_a_damaged_newest_checkpoint(finished, tmp_path):
@@ -264,7 +288,7 @@ def test_a_loss_that_is_not_finite_names_layer_step_and_cause(call, tmp_path, se
 
 def test_quick_mnist_learns(tmp_path):
     """A short run on the real images: far above the tenth that guessing gives."""
-    if not ms.data.store.path_of("mnist").exists():
+    if not store.path_of("mnist").exists():
         if os.environ.get("MEMSPIKE_REQUIRE_DATA"):
             pytest.fail("mnist is missing; scripts/offline_data.sh or memspike data fetch mnist")
         pytest.skip("mnist is not in the cache")

@@ -6,6 +6,8 @@ import os
 import tarfile
 import zipfile
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -158,7 +160,7 @@ def nothing(path, arrays):
     ],
 )
 def test_bad_files_are_one_sentence_and_leave_the_cache_alone(tiny, tmp_path, make, words):
-    arrays, source = tiny
+    arrays, _ = tiny
     store.import_file("tiny", as_zip(tmp_path, arrays))
     before = {p.name: p.read_bytes() for p in (tmp_path / "cache").iterdir()}
     with pytest.raises(ms.InputError, match=words) as error:
@@ -200,8 +202,8 @@ def test_fetch_from_the_second_mirror(tiny, tmp_path, monkeypatch):
         def __init__(self, *args, **kwargs):
             super().__init__(*args, directory=str(folder), **kwargs)
 
-        def log_message(self, *args):
-            pass
+        def log_message(self, format, *args):
+            """Say nothing."""
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -264,21 +266,12 @@ def test_written_files_hold_no_pickles(tiny, tmp_path):
 
 def test_encoder():
     encoder = ms.data.AmplitudeEvents(read_voltage=0.2, times=(0.0, 1e-3))
-    events = encoder(np.full((3, 4), 0.5, np.float32) + jnp_zero())
+    events = encoder(jnp.full((3, 4), 0.5))
     assert events.v.shape == (2, 3, 5)
     np.testing.assert_allclose(events.v[0, 0], [0.1, 0.1, 0.1, 0.1, 0.2], rtol=1e-6)
 
 
-def jnp_zero():
-    import jax.numpy as jnp
-
-    return jnp.zeros(())
-
-
 def test_augmentation_moves_whole_images():
-    import jax
-    import jax.numpy as jnp
-
     image = jnp.zeros((200, 8, 8)).at[:, 4, 3].set(1.0)
     moved = augment.shift(image, 1.0, key=jax.random.key(0))
     np.testing.assert_array_equal(moved.sum(axis=(1, 2)), 1.0)

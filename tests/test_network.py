@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import memspike as ms
+from memspike._registry import SYNAPSES
 from memspike.arrays import Crossbar, DynamicalRows
 from memspike.learning.losses import SmoothMaximum, TimeMean, Windowed, cross_entropy
 from memspike.networks import Events, feedforward, simulate
@@ -138,7 +139,7 @@ def test_finer_steps_converge_in_second_order(x64):
 def test_gradient_equals_finite_differences(x64, rows, readout):
     """BPTT through every weight and every parameter of devices, synapses, filters, neurons and readout."""
     readout = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), readout)
-    network, weights = parts(rows=ms._registry.SYNAPSES.get(rows).value())
+    network, weights = parts(rows=SYNAPSES.get(rows).value())
     v = Events(0.1 * jax.random.uniform(jax.random.key(1), (2, 3, 5)), (0.0, 3e-4))
     target = jax.nn.one_hot(jnp.asarray([0, 1, 2]), 3)
 
@@ -176,7 +177,10 @@ def test_there_is_no_stop_gradient_and_no_surrogate(root):
     [
         (lambda: feedforward([5]), "two or more"),
         (lambda: feedforward([5, 0, 3]), "whole numbers"),
-        (lambda: ms.networks.Feedforward((feedforward((5, 4)).layers[0], feedforward((3, 2)).layers[0])), "Layer 1 has"),
+        (
+            lambda: ms.networks.Feedforward((feedforward((5, 4)).layers[0], feedforward((3, 2)).layers[0])),
+            "Layer 1 has",
+        ),
         (lambda: feedforward((5, 4)).program((jnp.zeros((4, 4)),)), "expected \\(5, 4\\)"),
     ],
 )

@@ -56,7 +56,9 @@ def test_units(text, unit, value):
     assert _units.parse(text, unit) == pytest.approx(value)
 
 
-@pytest.mark.parametrize(("value", "unit"), [(90e-6, "S"), (1e-9, "F"), (0.0183, "V"), (1e9, "Ω"), (0.0, "A"), (-0.05, "V")])
+@pytest.mark.parametrize(
+    ("value", "unit"), [(90e-6, "S"), (1e-9, "F"), (0.0183, "V"), (1e9, "Ω"), (0.0, "A"), (-0.05, "V")]
+)
 def test_shown_quantities_parse_back(value, unit):
     assert _units.parse(_units.show(value, unit), unit) == pytest.approx(value)
 

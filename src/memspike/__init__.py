@@ -10,6 +10,7 @@ from memspike import networks as networks
 from memspike import neurons as neurons
 from memspike._errors import InputError as InputError
 from memspike._errors import RunError as RunError
+from memspike._parallel import use_cores as use_cores
 from memspike._param import parameters as parameters
 
 __version__ = "0.1.0"

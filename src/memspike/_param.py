@@ -9,8 +9,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, Float
 
 from memspike._errors import InputError
+
+Parameter = Float[Array, "..."] | float
 
 
 def _as_float(value: Any) -> Any:
@@ -68,10 +72,15 @@ def parameters(module: Any, prefix: str = "") -> Iterator[ParamInfo]:
             yield from parameters(getattr(module, field.name), f"{prefix}{field.name}.")
 
 
+def is_concrete(value: Any) -> bool:
+    """Whether a parameter holds numbers: no tracer, no placeholder of a tree transformation."""
+    return eqx.is_array_like(value) and not isinstance(value, Tracer)
+
+
 def check_bounds(module: eqx.Module) -> None:
     """Raise InputError if a parameter is outside its bounds or not finite; traced values pass."""
     for info in own_parameters(module):
-        if not eqx.is_array_like(info.value) or isinstance(info.value, jax.core.Tracer):
+        if not is_concrete(info.value):
             continue
         value = np.asarray(info.value)
         low, high = info.bounds

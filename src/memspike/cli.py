@@ -42,13 +42,17 @@ def _version(wanted: bool | None) -> None:
 
 @app.callback()
 def _main(
-    version: Annotated[bool | None, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = None,
+    version: Annotated[
+        bool | None, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
+    ] = None,
 ) -> None:
     """Options of the program itself."""
 
 
 @app.command("list")
-def list_(kind: Kind = None, as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False) -> None:
+def list_(
+    kind: Kind = None, as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False
+) -> None:
     """List what is registered, all of it or one kind."""
     if kind is not None and kind not in REGISTRIES:
         raise unknown("kind", kind, REGISTRIES)
@@ -95,7 +99,9 @@ def show(name: Annotated[str, typer.Argument(help="Anything that `memspike list`
         out.print(f"[dim]source:[/dim] {entry.source}")
     if kind == "experiments":
         experiment: Experiment = entry.value
-        out.print(f"[dim]expected test accuracy:[/dim] {experiment.expected:.1%}, quick {experiment.expected_quick:.1%}")
+        out.print(
+            f"[dim]expected test accuracy:[/dim] {experiment.expected:.1%}, quick {experiment.expected_quick:.1%}"
+        )
         table = Table(box=None, pad_edge=False, header_style="dim")
         for column in ("key", "value"):
             table.add_column(column)
@@ -147,7 +153,9 @@ def run(
     note = f"expected {expected:.1%}{changed}; published: {experiment.reference}"
     page = write_report(folder, note)
     spread = f" ± {100 * result['test_accuracy_sd']:.2f}" if result["seeds"] > 1 else ""
-    out.print(f"test accuracy [bold]{100 * result['test_accuracy']:.2f}{spread} %[/bold], expected {expected:.1%}{changed}")
+    out.print(
+        f"test accuracy [bold]{100 * result['test_accuracy']:.2f}{spread} %[/bold], expected {expected:.1%}{changed}"
+    )
     out.print(
         f"{result['chips']} chips with programming spread and read noise: "
         f"{100 * result['chips_accuracy']:.2f} ± {100 * result['chips_accuracy_sd']:.2f} %"

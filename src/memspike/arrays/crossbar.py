@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from memspike._param import check_bounds, param
+from memspike._param import Parameter, check_bounds, param
 from memspike.cells.differential import DifferentialPair, Pair
 
 Real = Float[Array, "..."]
@@ -18,8 +18,8 @@ class Crossbar(eqx.Module):
     """
 
     cell: DifferentialPair = eqx.field(default_factory=DifferentialPair)
-    programming_spread: Real = param(0.0, "1", "s.d. of a programmed conductance over its target", bounds=(0, 10))
-    read_noise: Real = param(0.0, "1", "s.d. of a conductance over its mean at each read", bounds=(0, 10))
+    programming_spread: Parameter = param(0.0, "1", "s.d. of a programmed conductance over its target", bounds=(0, 10))
+    read_noise: Parameter = param(0.0, "1", "s.d. of a conductance over its mean at each read", bounds=(0, 10))
 
     def __check_init__(self) -> None:
         check_bounds(self)

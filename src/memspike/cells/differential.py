@@ -3,13 +3,12 @@
 from typing import NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from memspike._errors import InputError
-from memspike._param import check_bounds, param
+from memspike._param import Parameter, check_bounds, is_concrete, param
 
 Real = Float[Array, "..."]
 
@@ -28,12 +27,12 @@ class DifferentialPair(eqx.Module):
     The default range is a reconstruction (upper-resistance end of the RRAM range).
     """
 
-    g_min: Real = param(10e-6, "S", "lowest programmable conductance", bounds=(0, 1e3))
-    g_max: Real = param(100e-6, "S", "highest programmable conductance", bounds=(0, 1e3))
+    g_min: Parameter = param(10e-6, "S", "lowest programmable conductance", bounds=(0, 1e3))
+    g_max: Parameter = param(100e-6, "S", "highest programmable conductance", bounds=(0, 1e3))
 
     def __check_init__(self) -> None:
         check_bounds(self)
-        if any(isinstance(g, jax.core.Tracer) for g in (self.g_min, self.g_max)):
+        if not (is_concrete(self.g_min) and is_concrete(self.g_max)):
             return
         low, high = np.max(np.asarray(self.g_min)), np.min(np.asarray(self.g_max))
         if low >= high:
@@ -43,7 +42,7 @@ class DifferentialPair(eqx.Module):
             )
 
     @property
-    def span(self) -> Real:
+    def span(self) -> Parameter:
         """G_max − G_min in S: the conductance difference of w = 1."""
         return self.g_max - self.g_min
 

@@ -60,9 +60,7 @@ def _from_npz(path: Path) -> dict[str, np.ndarray]:
     with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
         missing = [role for role in ROLES if role not in archive]
         if missing:
-            raise InputError(
-                f"{path} holds {', '.join(archive.files) or 'nothing'}; it lacks {', '.join(missing)}."
-            )
+            raise InputError(f"{path} holds {', '.join(archive.files) or 'nothing'}; it lacks {', '.join(missing)}.")
         return {role: archive[role] for role in ROLES}
 
 

@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from memspike._param import check_bounds, param
+from memspike._param import Parameter, check_bounds, param
 from memspike.networks.simulate import Events
 
 Real = Float[Array, "..."]
@@ -17,8 +17,8 @@ class AmplitudeEvents(eqx.Module):
     have both signs. The bias row always gets `read_voltage`.
     """
 
-    read_voltage: Real = param(100e-3, "V", "row voltage of a full-scale pixel", bounds=(1e-6, 10))
-    offset: Real = param(0.0, "1", "pixel value that gives no voltage", bounds=(-1, 1))
+    read_voltage: Parameter = param(100e-3, "V", "row voltage of a full-scale pixel", bounds=(1e-6, 10))
+    offset: Parameter = param(0.0, "1", "pixel value that gives no voltage", bounds=(-1, 1))
     times: tuple[float, ...] = eqx.field(static=True, default=(0.0,))
     width: float = eqx.field(static=True, default=10e-6)
 

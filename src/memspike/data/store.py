@@ -46,7 +46,7 @@ def verify(arrays: Arrays, source: Source, origin: str) -> None:
                 f"{origin}: {role} has shape {array.shape} and type {array.dtype}; "
                 f"{source.name} needs {shape} and uint8."
             )
-        digest = hashlib.sha256(np.ascontiguousarray(array)).hexdigest()
+        digest = hashlib.sha256(array.tobytes()).hexdigest()
         if digest != source.sha256[role]:
             raise InputError(
                 f"{origin}: {role} is not that of {source.name} (SHA-256 {digest[:12]}…, expected "
@@ -80,7 +80,7 @@ def import_file(name: str, path: Path) -> Path:
     return _save(read_files(path, source), source, str(path))
 
 
-def fetch(name: str, report: Callable[[str], None] = lambda line: None) -> Path:
+def fetch(name: str, report: Callable[[str], object] = str) -> Path:
     """Download a data set from its mirrors, each in turn, check it and put it into the cache."""
     source = _source(name)
     failures = []

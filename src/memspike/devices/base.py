@@ -1,12 +1,17 @@
 """What every device declares: `self` is what was fabricated, `state` is what evolves."""
 
 from abc import abstractmethod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 from jaxtyping import Array, Float
 
 from memspike._param import check_bounds
+
+if TYPE_CHECKING:
+    from typing import ClassVar as AbstractClassVar
+else:
+    from equinox import AbstractClassVar
 
 
 class AbstractDevice(eqx.Module):
@@ -16,8 +21,8 @@ class AbstractDevice(eqx.Module):
     zero volts (usable inside a neuron) or stays (usable as a memory).
     """
 
-    source: eqx.AbstractClassVar[str]
-    volatile: eqx.AbstractClassVar[bool]
+    source: AbstractClassVar[str]
+    volatile: AbstractClassVar[bool]
 
     def __check_init__(self) -> None:
         check_bounds(self)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from memspike._param import param
+from memspike._param import Parameter, param
 from memspike.devices.base import AbstractStateDevice
 
 Real = Float[Array, "..."]
@@ -31,12 +31,12 @@ class MetastableSwitch(AbstractStateDevice):
     )
     volatile: ClassVar[bool] = True
 
-    r_on: Real = param(1e3, "Ω", "resistance fully on", bounds=(1e-3, 1e15))
-    r_off: Real = param(100e3, "Ω", "resistance fully off", bounds=(1e-3, 1e15))
-    v_on: Real = param(110e-3, "V", "voltage where the on rate is half its maximum", bounds=(-10, 10))
-    v_off: Real = param(5e-3, "V", "voltage where the off rate is half its maximum", bounds=(-10, 10))
-    v_scale: Real = param(15e-3, "V", "voltage scale k of both rates", bounds=(1e-4, 10))
-    tau: Real = param(1e-3, "s", "time constant of the switches", bounds=(1e-12, 1e9))
+    r_on: Parameter = param(1e3, "Ω", "resistance fully on", bounds=(1e-3, 1e15))
+    r_off: Parameter = param(100e3, "Ω", "resistance fully off", bounds=(1e-3, 1e15))
+    v_on: Parameter = param(110e-3, "V", "voltage where the on rate is half its maximum", bounds=(-10, 10))
+    v_off: Parameter = param(5e-3, "V", "voltage where the off rate is half its maximum", bounds=(-10, 10))
+    v_scale: Parameter = param(15e-3, "V", "voltage scale k of both rates", bounds=(1e-4, 10))
+    tau: Parameter = param(1e-3, "s", "time constant of the switches", bounds=(1e-12, 1e9))
 
     def _shares(self, v: Real) -> tuple[Real, Real]:
         """Shares that switch on and off within one τ at `v` volts."""
@@ -49,7 +49,7 @@ class MetastableSwitch(AbstractStateDevice):
         return (up + down) / self.tau
 
     def init(self) -> Real:
-        """x at rest: the equilibrium at 0 V."""
+        """X at rest: the equilibrium at 0 V."""
         return self.equilibrium(jnp.zeros_like(self.v_on))
 
     def conductance(self, state: Real) -> Real:
@@ -58,7 +58,7 @@ class MetastableSwitch(AbstractStateDevice):
         return lowest + state * (1 / self.r_on - lowest)
 
     def current(self, state: Real, v: Real) -> Real:
-        """i = G(x)·v in A."""
+        """I = G(x)·v in A."""
         return self.conductance(state) * v
 
     def rate(self, state: Real, v: Real) -> Real:

@@ -31,9 +31,9 @@ class Section(BaseModel):
 class DataConfig(Section):
     """Which images, how many."""
 
-    name: str = Field("digits", description="data set, see: memspike list datasets")
-    train: Positive | None = Field(None, description="use only the first so many training images")
-    test: Positive | None = Field(None, description="use only the first so many test images")
+    name: str = Field(default="digits", description="data set, see: memspike list datasets")
+    train: Positive | None = Field(default=None, description="use only the first so many training images")
+    test: Positive | None = Field(default=None, description="use only the first so many test images")
 
 
 class InputConfig(Section):
@@ -41,7 +41,9 @@ class InputConfig(Section):
 
     read_voltage: Volts = _field("V", "row voltage of a white pixel and of the bias row", default=0.1, gt=0, le=10)
     offset: Number = _field("1", "pixel value that gives no voltage", default=0.0, ge=-1, le=1)
-    times: tuple[Seconds, ...] = Field((0.0,), description="instants of the row pulses, ascending", min_length=1)
+    times: tuple[Seconds, ...] = Field(
+        default=(0.0,), description="instants of the row pulses, ascending", min_length=1
+    )
     width: Seconds = _field("s", "length of a row pulse", default=10e-6, gt=0)
 
     @model_validator(mode="after")
@@ -55,19 +57,21 @@ class InputConfig(Section):
 class NetworkConfig(Section):
     """Sizes and parts of the network."""
 
-    hidden: tuple[Positive, ...] = Field((64,), description="neurons of each hidden layer")
-    neuron: str = Field("mif", description="neuron preset, see: memspike list neurons")
-    integrator: str = Field("staggered-exponential", description="see: memspike list integrators")
-    input_filter: str = Field("alpha", description="synaptic filter of the first layer, see: memspike list filters")
+    hidden: tuple[Positive, ...] = Field(default=(64,), description="neurons of each hidden layer")
+    neuron: str = Field(default="mif", description="neuron preset, see: memspike list neurons")
+    integrator: str = Field(default="staggered-exponential", description="see: memspike list integrators")
+    input_filter: str = Field(
+        default="alpha", description="synaptic filter of the first layer, see: memspike list filters"
+    )
     input_tau: Seconds = _field("s", "time constant of the first layer's filter", default=0.3e-3, gt=0)
-    filter: str = Field("exponential", description="synaptic filter of the other layers")
+    filter: str = Field(default="exponential", description="synaptic filter of the other layers")
     tau: Seconds = _field("s", "time constant of the other layers' filters", default=0.1e-3, gt=0)
 
 
 class SynapseConfig(Section):
     """The devices of the crossbars."""
 
-    model: str = Field("static", description="static or dynamical, see: memspike list synapses")
+    model: str = Field(default="static", description="static or dynamical, see: memspike list synapses")
     g_min: Siemens = _field("S", "lowest conductance", default=10e-6, gt=0)
     g_max: Siemens = _field("S", "highest conductance", default=100e-6, gt=0)
     tau: Seconds = _field("s", "time constant of dynamical synapses", default=10e-3, gt=0)
@@ -87,7 +91,7 @@ class SimulationConfig(Section):
 
     dt: Seconds = _field("s", "time step", default=50e-6, gt=0)
     duration: Seconds = _field("s", "simulated time of one image", default=0.8e-3, gt=0)
-    checkpoint: bool = Field(True, description="recompute the inside of a step in the backward pass")
+    checkpoint: bool = Field(default=True, description="recompute the inside of a step in the backward pass")
 
     @property
     def steps(self) -> int:
@@ -98,15 +102,15 @@ class SimulationConfig(Section):
 class TrainingConfig(Section):
     """Learning rule, loss, optimiser and regularisation."""
 
-    rule: str = Field("bptt", description="learning rule, see: memspike list rules")
-    scheme: str = Field("ideal", description="programming scheme, see: memspike list schemes")
-    loss: str = Field("windowed", description="readout and loss, see: memspike list losses")
+    rule: str = Field(default="bptt", description="learning rule, see: memspike list rules")
+    scheme: str = Field(default="ideal", description="programming scheme, see: memspike list schemes")
+    loss: str = Field(default="windowed", description="readout and loss, see: memspike list losses")
     temperature: Volts = _field("V", "voltage that counts as one unit of score", default=5e-3, gt=0)
     softness: Volts = _field("V", "softness of the smooth maximum", default=5e-3, gt=0)
-    window: tuple[Number, Number] = Field((0.3, 1.0), description="window as shares of the simulated time")
+    window: tuple[Number, Number] = Field(default=(0.3, 1.0), description="window as shares of the simulated time")
     label_smoothing: Number = _field("1", "share of the target spread over all classes", default=0.0, ge=0, lt=1)
-    epochs: Positive = Field(20, description="passes over the training images")
-    batch: Positive = Field(128, description="images per step")
+    epochs: Positive = Field(default=20, description="passes over the training images")
+    batch: Positive = Field(default=128, description="images per step")
     learning_rate: Number = _field("1", "peak step of Adam in weight units", default=5e-3, gt=0, le=10)
     weight_decay: Number = _field("1", "decoupled weight decay (AdamW)", default=0.0, ge=0)
     warmup: Number = _field("1", "share of the steps with rising learning rate", default=0.02, ge=0, lt=1)
@@ -114,9 +118,9 @@ class TrainingConfig(Section):
     init_gain: Number = _field("1", "s.d. of initial weights times the root of the rows", default=0.5, gt=0)
     weight_noise: Number = _field("1", "relative noise of every weight in each step", default=0.0, ge=0, le=1)
     shift: Number = _field("1", "s.d. of the random shift of an image in pixels", default=0.0, ge=0, le=2)
-    mirror: bool = Field(False, description="mirror half of the images")
+    mirror: bool = Field(default=False, description="mirror half of the images")
     drop: Number = _field("1", "share of input pixels set to zero", default=0.0, ge=0, lt=1)
-    checkpoint_every: Positive = Field(1000, description="training steps between checkpoints")
+    checkpoint_every: Positive = Field(default=1000, description="training steps between checkpoints")
 
     @model_validator(mode="after")
     def _window(self) -> "TrainingConfig":
@@ -130,7 +134,7 @@ class EvaluationConfig(Section):
 
     programming_spread: Number = _field("1", "relative programming error of a device", default=0.05, ge=0, le=1)
     read_noise: Number = _field("1", "relative noise of a device at each read", default=0.01, ge=0, le=1)
-    chips: Positive = Field(20, description="chips with their own programming errors")
+    chips: Positive = Field(default=20, description="chips with their own programming errors")
     fine_dt: Seconds = _field("s", "time step of the accuracy check at a fine step", default=10e-6, gt=0)
 
 
@@ -138,12 +142,12 @@ class ExperimentConfig(Section):
     """One run, whole."""
 
     experiment: str = Field(description="registered name of the experiment")
-    seeds: Positive = Field(1, description="independent trainings run together")
-    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = Field(0, description="first seed")
-    data: DataConfig = DataConfig()  # pyright: ignore[reportCallIssue]
-    input: InputConfig = InputConfig()  # pyright: ignore[reportCallIssue]
-    network: NetworkConfig = NetworkConfig()  # pyright: ignore[reportCallIssue]
-    synapse: SynapseConfig = SynapseConfig()  # pyright: ignore[reportCallIssue]
-    simulation: SimulationConfig = SimulationConfig()  # pyright: ignore[reportCallIssue]
-    training: TrainingConfig = TrainingConfig()  # pyright: ignore[reportCallIssue]
-    evaluation: EvaluationConfig = EvaluationConfig()  # pyright: ignore[reportCallIssue]
+    seeds: Positive = Field(default=1, description="independent trainings run together")
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = Field(default=0, description="first seed")
+    data: DataConfig = DataConfig()
+    input: InputConfig = InputConfig()
+    network: NetworkConfig = NetworkConfig()
+    synapse: SynapseConfig = SynapseConfig()
+    simulation: SimulationConfig = SimulationConfig()
+    training: TrainingConfig = TrainingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()

@@ -25,11 +25,12 @@ _STEP = re.compile(r"step-(\d+)\.npz")
 
 
 class Checkpoint(NamedTuple):
-    """Training state after `step` steps, with the history so far and the seconds spent."""
+    """Training state after `step` steps, the history so far, the losses summed in this epoch, seconds."""
 
     step: int
     leaves: list[np.ndarray]
     history: list[dict[str, Any]]
+    loss_sum: list[float]
     seconds: float
 
 
@@ -106,7 +107,8 @@ class RunFolder:
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint, then remove all but the newest two."""
-        meta = json.dumps({"history": checkpoint.history, "seconds": checkpoint.seconds}).encode()
+        about = {name: getattr(checkpoint, name) for name in ("history", "loss_sum", "seconds")}
+        meta = json.dumps(about).encode()
         arrays = {f"leaf_{i:04d}": leaf for i, leaf in enumerate(checkpoint.leaves)}
         arrays["meta"] = np.frombuffer(meta, dtype=np.uint8)
         write_bytes(self.path / "checkpoints" / f"step-{checkpoint.step:09d}.npz", npz_bytes(arrays))
@@ -123,7 +125,7 @@ class RunFolder:
                     meta = json.loads(archive["meta"].tobytes())
             except (OSError, KeyError, ValueError, zipfile.BadZipFile):
                 continue
-            return Checkpoint(step, leaves, meta["history"], meta["seconds"])
+            return Checkpoint(step, leaves, **meta)
         return None
 
 

@@ -8,9 +8,9 @@ memprop_fashion = register(
         ExperimentConfig(
             experiment="memprop-fashion",
             data=DataConfig(name="fashion-mnist"),
-            input=InputConfig(read_voltage=0.2),
+            input=InputConfig(read_voltage=0.2, offset=0.286),
             network=NetworkConfig(hidden=(400,)),
-            training=TrainingConfig(epochs=20, mirror=True, learning_rate=4e-3),
+            training=TrainingConfig(epochs=25, mirror=True, learning_rate=2e-3, init_gain=1.0),
         ),
         quick={"training.epochs": 1, "data.train": 12800, "data.test": 2000, "evaluation.chips": 5},
         expected=0.89,

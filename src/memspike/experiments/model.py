@@ -15,7 +15,7 @@ from memspike.data.base import Dataset
 from memspike.data.encoders import AmplitudeEvents
 from memspike.devices.metastable_switch import MetastableSwitch
 from memspike.experiments.config import ExperimentConfig, SynapseConfig, TrainingConfig
-from memspike.learning.losses import Readout, SmoothMaximum, TimeMean, Windowed, cross_entropy, predict
+from memspike.learning.losses import AbstractReadout, SmoothMaximum, TimeMean, Windowed, cross_entropy, predict
 from memspike.networks.feedforward import Feedforward
 from memspike.networks.layer import Layer
 from memspike.networks.simulate import simulate
@@ -29,7 +29,7 @@ class Classifier(eqx.Module):
 
     network: Feedforward
     encoder: AmplitudeEvents
-    readout: Readout
+    readout: AbstractReadout
     steps: int = eqx.field(static=True)
     dt: float = eqx.field(static=True)
     checkpoint: bool = eqx.field(static=True, default=True)
@@ -70,7 +70,7 @@ def _rows(synapse: SynapseConfig) -> Any:
     return DynamicalRows(MetastableSwitch(r_on=1 / synapse.g_max, r_off=1 / synapse.g_min, tau=synapse.tau))
 
 
-def readout(training: TrainingConfig) -> Readout:
+def readout(training: TrainingConfig) -> AbstractReadout:
     """The readout that a configuration names."""
     make = LOSSES.get(training.loss).value
     if make is SmoothMaximum:
@@ -96,11 +96,9 @@ def classifier(config: ExperimentConfig, data: Dataset) -> Classifier:
     sizes = (data.pixels + 1, *net.hidden, data.classes)
     layers = tuple(
         Layer((n, m), crossbar, _rows(synapse), f, neuron)
-        for n, m, f in zip(sizes, sizes[1:], filters, strict=False)
+        for n, m, f in zip(sizes[:-1], sizes[1:], filters, strict=True)
     )
-    encoder = AmplitudeEvents(
-        config.input.read_voltage, config.input.offset, config.input.times, config.input.width
-    )
+    encoder = AmplitudeEvents(config.input.read_voltage, config.input.offset, config.input.times, config.input.width)
     simulation = config.simulation
     return Classifier(
         Feedforward(layers), encoder, readout(config.training), simulation.steps, simulation.dt, simulation.checkpoint

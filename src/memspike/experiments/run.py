@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import Float
 
 from memspike._errors import InputError
 from memspike._param import parameters
@@ -32,25 +33,34 @@ class Progress(NamedTuple):
 Report = Callable[[Progress], None]
 
 
-class _Clock:
-    """Seconds of work, those of earlier sittings of a resumed run included; compilation apart."""
-
-    def __init__(self, before: float):
-        self.before, self.start = before, time.perf_counter()
-
-    def seconds(self) -> float:
-        return self.before + time.perf_counter() - self.start
+def _silent(progress: Progress) -> None:
+    """Report nothing."""
 
 
 def _restore(trainer: Trainer, folder: RunFolder, resume: bool) -> tuple[TrainState, Checkpoint]:
+    """The training state of the newest checkpoint, or of the beginning."""
     start = trainer.init()
     checkpoint = folder.latest() if resume else None
     if checkpoint is None:
-        return start, Checkpoint(0, [], [], 0.0)
+        return start, Checkpoint(0, [], [], [0.0] * trainer.config.seeds, 0.0)
     leaves, treedef = jax.tree.flatten(start)
     if [leaf.shape for leaf in leaves] != [leaf.shape for leaf in checkpoint.leaves]:
         raise InputError(f"The checkpoint in {folder.path} does not fit this configuration.")
     return jax.tree.unflatten(treedef, [jax.numpy.asarray(leaf) for leaf in checkpoint.leaves]), checkpoint
+
+
+def _chunk(
+    trainer: Trainer, state: TrainState, first: int, end: int
+) -> tuple[TrainState, Float[np.ndarray, "steps seeds"]]:
+    """Train from step `first` to `end` → state and losses; RunError if anything is not finite."""
+    epoch, offset = divmod(first, trainer.per_epoch)
+    indices = trainer.indices(epoch)[offset : offset + end - first]
+    after, metrics = trainer.chunk(state, first, indices)
+    losses = np.asarray(metrics["loss"])
+    bad = ~(np.isfinite(losses) & np.isfinite(np.asarray(metrics["gradient_norm"])))
+    if bad.any():
+        raise_not_finite(trainer, state, first, indices, bad)
+    return after, losses
 
 
 def _train(
@@ -58,42 +68,30 @@ def _train(
 ) -> tuple[TrainState, list[dict[str, Any]], float]:
     """Train to the end from the last checkpoint → state, history (a row per epoch and seed), seconds."""
     state, saved = _restore(trainer, folder, resume)
-    config, history = trainer.config, list(saved.history)
-    clock, first, losses = _Clock(saved.seconds), saved.step, []
-    accuracy = history[-1]["test_accuracy"] if history else None
+    config, history, begin = trainer.config, list(saved.history), time.perf_counter()
+    every, per_epoch = config.training.checkpoint_every, trainer.per_epoch
+    first, summed = saved.step, np.asarray(saved.loss_sum)
+    accuracy = float(np.mean([r["test_accuracy"] for r in history[-config.seeds :]])) if history else None
     for end in (b for b in trainer.boundaries() if b > saved.step):
-        epoch, offset = divmod(first, trainer.per_epoch)
-        indices = trainer.indices(epoch)[offset : offset + end - first]
-        before = state
-        state, metrics = trainer.chunk(state, first, indices)
-        values = np.asarray(metrics["loss"])
-        bad = ~(np.isfinite(values) & np.isfinite(np.asarray(metrics["gradient_norm"])))
-        if bad.any():
-            raise_not_finite(trainer, before, first, indices, bad)
-        losses.append(values)
-        if end % trainer.per_epoch == 0:
+        state, losses = _chunk(trainer, state, first, end)
+        summed = summed + losses.sum(axis=0, dtype=np.float64)
+        if end % per_epoch == 0:
             scores = evaluator.accuracy(state.pairs)
-            mean = np.concatenate(losses[-(-(-trainer.per_epoch // len(values))) :]).mean(axis=0)
+            numbers = zip(range(config.seed, config.seed + config.seeds), summed / per_epoch, scores, strict=True)
             history += [
-                {
-                    "epoch": epoch + 1,
-                    "step": end,
-                    "seed": config.seed + s,
-                    "loss": float(mean[s]),
-                    "test_accuracy": float(scores[s]),
-                }
-                for s in range(config.seeds)
+                {"epoch": end // per_epoch, "step": end, "seed": s, "loss": float(loss), "test_accuracy": float(score)}
+                for s, loss, score in numbers
             ]
-            accuracy = float(scores.mean())
-        every = config.training.checkpoint_every
+            accuracy, summed = float(scores.mean()), np.zeros_like(summed)
         if end // every > first // every or end == trainer.total:
             leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(state)]
-            folder.save(Checkpoint(end, leaves, history, clock.seconds()))
+            seconds = saved.seconds + time.perf_counter() - begin
+            folder.save(Checkpoint(end, leaves, history, summed.tolist(), seconds))
             if history:
                 folder.write_csv("metrics.csv", history)
         first = end
-        report(Progress(end, trainer.total, float(values.mean()), accuracy))
-    return state, history, clock.seconds()
+        report(Progress(end, trainer.total, float(losses.mean()), accuracy))
+    return state, history, saved.seconds + time.perf_counter() - begin
 
 
 def _samples(model: Classifier, evaluator: Evaluator, pairs: Any) -> dict[str, np.ndarray]:
@@ -119,6 +117,11 @@ def _samples(model: Classifier, evaluator: Evaluator, pairs: Any) -> dict[str, n
     }
 
 
+def _spread(values: np.ndarray) -> float:
+    """Sample standard deviation, 0 for a single value."""
+    return float(values.std(ddof=1)) if len(values) > 1 else 0.0
+
+
 def _evaluate(model: Classifier, evaluator: Evaluator, config: ExperimentConfig, pairs: Any) -> dict[str, Any]:
     """Final accuracies: as trained, at a fine step, and of noisy chips."""
     scores = evaluator.accuracy(pairs)
@@ -126,21 +129,18 @@ def _evaluate(model: Classifier, evaluator: Evaluator, config: ExperimentConfig,
     chip_key, read_key = jax.random.split(jax.random.key(config.seed + 1_000_003))
     chips = fabricated(model, seed_of(pairs, 0), config.evaluation.chips, key=chip_key)
     noisy = evaluator.accuracy(chips, key=read_key)
-    spread = {"ddof": 1} if len(scores) > 1 else {}
     return {
         "test_accuracy": float(scores.mean()),
-        "test_accuracy_sd": float(scores.std(**spread)),
+        "test_accuracy_sd": _spread(scores),
         "test_accuracy_min": float(scores.min()),
         "test_accuracy_fine_step": float(fine.mean()),
         "chips_accuracy": float(noisy.mean()),
-        "chips_accuracy_sd": float(noisy.std(ddof=1)) if len(noisy) > 1 else 0.0,
+        "chips_accuracy_sd": _spread(noisy),
         "chips_accuracy_min": float(noisy.min()),
     }
 
 
-def run(
-    config: ExperimentConfig, out: Path, *, resume: bool = False, report: Report = lambda progress: None
-) -> dict[str, Any]:
+def run(config: ExperimentConfig, out: Path, *, resume: bool = False, report: Report = _silent) -> dict[str, Any]:
     """Run `config` in the folder `out` and return the content of its result.json.
 
     InputError for input that cannot be used, RunError if the run fails; an interrupted run goes on from

@@ -68,9 +68,7 @@ class Trainer:
         noise = self.config.training.weight_noise
         if noise:
             keys = jax.random.split(key, len(weights))
-            weights = tuple(
-                w * (1 + noise * jax.random.normal(k, w.shape)) for w, k in zip(weights, keys, strict=True)
-            )
+            weights = tuple(w * (1 + noise * jax.random.normal(k, w.shape)) for w, k in zip(weights, keys, strict=True))
         return self.model.loss(self.model.network.program(weights), batch.pixels, batch.target)
 
     def batch(self, images: Images, labels: Labels, *, key: PRNGKeyArray) -> Batch:
@@ -166,7 +164,13 @@ class Evaluator:
         self.model = model
         self._predict = jax.jit(self._all)
 
-    def _all(self, model: Classifier, pairs: Pairs, images: UInt8[Array, "batches batch height width"], key: PRNGKeyArray | None) -> Array:
+    def _all(
+        self,
+        model: Classifier,
+        pairs: Pairs,
+        images: UInt8[Array, "batches batch height width"],
+        key: PRNGKeyArray | None,
+    ) -> Array:
         def one_batch(x: tuple) -> Array:
             image, number = x
             flat = split(pixels(image, self.data.full_scale), 0)

@@ -8,13 +8,13 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-from memspike._param import check_bounds, param
+from memspike._param import Parameter, check_bounds, param
 from memspike._registry import LOSSES
 
 Real = Float[Array, "..."]
 
 
-class Readout(eqx.Module):
+class AbstractReadout(eqx.Module):
     """Output voltages above rest, [steps, ..., classes] in V → scores [samples, ..., classes]."""
 
     def __check_init__(self) -> None:
@@ -26,24 +26,24 @@ class Readout(eqx.Module):
 
 
 def cross_entropy(
-    readout: Readout, v: Float[Array, "steps *batch classes"], target: Float[Array, "*batch classes"]
+    readout: AbstractReadout, v: Float[Array, "steps *batch classes"], target: Float[Array, "*batch classes"]
 ) -> Float[Array, "*batch"]:
     """Cross-entropy per example against target probabilities, averaged over the readout's samples."""
     scores = readout.scores(v)
     return optax.softmax_cross_entropy(scores, jnp.broadcast_to(target, scores.shape)).mean(0)
 
 
-def predict(readout: Readout, v: Float[Array, "steps *batch classes"]) -> Int[Array, "*batch"]:
+def predict(readout: AbstractReadout, v: Float[Array, "steps *batch classes"]) -> Int[Array, "*batch"]:
     """Index of the class with the largest mean score."""
     return readout.scores(v).mean(0).argmax(-1)
 
 
 @LOSSES.register("smooth-maximum", "cross-entropy of a smooth maximum over time: the height of the spike decides")
-class SmoothMaximum(Readout):
+class SmoothMaximum(AbstractReadout):
     """s·log Σ_t e^(v(t)/s) over the temperature. Monotone in the drive for positive drive."""
 
-    temperature: Real = param(10e-3, "V", "voltage that counts as one unit of score", bounds=(1e-6, 10))
-    softness: Real = param(5e-3, "V", "s: how far below the maximum a moment still counts", bounds=(1e-6, 10))
+    temperature: Parameter = param(10e-3, "V", "voltage that counts as one unit of score", bounds=(1e-6, 10))
+    softness: Parameter = param(5e-3, "V", "s: how far below the maximum a moment still counts", bounds=(1e-6, 10))
 
     def scores(self, v: Real) -> Real:
         """One sample: the smooth maximum over all steps."""
@@ -51,27 +51,28 @@ class SmoothMaximum(Readout):
 
 
 @LOSSES.register("windowed", "cross-entropy at every step of a window, averaged")
-class Windowed(Readout):
+class Windowed(AbstractReadout):
     """Each step of a window is a sample. Keep the window inside the spike, before the undershoot."""
 
-    temperature: Real = param(10e-3, "V", "voltage that counts as one unit of score", bounds=(1e-6, 10))
+    temperature: Parameter = param(10e-3, "V", "voltage that counts as one unit of score", bounds=(1e-6, 10))
     start: float = eqx.field(static=True, default=0.3)
     stop: float = eqx.field(static=True, default=1.0)
 
     def scores(self, v: Real) -> Real:
         """All steps between the shares `start` and `stop` of the simulated time."""
         n = v.shape[0]
-        first = min(int(round(self.start * n)), n - 1)
-        last = max(int(round(self.stop * n)), first + 1)
+        first = min(round(self.start * n), n - 1)
+        last = max(round(self.stop * n), first + 1)
         return v[first:last] / self.temperature
 
 
 @LOSSES.register("time-mean", "cross-entropy of the mean voltage; NOT monotone in the drive")
-class TimeMean(Readout):
+class TimeMean(AbstractReadout):
     """The mean over time. The undershoot cancels part of the spike, so that a stronger drive can give a
-    *lower* mean (its slope turns negative at medium drive): kept for comparison."""
+    *lower* mean (its slope turns negative at medium drive): kept for comparison.
+    """
 
-    temperature: Real = param(10e-3, "V", "voltage that counts as one unit of score", bounds=(1e-6, 10))
+    temperature: Parameter = param(10e-3, "V", "voltage that counts as one unit of score", bounds=(1e-6, 10))
 
     def scores(self, v: Real) -> Real:
         """One sample: the mean over all steps."""

@@ -1,6 +1,7 @@
 """A chain of layers: each membrane drives a row of the next crossbar."""
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import equinox as eqx
@@ -20,7 +21,7 @@ class Feedforward(eqx.Module):
     layers: tuple[Layer, ...]
 
     def __check_init__(self) -> None:
-        for k, (a, b) in enumerate(zip(self.layers, self.layers[1:], strict=False)):
+        for k, (a, b) in enumerate(pairwise(self.layers)):
             if a.shape[1] != b.shape[0]:
                 raise InputError(
                     f"Layer {k + 1} has {b.shape[0]} rows but layer {k} has {a.shape[1]} neurons; they must be equal."
@@ -32,9 +33,7 @@ class Feedforward(eqx.Module):
             if tuple(w.shape) != layer.shape:
                 raise InputError(f"The weights of layer {k} have shape {tuple(w.shape)}; expected {layer.shape}.")
         keys = [None] * len(weights) if key is None else list(jax.random.split(key, len(weights)))
-        return tuple(
-            layer.crossbar.program(w, key=k) for layer, w, k in zip(self.layers, weights, keys, strict=True)
-        )
+        return tuple(layer.crossbar.program(w, key=k) for layer, w, k in zip(self.layers, weights, keys, strict=True))
 
     def weights(self, pairs: tuple[Pair, ...]) -> Weights:
         """The logical weights that programmed conductances stand for."""
@@ -56,5 +55,4 @@ def feedforward(sizes: tuple[int, ...] | list[int], **parts: Any) -> Feedforward
     """
     if len(sizes) < 2 or any(int(n) != n or n < 1 for n in sizes):
         raise InputError(f"Network sizes are {list(sizes)}; needed: two or more whole numbers ≥ 1.")
-    shapes = zip(sizes, sizes[1:], strict=False)
-    return Feedforward(tuple(Layer(shape=(int(n), int(m)), **parts) for n, m in shapes))
+    return Feedforward(tuple(Layer(shape=(int(n), int(m)), **parts) for n, m in pairwise(sizes)))

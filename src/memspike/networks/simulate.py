@@ -77,7 +77,13 @@ def _run_events(
 
 
 def _run_dense(
-    layer: Layer, pair: Pair, v: Float[Array, "steps *batch rows"], dt: float, *, key: PRNGKeyArray | None, checkpoint: bool
+    layer: Layer,
+    pair: Pair,
+    v: Float[Array, "steps *batch rows"],
+    dt: float,
+    *,
+    key: PRNGKeyArray | None,
+    checkpoint: bool,
 ) -> Trace:
     """One GEMM for all steps; filter and membranes are scanned."""
     durations = jnp.full(v.shape[0], dt, dtype=v.dtype)

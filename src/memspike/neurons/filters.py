@@ -1,14 +1,19 @@
 """Synaptic current filters: what a column current becomes before it enters the membrane."""
 
 from abc import abstractmethod
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from memspike._param import check_bounds, param
+from memspike._param import Parameter, check_bounds, param
 from memspike._registry import FILTERS
+
+if TYPE_CHECKING:
+    from typing import ClassVar as AbstractClassVar
+else:
+    from equinox import AbstractClassVar
 
 Real = Float[Array, "..."]
 
@@ -20,7 +25,7 @@ class AbstractFilter(eqx.Module):
     by a current that is constant over each step (`step`).
     """
 
-    source: eqx.AbstractClassVar[str]
+    source: AbstractClassVar[str]
 
     def __check_init__(self) -> None:
         check_bounds(self)
@@ -50,7 +55,7 @@ class AlphaFilter(AbstractFilter):
     """Two equal first-order stages in cascade: an event a₀ gives I(t) = a₀·(t/τ)·e^(−t/τ), peak a₀/e at τ."""
 
     source: ClassVar[str] = "alpha-function synaptic current of Zhou et al., arXiv 2203.01426 and 2206.12992"
-    tau: Real = param(1e-3, "s", "time constant of each stage", bounds=(1e-12, 1e6))
+    tau: Parameter = param(1e-3, "s", "time constant of each stage", bounds=(1e-12, 1e6))
 
     def kernel(self, t: Real) -> Real:
         """(t/τ)·e^(−t/τ) for t > 0."""
@@ -80,7 +85,7 @@ class ExponentialFilter(AbstractFilter):
     """
 
     source: ClassVar[str] = "first-order synapse; what the prototype code of arXiv 2203.01426 effectively computes"
-    tau: Real = param(1e-3, "s", "time constant", bounds=(1e-12, 1e6))
+    tau: Parameter = param(1e-3, "s", "time constant", bounds=(1e-12, 1e6))
 
     def kernel(self, t: Real) -> Real:
         """e^(−t/τ) for t ≥ 0."""

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from memspike._errors import InputError
-from memspike._param import param
+from memspike._param import Parameter, param
 from memspike.devices.base import AbstractStateDevice
 from memspike.devices.metastable_switch import MetastableSwitch
 from memspike.neurons.base import AbstractNeuron
@@ -43,9 +43,9 @@ class MIF(AbstractNeuron):
 
     m1: AbstractStateDevice = eqx.field(default_factory=MetastableSwitch)
     m2: AbstractStateDevice = eqx.field(default_factory=MetastableSwitch)
-    e1: Real = param(0.0, "V", "battery in series with M1", bounds=(-10, 10))
-    e2: Real = param(50e-3, "V", "battery in series with M2", bounds=(-10, 10))
-    capacitance: Real = param(1e-9, "F", "membrane capacitance", bounds=(1e-21, 1))
+    e1: Parameter = param(0.0, "V", "battery in series with M1", bounds=(-10, 10))
+    e2: Parameter = param(50e-3, "V", "battery in series with M2", bounds=(-10, 10))
+    capacitance: Parameter = param(1e-9, "F", "membrane capacitance", bounds=(1e-21, 1))
     integrator: Callable = eqx.field(default=staggered_exponential, static=True)
 
     def __check_init__(self) -> None:
@@ -96,7 +96,7 @@ class MIF(AbstractNeuron):
         return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, shape), state)
 
     def voltage(self, state: MIFState) -> Real:
-        """v in V."""
+        """V in V."""
         return state.v
 
     def step(self, state: MIFState, current: Real, dt: float) -> tuple[MIFState, Real]:

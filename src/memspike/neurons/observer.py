@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from memspike._param import check_bounds, param
+from memspike._param import Parameter, check_bounds, param
 
 
 class SpikeObserver(eqx.Module):
@@ -14,7 +14,7 @@ class SpikeObserver(eqx.Module):
     the released binary-spike variant, and has no gradient.
     """
 
-    threshold: Float[Array, "..."] = param(30e-3, "V", "voltage above which a spike is counted", bounds=(-10, 10))
+    threshold: Parameter = param(30e-3, "V", "voltage above which a spike is counted", bounds=(-10, 10))
 
     def __check_init__(self) -> None:
         check_bounds(self)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
@@ -112,7 +113,7 @@ def rasters(samples: Arrays) -> Figure:
             vmin=-swing,
             vmax=swing,
         )
-        step, neuron = np.nonzero(np.asarray(observer.crossings(v)))
+        step, neuron = np.nonzero(np.asarray(observer.crossings(jnp.asarray(v))))
         axis.plot((step + 0.5) * dt * 1e3, neuron, "k.", ms=2 if v.shape[1] > 40 else 5)
         axis.set(xlabel="time (ms)", ylabel="neuron", title=f"{name}, {len(step)} crossings of 30 mV")
         figure.colorbar(image, ax=axis, label="membrane − rest (mV)")

@@ -24,7 +24,8 @@ NEEDED = ("config.toml", "result.json", "metrics.csv", "samples.npz", "parameter
 STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:1000px;margin:2rem auto;padding:0 1rem;color:#1b1f24}
 h1{font-size:1.7rem}h2{margin-top:2.2rem;border-bottom:1px solid #d8dce2;padding-bottom:.2rem}
-table{border-collapse:collapse;font-size:.9rem}td,th{padding:.25rem .7rem;border-bottom:1px solid #e6e9ee;text-align:left;
+table{border-collapse:collapse;font-size:.9rem}
+td,th{padding:.25rem .7rem;border-bottom:1px solid #e6e9ee;text-align:left;
 vertical-align:top}th{color:#57606a;font-weight:600}img{max-width:100%}.big{font-size:2.4rem;color:#0b5cad}
 .note{color:#57606a;font-size:.9rem}
 """
@@ -67,7 +68,9 @@ def _headline(result: dict[str, Any], expected: str) -> str:
         ("seeds", f"{result['seeds']}, from {result['seed']}"),
         ("time", f"{result['wall_s']} s, {result['steps_per_s']} training steps a second over all seeds"),
     ]
-    return f"<p class=big>{percent['test_accuracy']}</p><p class=note>{html.escape(expected)}</p>" + _table(("", ""), rows)
+    return f"<p class=big>{percent['test_accuracy']}</p><p class=note>{html.escape(expected)}</p>" + _table(
+        ("", ""), rows
+    )
 
 
 def read_run(folder: Path) -> dict[str, Any]:
@@ -114,7 +117,8 @@ def write_report(folder: Path, expected: str = "") -> Path:
     parts.append("<h2>Environment</h2>" + _table(("", ""), flat(run["environment"])))
     title = html.escape(str(result["experiment"]))
     page = (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style></head>'
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f"<style>{STYLE}</style></head>"
         f"<body><h1>memspike · {title}</h1>{''.join(parts)}</body></html>"
     )
     write_text(folder / "report.html", page)

@@ -16,7 +16,8 @@ def alpha_response(
     neuron: MIF, peak: float, *, duration: float = 10e-3, dt: float = 10e-6, tau: float = 1e-3
 ) -> tuple[Float[Array, " steps"], MIFState]:
     """Times in s and the states at the ends of all steps of a neuron at rest under one alpha-shaped
-    current of `peak` A and time constant `tau` s."""
+    current of `peak` A and time constant `tau` s.
+    """
     steps = round(duration / dt)
     middles = (jnp.arange(steps, dtype=jnp.result_type(float)) + 0.5) * dt
     current = peak * math.e * AlphaFilter(tau=tau).kernel(middles)

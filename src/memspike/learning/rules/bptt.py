@@ -1,7 +1,7 @@
 """Backpropagation through time, straight through the device equations."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import jax
 import optax
@@ -29,6 +29,6 @@ def bptt(loss: Callable[..., Float[Array, ""]], optimizer: optax.GradientTransfo
         value, gradient = jax.value_and_grad(loss)(weights, batch, key=key)
         with jax.numpy_dtype_promotion("standard"):  # optimisers mix step counts and floats
             change, state = optimizer.update(gradient, state, weights)
-        return state, change, {"loss": value, "gradient_norm": optax.tree.norm(gradient)}
+        return state, cast(Weights, change), {"loss": value, "gradient_norm": optax.tree.norm(gradient)}
 
     return Rule(optimizer.init, update)
