@@ -35,6 +35,10 @@ class DataConfig(Section):
     train: Positive | None = Field(default=None, description="use only the first so many training images")
     test: Positive | None = Field(default=None, description="use only the first so many test images")
 
+    hold_out: Positive | None = Field(
+        default=None, description="measure on so many last training images instead of the test set; to choose settings"
+    )
+
 
 class InputConfig(Section):
     """How pixels become row voltages."""
@@ -116,6 +120,8 @@ class TrainingConfig(Section):
     warmup: Number = _field("1", "share of the steps with rising learning rate", default=0.02, ge=0, lt=1)
     clip: Number = _field("1", "largest gradient norm", default=1.0, gt=0)
     init_gain: Number = _field("1", "s.d. of initial weights times the root of the rows", default=0.5, gt=0)
+    swing: Volts = _field("V", "membrane excursion from rest that costs nothing", default=0.25, gt=0)
+    swing_weight: Number = _field("1", "price of larger excursions in the loss", default=1.0, ge=0)
     weight_noise: Number = _field("1", "relative noise of every weight in each step", default=0.0, ge=0, le=1)
     shift: Number = _field("1", "s.d. of the random shift of an image in pixels", default=0.0, ge=0, le=2)
     mirror: bool = Field(default=False, description="mirror half of the images")

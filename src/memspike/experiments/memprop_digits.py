@@ -15,7 +15,7 @@ memprop_digits = register(
             data=DataConfig(name="digits"),
             network=NetworkConfig(hidden=(64,)),
             training=TrainingConfig(
-                epochs=40, batch=32, learning_rate=10e-3, weight_noise=0.3, shift=0.3, checkpoint_every=400
+                epochs=40, batch=32, learning_rate=10e-3, weight_noise=0.1, shift=0.3, checkpoint_every=400
             ),
         ),
         quick={"training.epochs": 8},

@@ -10,7 +10,7 @@ memprop_mnist = register(
             data=DataConfig(name="mnist"),
             input=InputConfig(read_voltage=0.2),
             network=NetworkConfig(hidden=(100,)),
-            training=TrainingConfig(epochs=20, shift=0.5),
+            training=TrainingConfig(epochs=20, learning_rate=2e-3, shift=0.5),
         ),
         quick={"training.epochs": 1, "data.train": 12800, "data.test": 2000, "evaluation.chips": 5},
         expected=0.98,

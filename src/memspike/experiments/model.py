@@ -15,7 +15,7 @@ from memspike.data.base import Dataset
 from memspike.data.encoders import AmplitudeEvents
 from memspike.devices.metastable_switch import MetastableSwitch
 from memspike.experiments.config import ExperimentConfig, SynapseConfig, TrainingConfig
-from memspike.learning.losses import AbstractReadout, SmoothMaximum, TimeMean, Windowed, cross_entropy, predict
+from memspike.learning.losses import AbstractReadout, SmoothMaximum, TimeMean, Windowed, predict
 from memspike.networks.feedforward import Feedforward
 from memspike.networks.layer import Layer
 from memspike.networks.simulate import simulate
@@ -46,16 +46,14 @@ class Classifier(eqx.Module):
             checkpoint=self.checkpoint,
         )
 
-    def _output(self, pairs: Pairs, pixels: Real, key: PRNGKeyArray | None) -> Real:
-        return self.traces(pairs, pixels, key=key)[-1] - self.network.layers[-1].neuron.rest()
-
-    def loss(self, pairs: Pairs, pixels: Real, target: Float[Array, "*batch classes"]) -> Float[Array, ""]:
-        """Mean cross-entropy against target probabilities."""
-        return cross_entropy(self.readout, self._output(pairs, pixels, None), target).mean()
+    def above_rest(self, pairs: Pairs, pixels: Real, *, key: PRNGKeyArray | None = None) -> tuple[Real, ...]:
+        """Membrane voltages of every layer, less the rest voltage, in V."""
+        traces = self.traces(pairs, pixels, key=key)
+        return tuple(v - layer.neuron.rest() for v, layer in zip(traces, self.network.layers, strict=True))
 
     def predict(self, pairs: Pairs, pixels: Real, *, key: PRNGKeyArray | None = None) -> Array:
         """Class of each image; with a key, under read noise."""
-        return predict(self.readout, self._output(pairs, pixels, key))
+        return predict(self.readout, self.above_rest(pairs, pixels, key=key)[-1])
 
     def at_step(self, dt: float) -> "Classifier":
         """The same network simulated with another time step."""

@@ -147,6 +147,8 @@ def run(config: ExperimentConfig, out: Path, *, resume: bool = False, report: Re
     its last checkpoint with `resume=True` and ends with the same numbers.
     """
     data = load(config.data.name).limited(config.data.train, config.data.test)
+    if config.data.hold_out is not None:
+        data = data.held_out(config.data.hold_out)
     if config.training.batch > len(data.y_train):
         raise InputError(
             f"training.batch is {config.training.batch}; {data.name} has {len(data.y_train)} training images here."

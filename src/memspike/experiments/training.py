@@ -16,6 +16,7 @@ from memspike.data import augment
 from memspike.data.base import Dataset
 from memspike.experiments.config import ExperimentConfig, TrainingConfig
 from memspike.experiments.model import Classifier, Pairs, one_hot, pixels
+from memspike.learning.losses import cross_entropy, excess
 from memspike.learning.programming.base import Scheme
 from memspike.learning.rules.base import Rule
 
@@ -64,12 +65,18 @@ class Trainer:
         self._chunk = jax.jit(self._run_chunk)
 
     def loss(self, weights: tuple, batch: Batch, *, key: PRNGKeyArray) -> Float[Array, ""]:
-        """Mean cross-entropy of a batch for logical weights, with the training noise on them."""
+        """Mean cross-entropy of a batch for logical weights with the training noise on them, and the price
+        of membranes that leave their range."""
         noise = self.config.training.weight_noise
         if noise:
             keys = jax.random.split(key, len(weights))
             weights = tuple(w * (1 + noise * jax.random.normal(k, w.shape)) for w, k in zip(weights, keys, strict=True))
-        return self.model.loss(self.model.network.program(weights), batch.pixels, batch.target)
+        membranes = self.model.above_rest(self.model.network.program(weights), batch.pixels)
+        loss = cross_entropy(self.model.readout, membranes[-1], batch.target).mean()
+        training = self.config.training
+        if training.swing_weight:
+            loss += training.swing_weight * sum(excess(v, training.swing) for v in membranes)
+        return loss
 
     def batch(self, images: Images, labels: Labels, *, key: PRNGKeyArray) -> Batch:
         """Augmented pixels and smoothed targets of a batch of bytes."""

@@ -33,6 +33,15 @@ def cross_entropy(
     return optax.softmax_cross_entropy(scores, jnp.broadcast_to(target, scores.shape)).mean(0)
 
 
+def excess(v: Float[Array, "*shape"], swing: float) -> Float[Array, ""]:
+    """Mean square of what |v| has beyond `swing` (both in V above rest), in units of `swing`.
+
+    The MIF model has no rectification: without a price for it, training drives losing membranes to volts,
+    where no memristor would be left unharmed. Smooth in its first derivative.
+    """
+    return jnp.square(jnp.maximum(jnp.abs(v) / swing - 1, 0)).mean()
+
+
 def predict(readout: AbstractReadout, v: Float[Array, "steps *batch classes"]) -> Int[Array, "*batch"]:
     """Index of the class with the largest mean score."""
     return readout.scores(v).mean(0).argmax(-1)
