@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -129,7 +128,7 @@ def test_report_again(call, finished):
 
 
 def test_metrics_have_a_row_per_epoch_and_seed(finished):
-    rows = list(csv.DictReader((finished / "metrics.csv").open()))
+    rows = list(csv.DictReader((finished / "metrics.csv").read_text().splitlines()))
     assert [(r["epoch"], r["seed"]) for r in rows] == [(str(e), str(s)) for e in (1, 2, 3) for s in (0, 1)]
     assert rows[0]["loss"] != rows[1]["loss"]
 
@@ -148,8 +147,8 @@ KILLED = ("epochs=8", "batch=4", "checkpoint_every=40")  # 80 steps an epoch in 
 
 def start(out, *extra):
     command = [sys.executable, "-m", "memspike.cli", "run", "memprop-digits", *small(*KILLED), "--out", str(out)]
-    environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(Path(__file__).parents[1] / ".jax_cache")}
-    return subprocess.Popen([*command, *extra], stderr=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+
+    return subprocess.Popen([*command, *extra], stderr=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
 def stop_after_checkpoint(out, number):
@@ -168,7 +167,7 @@ def outcome(out):
     result = json.loads((out / "result.json").read_text())
     for timing in ("wall_s", "steps_per_s"):
         del result[timing]
-    return result, (out / "metrics.csv").read_text(), (out / "checkpoints/step-000000640.npz").stat().st_size
+    return result, (out / "metrics.csv").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -273,7 +272,7 @@ def test_an_out_folder_that_cannot_be_used(call, tmp_path):
     ("settings", "words"),
     [
         (["integrator=forward-euler", "read_voltage=5V", "dt=20us"], ("layer 0", "forward Euler diverges")),
-        (["learning_rate=10", "temperature=1e-30"], ("not finite", "likely cause")),
+        (["swing_weight=1e38", "swing=1mV"], ("not finite", "likely cause")),
     ],
 )
 def test_a_loss_that_is_not_finite_names_layer_step_and_cause(call, tmp_path, settings, words):

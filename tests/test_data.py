@@ -230,6 +230,15 @@ def test_digits():
     assert data.x_train.max() == data.full_scale == 16
 
 
+def test_held_out_images_are_the_last_of_the_training_part():
+    data = ms.data.load("digits")
+    held = data.held_out(287)
+    assert (len(held.y_train), len(held.y_test)) == (1150, 287)
+    np.testing.assert_array_equal(held.x_test, data.x_train[-287:])
+    with pytest.raises(ms.InputError, match="hold_out is 1437"):
+        data.held_out(1437)
+
+
 def test_names_are_checked():
     with pytest.raises(ms.InputError, match="Did you mean 'mnist'"):
         ms.data.load("mnits")

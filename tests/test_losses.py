@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import memspike as ms
-from memspike.learning.losses import SmoothMaximum, TimeMean, Windowed, cross_entropy, predict
+from memspike.learning.losses import SmoothMaximum, TimeMean, Windowed, cross_entropy, excess, predict
 from memspike.neurons import ExponentialFilter
 
 
@@ -40,6 +40,13 @@ def test_smooth_maximum_bounds(x64):
     top = np.asarray(v.max(0))
     assert (score >= top).all()
     assert (score <= top + 1e-3 * math.log(50)).all()
+
+
+def test_excess_is_zero_inside_and_smooth_at_the_edge(x64):
+    v = jnp.asarray([-0.2, 0.0, 0.19999, 0.4])
+    assert float(excess(v[:3], 0.2)) == 0.0
+    assert float(excess(v, 0.2)) == pytest.approx(0.25)
+    assert float(jax.grad(excess)(jnp.asarray(0.2), 0.2)) == 0.0
 
 
 def test_window():

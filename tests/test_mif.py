@@ -230,6 +230,13 @@ def test_any_volatile_device_fits(x64):
     assert np.abs(coarse - fine).max() < 0.3e-3
 
 
+def test_presets_take_other_parts(x64):
+    neuron = ms.neurons.mif(m2=ms.devices.knowm())
+    assert isinstance(neuron.m2, ms.devices.MetastableSwitch)
+    assert float(neuron.m2.r_on) == 500.0
+    assert 0.0 < float(neuron.rest()) < 0.05
+
+
 def test_a_non_volatile_device_is_refused():
     class Stable(ms.devices.MetastableSwitch):
         volatile = False

@@ -110,6 +110,7 @@ def test_wrong_files(tmp_path, text, words):
     ("setting", "words"),
     [
         ("neuron=mfi", "Did you mean 'mif'"),
+        ("m1=knwom", "Did you mean 'knowm'"),
         ("integrator=euler", "Unknown integrator 'euler'"),
         ("synapse.model=dynamic", "Did you mean 'dynamical'"),
         ("loss=window", "Did you mean 'windowed'"),

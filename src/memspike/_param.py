@@ -31,7 +31,7 @@ def param(
     Without a default (None) the field must be given. The value may be a scalar or any array that
     broadcasts against the state, so that every device of an array can have its own.
     """
-    metadata = {"unit": unit, "doc": doc, "bounds": bounds}
+    metadata = {"unit": unit, "doc": doc, "bounds": (float(bounds[0]), float(bounds[1]))}
     if default is None:
         return eqx.field(converter=_as_float, metadata=metadata)
     return eqx.field(default=default, converter=_as_float, metadata=metadata)

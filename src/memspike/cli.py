@@ -133,10 +133,10 @@ def _run_folder(name: str, given: Path | None, resume: bool) -> Path:
 def run(
     name: Annotated[str, typer.Argument(help="A registered experiment or a TOML file.")],
     settings: Annotated[list[str] | None, typer.Option("--set", help="key=value, e.g. training.epochs=3.")] = None,
-    quick: Annotated[bool, typer.Option(help="A small version that ends within a minute.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="A small version that ends within a minute.")] = False,
     seeds: Annotated[int | None, typer.Option(help="Independent trainings, run together.")] = None,
     out_dir: Annotated[Path | None, typer.Option("--out", help="Run folder; runs/NAME by default.")] = None,
-    resume: Annotated[bool, typer.Option(help="Go on with an interrupted run.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
 ) -> None:
     """Run an experiment and write its run folder with result.json and report.html."""
     use_cores()

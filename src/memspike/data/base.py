@@ -39,7 +39,7 @@ class Dataset(NamedTuple):
     def held_out(self, count: int) -> "Dataset":
         """The last `count` training images in place of the test images: to choose settings honestly."""
         n = len(self.y_train) - count
-        if not 1 <= n:
+        if not n >= 1:
             raise InputError(f"data.hold_out is {count}; {self.name} has {len(self.y_train)} training images here.")
         return self._replace(
             x_train=self.x_train[:n], y_train=self.y_train[:n], x_test=self.x_train[n:], y_test=self.y_train[n:]

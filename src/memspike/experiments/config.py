@@ -63,6 +63,8 @@ class NetworkConfig(Section):
 
     hidden: tuple[Positive, ...] = Field(default=(64,), description="neurons of each hidden layer")
     neuron: str = Field(default="mif", description="neuron preset, see: memspike list neurons")
+    m1: str | None = Field(default=None, description="another device as M1, see: memspike list devices")
+    m2: str | None = Field(default=None, description="another device as M2")
     integrator: str = Field(default="staggered-exponential", description="see: memspike list integrators")
     input_filter: str = Field(
         default="alpha", description="synaptic filter of the first layer, see: memspike list filters"

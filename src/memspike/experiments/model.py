@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from memspike._registry import FILTERS, INTEGRATORS, LOSSES, NEURONS, RULES, SCHEMES, SYNAPSES
+from memspike._registry import DEVICES, FILTERS, INTEGRATORS, LOSSES, NEURONS, RULES, SCHEMES, SYNAPSES
 from memspike.arrays.crossbar import Crossbar
 from memspike.arrays.rows import DynamicalRows, StaticRows
 from memspike.cells.differential import DifferentialPair, Pair
@@ -83,7 +83,8 @@ def classifier(config: ExperimentConfig, data: Dataset) -> Classifier:
     net, synapse, evaluation = config.network, config.synapse, config.evaluation
     for registry, name in ((RULES, config.training.rule), (SCHEMES, config.training.scheme)):
         registry.get(name)
-    neuron = NEURONS.get(net.neuron).value(integrator=INTEGRATORS.get(net.integrator).value)
+    devices = {part: DEVICES.get(name).value() for part, name in (("m1", net.m1), ("m2", net.m2)) if name}
+    neuron = NEURONS.get(net.neuron).value(integrator=INTEGRATORS.get(net.integrator).value, **devices)
     filters = [FILTERS.get(net.input_filter).value(tau=net.input_tau)]
     filters += [FILTERS.get(net.filter).value(tau=net.tau)] * len(net.hidden)
     crossbar = Crossbar(

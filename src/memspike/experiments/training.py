@@ -66,7 +66,8 @@ class Trainer:
 
     def loss(self, weights: tuple, batch: Batch, *, key: PRNGKeyArray) -> Float[Array, ""]:
         """Mean cross-entropy of a batch for logical weights with the training noise on them, and the price
-        of membranes that leave their range."""
+        of membranes that leave their range.
+        """
         noise = self.config.training.weight_noise
         if noise:
             keys = jax.random.split(key, len(weights))

@@ -8,9 +8,10 @@ from memspike.neurons.mif import MIF
 
 
 def _mif(scale: float, e1: float, e2: float, **parts: Any) -> MIF:
-    """The published pair with all resistances times `scale` and the capacitance divided by it."""
+    """The published pair, all resistances times `scale`, the capacitance divided by it; `parts` replace any."""
     device = MetastableSwitch(r_on=1e3 * scale, r_off=100e3 * scale)
-    return MIF(m1=device, m2=device, e1=e1, e2=e2, capacitance=1e-9 / scale, **parts)
+    own = {"m1": device, "m2": device, "e1": e1, "e2": e2, "capacitance": 1e-9 / scale}
+    return MIF(**(own | parts))
 
 
 def mif(**parts: Any) -> MIF:

@@ -28,7 +28,7 @@ def _milliseconds(steps: int, dt: float) -> Float[np.ndarray, " steps"]:
 
 def curves(history: list[dict[str, float]]) -> Figure:
     """Training loss and test accuracy by epoch: one line a seed, the mean on top."""
-    figure, axes = _figure(9, 3.2, columns=2)
+    figure, axes = _figure(9.0, 3.2, columns=2)
     epochs = sorted({int(row["epoch"]) for row in history})
     for axis, key, label, scale in (
         (axes[0, 0], "loss", "training loss", 1.0),
@@ -52,7 +52,8 @@ def confusion(matrix: Int[np.ndarray, "classes classes"]) -> Figure:
     image = axis.imshow(errors, cmap="OrRd", vmin=0)
     for (i, j), count in np.ndenumerate(matrix):
         if count:
-            axis.text(j, i, str(count), ha="center", va="center", fontsize=8)
+            dark = i != j and count > 0.6 * np.nanmax(errors)
+            axis.text(j, i, str(count), ha="center", va="center", fontsize=8, color="white" if dark else "black")
     ticks = range(len(matrix))
     axis.set(xlabel="predicted class", ylabel="true class", xticks=ticks, yticks=ticks)
     axis.spines[:].set_visible(False)
@@ -123,7 +124,7 @@ def rasters(samples: Arrays) -> Figure:
 def conductances(samples: Arrays) -> Figure:
     """Histograms of both devices of the pairs, a panel a layer."""
     layers = sum(name.startswith("g_plus_") for name in samples)
-    figure, axes = _figure(4.2 * layers, 3, columns=layers)
+    figure, axes = _figure(4.2 * layers, 3.0, columns=layers)
     for k in range(layers):
         axis = axes[0, k]
         both = [samples[f"g_{side}_{k}"].ravel() * 1e6 for side in ("plus", "minus")]
@@ -150,8 +151,6 @@ def overview(samples: Arrays, accuracy: float) -> Figure:
     for c in range(traces[-1].shape[-1]):
         style = {"color": ACCENT, "lw": 2.2, "label": f"class {c}"} if c == won else {"color": MUTED, "lw": 0.9}
         axes[0, 2].plot(t, traces[-1][:, 0, c] * 1e3, **style)
-    axes[0, 2].set(
-        xlabel="time (ms)", ylabel="membrane (mV)", title=f"output MIF neurons ({accuracy:.1%} correct in the test)"
-    )
+    axes[0, 2].set(xlabel="time (ms)", ylabel="membrane (mV)", title=f"output MIF neurons, {accuracy:.1%} correct")
     axes[0, 2].legend(frameon=False)
     return figure
