@@ -94,12 +94,12 @@ def _train(
     return state, history, saved.seconds + time.perf_counter() - begin
 
 
-def _samples(model: Classifier, evaluator: Evaluator, pairs: Any) -> dict[str, np.ndarray]:
-    """Waveforms of a few test images and the confusion matrix of the first seed."""
-    data = evaluator.data
+def _samples(model: Classifier, evaluator: Evaluator, pairs: Any, fine_dt: float) -> dict[str, np.ndarray]:
+    """Waveforms of a few test images at a fine step and the confusion matrix of the first seed."""
+    data, fine = evaluator.data, model.at_step(fine_dt)
     one = seed_of(pairs, 0)
     images = data.x_test[:SAMPLES]
-    traces = model.traces(one, pixels(jax.numpy.asarray(images), data.full_scale))
+    traces = fine.traces(one, pixels(jax.numpy.asarray(images), data.full_scale))
     predicted = evaluator.predictions(jax.tree.map(lambda leaf: leaf[:1], pairs))[0]
     confusion = np.zeros((data.classes, data.classes), dtype=np.int64)
     np.add.at(confusion, (data.y_test, predicted), 1)
@@ -113,7 +113,7 @@ def _samples(model: Classifier, evaluator: Evaluator, pairs: Any) -> dict[str, n
         "predicted": predicted[:SAMPLES],
         "confusion": confusion,
         "rest": np.asarray(rest),
-        "dt": np.asarray(model.dt),
+        "dt": np.asarray(fine.dt),
     }
 
 
@@ -159,7 +159,7 @@ def run(config: ExperimentConfig, out: Path, *, resume: bool = False, report: Re
     trainer, evaluator = Trainer(model, data, config), Evaluator(model, data)
     state, history, seconds = _train(trainer, evaluator, folder, resume=resume, report=report)
     folder.write_csv("metrics.csv", history)
-    folder.write_arrays("samples.npz", _samples(model, evaluator, state.pairs))
+    folder.write_arrays("samples.npz", _samples(model, evaluator, state.pairs, config.evaluation.fine_dt))
     table = [
         {"name": p.path, "value": np.asarray(p.value).tolist(), "unit": p.unit, "doc": p.doc, "source": p.source}
         for p in parameters(model)
