@@ -49,7 +49,7 @@ class MetastableSwitch(AbstractStateDevice):
         return (up + down) / self.tau
 
     def init(self) -> Real:
-        """X at rest: the equilibrium at 0 V."""
+        """State at rest: the equilibrium at 0 V."""
         return self.equilibrium(jnp.zeros_like(self.v_on))
 
     def conductance(self, state: Real) -> Real:
@@ -58,7 +58,7 @@ class MetastableSwitch(AbstractStateDevice):
         return lowest + state * (1 / self.r_on - lowest)
 
     def current(self, state: Real, v: Real) -> Real:
-        """I = G(x)·v in A."""
+        """Current i = G(x)·v in A."""
         return self.conductance(state) * v
 
     def rate(self, state: Real, v: Real) -> Real:

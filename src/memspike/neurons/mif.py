@@ -96,7 +96,7 @@ class MIF(AbstractNeuron):
         return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, shape), state)
 
     def voltage(self, state: MIFState) -> Real:
-        """V in V."""
+        """The voltage v in V."""
         return state.v
 
     def step(self, state: MIFState, current: Real, dt: float) -> tuple[MIFState, Real]:
