@@ -160,19 +160,19 @@ def run(
         f"{result['chips']} chips with programming spread and read noise: "
         f"{100 * result['chips_accuracy']:.2f} ± {100 * result['chips_accuracy_sd']:.2f} %"
     )
-    out.print(f"report: {page}")
+    out.print(f"report: {page}", soft_wrap=True)
 
 
 @app.command()
 def report(folder: Annotated[Path, typer.Argument(help="The folder of a finished run.")]) -> None:
     """Draw the figures and report.html of a run again from its files."""
-    out.print(f"report: {write_report(folder)}")
+    out.print(f"report: {write_report(folder)}", soft_wrap=True)
 
 
 @data_app.command("fetch")
 def data_fetch(name: Annotated[str, typer.Argument(help="mnist or fashion-mnist.")]) -> None:
     """Download a data set from its mirrors into the cache, checked."""
-    out.print(f"{name}: {store.fetch(name, err.print)}")
+    out.print(f"{name}: {store.fetch(name, err.print)}", soft_wrap=True)
 
 
 @data_app.command("import")
@@ -181,13 +181,13 @@ def data_import(
     path: Annotated[Path, typer.Argument(help="Folder with IDX files, or a tgz, tar, zip or npz file.")],
 ) -> None:
     """Put a data set into the cache from files you have, checked."""
-    out.print(f"{name}: {store.import_file(name, path)}")
+    out.print(f"{name}: {store.import_file(name, path)}", soft_wrap=True)
 
 
 @data_app.command("where")
 def data_where() -> None:
     """Print the cache folder and which data sets are there."""
-    out.print(str(store.folder()))
+    out.print(str(store.folder()), soft_wrap=True)
     for name in store.SOURCES:
         out.print(f"  {name}: {'present' if store.path_of(name).exists() else 'absent'}")
 
