@@ -12,6 +12,10 @@ class RunError(RuntimeError):
     """A run with valid input failed; the message is one sentence with the likely cause."""
 
 
+class InterruptedRunError(RunError):
+    """The user stopped a run; the message says how to go on with it (exit status 130)."""
+
+
 def unknown(what: str, given: str, allowed: Iterable[str]) -> InputError:
     """One sentence for a name that does not exist, with the nearest spelling and what is allowed."""
     names = sorted(allowed)

@@ -6,17 +6,19 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
+import jax
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from memspike import __version__, _units, doctor, experiments, parameters
-from memspike._errors import InputError, RunError, unknown
+from memspike._errors import InputError, InterruptedRunError, RunError, unknown
 from memspike._parallel import use_cores
 from memspike._progress import RunProgress
 from memspike._registry import REGISTRIES, Entry
 from memspike.data import store
 from memspike.experiments.base import Experiment
+from memspike.experiments.config import ExperimentConfig
 from memspike.experiments.settings import flat
 from memspike.report import write_report
 
@@ -129,6 +131,12 @@ def _run_folder(name: str, given: Path | None, resume: bool) -> Path:
     return root / (f"{name}-{found[-1][0] + 1}" if found else name)
 
 
+def _changed(config: ExperimentConfig, name: str, quick: bool) -> bool:
+    """Whether a configuration differs from the experiment's own in more than its seeds."""
+    _, own = experiments.resolve(name, quick=quick)
+    return config.model_copy(update={"seed": own.seed, "seeds": own.seeds}) != own
+
+
 @app.command()
 def run(
     name: Annotated[str, typer.Argument(help="A registered experiment or a TOML file.")],
@@ -147,11 +155,12 @@ def run(
             result = experiments.run(config, folder, resume=resume, report=progress.update)
         except KeyboardInterrupt:
             again = f"memspike run {name} --resume --out {folder}"
-            raise RunError(f"Interrupted; go on from the last checkpoint with the same options: {again}") from None
+            raise InterruptedRunError(
+                f"Interrupted; go on from the last checkpoint with the same options: {again}"
+            ) from None
     expected = experiment.expected_quick if quick else experiment.expected
-    changed = " (settings were changed)" if settings else ""
-    note = f"expected {expected:.1%}{changed}; published: {experiment.reference}"
-    page = write_report(folder, note)
+    changed = " (settings were changed)" if _changed(config, experiment.name, quick) else ""
+    page = write_report(folder, f"expected {expected:.1%}{changed}")
     spread = f" ± {100 * result['test_accuracy_sd']:.2f}" if result["seeds"] > 1 else ""
     out.print(
         f"test accuracy [bold]{100 * result['test_accuracy']:.2f}{spread} %[/bold], expected {expected:.1%}{changed}"
@@ -160,19 +169,19 @@ def run(
         f"{result['chips']} chips with programming spread and read noise: "
         f"{100 * result['chips_accuracy']:.2f} ± {100 * result['chips_accuracy_sd']:.2f} %"
     )
-    out.print(f"report: {page}", soft_wrap=True)
+    out.print(f"report: {page}", soft_wrap=True, markup=False)
 
 
 @app.command()
 def report(folder: Annotated[Path, typer.Argument(help="The folder of a finished run.")]) -> None:
     """Draw the figures and report.html of a run again from its files."""
-    out.print(f"report: {write_report(folder)}", soft_wrap=True)
+    out.print(f"report: {write_report(folder)}", soft_wrap=True, markup=False)
 
 
 @data_app.command("fetch")
 def data_fetch(name: Annotated[str, typer.Argument(help="mnist or fashion-mnist.")]) -> None:
     """Download a data set from its mirrors into the cache, checked."""
-    out.print(f"{name}: {store.fetch(name, err.print)}", soft_wrap=True)
+    out.print(f"{name}: {store.fetch(name, err.print)}", soft_wrap=True, markup=False)
 
 
 @data_app.command("import")
@@ -181,13 +190,13 @@ def data_import(
     path: Annotated[Path, typer.Argument(help="Folder with IDX files, or a tgz, tar, zip or npz file.")],
 ) -> None:
     """Put a data set into the cache from files you have, checked."""
-    out.print(f"{name}: {store.import_file(name, path)}", soft_wrap=True)
+    out.print(f"{name}: {store.import_file(name, path)}", soft_wrap=True, markup=False)
 
 
 @data_app.command("where")
 def data_where() -> None:
     """Print the cache folder and which data sets are there."""
-    out.print(str(store.folder()), soft_wrap=True)
+    out.print(str(store.folder()), soft_wrap=True, markup=False)
     for name in store.SOURCES:
         out.print(f"  {name}: {'present' if store.path_of(name).exists() else 'absent'}")
 
@@ -214,12 +223,16 @@ def main() -> None:
         app()
     except InputError as error:
         _stop(str(error), 2)
+    except InterruptedRunError as error:
+        _stop(str(error), 130)
     except RunError as error:
-        _stop(str(error), 130 if str(error).startswith("Interrupted") else 1)
+        _stop(str(error), 1)
     except KeyboardInterrupt:
         _stop("Interrupted.", 130)
     except MemoryError:
         _stop("The machine ran out of memory; use a smaller training.batch or fewer --seeds.", 1)
+    except jax.errors.JaxRuntimeError as error:
+        _stop(f"JAX failed: {str(error).splitlines()[0]}", 1)
     except OSError as error:
         _stop(f"{error.filename or 'A file'} cannot be used: {error.strerror or error}.", 1)
 

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from memspike import _units
 from memspike._atomic import write_bytes, write_text
 from memspike._errors import InputError
+from memspike._registry import EXPERIMENTS
 from memspike.experiments.settings import flat
 from memspike.report import figures
 
@@ -94,7 +95,10 @@ def read_run(folder: Path) -> dict[str, Any]:
 
 
 def write_report(folder: Path, expected: str = "") -> Path:
-    """Write figures/*.png and report.html of a finished run; → the page, which opens offline."""
+    """Write figures/*.png and report.html of a finished run; → the page, which opens offline.
+
+    `expected` is a line to stand beside the accuracy. InputError if the run is not finished.
+    """
     run = read_run(folder)
     samples, result = run["samples"], run["result"]
     drawn = {
@@ -104,7 +108,8 @@ def write_report(folder: Path, expected: str = "") -> Path:
         "Rasters": figures.rasters(samples),
         "Conductances": figures.conductances(samples),
     }
-    parts = [_headline(result, expected)]
+    published = EXPERIMENTS.get(result["experiment"]).source if result["experiment"] in EXPERIMENTS else ""
+    parts = [_headline(result, "; ".join(filter(None, (expected, published))))]
     for title, figure in drawn.items():
         png = _png(figure)
         write_bytes(folder / "figures" / f"{title.split()[0].lower()}.png", png)
