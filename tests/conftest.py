@@ -19,9 +19,3 @@ def x64():
 @pytest.fixture(scope="session")
 def root() -> Path:
     return ROOT
-
-
-def pytest_runtest_setup(item):
-    """The slow reproductions run only when asked for."""
-    if item.get_closest_marker("full") and "full" not in (item.config.getoption("-m") or ""):
-        pytest.skip("a full reproduction; run with -m full")

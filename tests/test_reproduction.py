@@ -1,0 +1,44 @@
+"""Full reproductions: every figure of the results table within its spread (run with -m full)."""
+
+import json
+
+import pytest
+
+import memspike as ms
+from memspike.data import store
+from memspike.experiments.settings import resolve
+
+
+def recorded(root):
+    return [json.loads(f.read_text()) for f in sorted((root / "results").glob("run-*.json"))]
+
+
+def test_results_are_above_what_is_promised(root):
+    """The recorded results, without running them again: bounds of the project and the published figures."""
+    promised = {"memprop-digits": 0.970, "memprop-mnist": 0.978, "memprop-fashion": 0.890}
+    rows = recorded(root)
+    assert {row["result"]["experiment"] for row in rows} == set(promised)
+    for row in rows:
+        result = row["result"]
+        large = "hidden=[400]" in row["command"]
+        assert result["test_accuracy"] >= (0.984 if large else promised[result["experiment"]]), row["title"]
+        assert result["seeds"] >= 3
+        assert abs(result["test_accuracy_fine_step"] - result["test_accuracy"]) < 0.003
+
+
+def test_dynamical_synapses_are_within_half_a_point_of_static_ones(root):
+    by_command = {row["command"]: row["result"]["test_accuracy"] for row in recorded(root)}
+    pairs = [(c, c.replace(" --set synapse.model=dynamical", "")) for c in by_command if "dynamical" in c]
+    assert pairs
+    for dynamical, static in pairs:
+        assert by_command[dynamical] == pytest.approx(by_command[static], abs=0.005), dynamical
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", ["memprop-digits", "memprop-mnist", "memprop-fashion"])
+def test_experiment_reaches_what_it_promises(tmp_path, name):
+    experiment, config = resolve(name)
+    if config.data.name in store.SOURCES and not store.path_of(config.data.name).exists():
+        pytest.fail(f"{config.data.name} is missing")
+    result = ms.experiments.run(config, tmp_path / "run")
+    assert result["test_accuracy"] == pytest.approx(experiment.expected, abs=0.01)
