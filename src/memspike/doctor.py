@@ -22,19 +22,23 @@ class Check(NamedTuple):
 
 
 def vmapped_sum_error(n: int = 40_000) -> float:
-    """Relative error of vmap(M ↦ Σ(M·r)²) against numpy; wrong by far in jax 0.10.2 (issue 39103)."""
+    """Largest relative error of `n` inputs on one matrix, r ↦ Σ(M·r)², against numpy.
+
+    Many reads of one crossbar under `vmap` and `jit`; jax 0.10.2 is wrong by orders (issue 39103).
+    """
     rng = np.random.default_rng(0)
-    m = rng.normal(size=(4, 2, n)).astype(np.float32)
-    r = rng.normal(size=n).astype(np.float32)
-    ours = jax.jit(jax.vmap(lambda a, b: ((a @ b) ** 2).sum(), in_axes=(0, None)))(m, r)
-    theirs = ((m.astype(np.float64) @ r.astype(np.float64)) ** 2).sum(axis=1)
-    return float(np.max(np.abs(np.asarray(ours) - theirs) / theirs))
+    m = rng.normal(size=(3, 3)).astype(np.float32)
+    r = rng.normal(size=(n, 3)).astype(np.float32)
+    ours = jax.jit(jax.vmap(lambda a, b: ((a @ b) ** 2).sum(), in_axes=(None, 0)))(m, r)
+    theirs = ((r.astype(np.float64) @ m.T.astype(np.float64)) ** 2).sum(axis=1)
+    return float(np.max(np.abs(np.asarray(ours) - theirs) / (theirs + 1e-2)))
 
 
-def recorded_scan_growth(short: int = 2_000, factor: int = 8) -> float:
+def recorded_scan_growth(short: int = 5_000, factor: int = 8) -> float:
     """Time of a recorded scan `factor` times as long over the short one's, per step; 1 is linear.
 
-    jax 0.11.1 copies the record at each step (issue 40101), which makes this about `factor`.
+    jax 0.11.1 rewrites the whole record at each step if a step's part of it is below 256 bytes
+    (issue 40101), which makes this about `factor`.
     """
 
     def seconds(steps: int) -> float:
@@ -43,7 +47,7 @@ def recorded_scan_growth(short: int = 2_000, factor: int = 8) -> float:
             return x, x
 
         scan = jax.jit(lambda x: jax.lax.scan(body, x, None, length=steps)[1])
-        start = jnp.zeros(256)
+        start = jnp.zeros(4)
         jax.block_until_ready(scan(start))
         times = []
         for _ in range(5):
@@ -64,7 +68,7 @@ def checks() -> Iterator[Check]:
     error = vmapped_sum_error()
     yield Check("jax canary: vmapped matrix–vector sum", error < 1e-4, f"relative error {error:.1e}")
     growth = recorded_scan_growth()
-    yield Check("jax canary: recorded scan is linear", growth < 3, f"time per step grows {growth:.2f}×")
+    yield Check("jax canary: recorded scan is linear", growth < 4, f"time per step grows {growth:.2f}×")
     folder = store.folder()
     parent = next(p for p in (folder, *folder.parents) if p.exists())
     yield Check("data cache", os.access(parent, os.W_OK), str(folder))
