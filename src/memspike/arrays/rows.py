@@ -3,6 +3,7 @@
 from abc import abstractmethod
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -53,4 +54,10 @@ class DynamicalRows(AbstractRows):
         """`v`·a with a taken in the middle of each hold, where the membrane samples its current."""
         shape = (-1,) + (1,) * (v.ndim - 1)
         decay = self.device.relaxation(v) * durations.reshape(shape)
-        return v * jnp.exp(0.5 * decay - jnp.cumsum(decay, axis=0))
+
+        def body(total: Real, hold: Real) -> tuple[Real, Real]:
+            return total + hold, total + 0.5 * hold
+
+        # a scan: XLA's cumulative sum can take 70 times as long on a CPU
+        passed = jax.lax.scan(body, jnp.zeros_like(decay[0]), decay)[1]
+        return v * jnp.exp(-passed)
