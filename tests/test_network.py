@@ -73,14 +73,14 @@ def test_events_are_jumps_of_the_first_stage(x64, make):
 
 def test_dynamical_events_see_the_pulses_and_the_pauses(x64):
     rows = DynamicalRows(ms.devices.MetastableSwitch(tau=1e-3))
-    events = Events(jnp.asarray([[0.1, 0.02], [0.1, 0.02]]), (0.0, 5e-4), 1e-4)
+    events = Events(jnp.asarray([[0.1, 0.02], [0.1, 0.02]]), (2e-4, 7e-4), 1e-4)
     held, durations = events.holds()
-    np.testing.assert_allclose(durations, [1e-4, 4e-4, 1e-4, 0.0], atol=1e-18)
-    effective = rows.effective(held, durations)[::2]
+    np.testing.assert_allclose(durations, [2e-4, 1e-4, 4e-4, 1e-4], rtol=1e-12)
+    effective = rows.effective(held, durations)[1::2]
     rate = np.asarray(rows.device.relaxation(jnp.asarray([0.1, 0.02])))
     idle = float(rows.device.relaxation(jnp.zeros(())))
-    np.testing.assert_allclose(effective[0], events.v[0] * np.exp(-rate * 0.5e-4), rtol=1e-12)
-    np.testing.assert_allclose(effective[1], events.v[1] * np.exp(-rate * 1.5e-4 - idle * 4e-4), rtol=1e-12)
+    np.testing.assert_allclose(effective[0], events.v[0] * np.exp(-rate * 0.5e-4 - idle * 2e-4), rtol=1e-12)
+    np.testing.assert_allclose(effective[1], events.v[1] * np.exp(-rate * 1.5e-4 - idle * 6e-4), rtol=1e-12)
 
 
 def test_batch_by_broadcasting_equals_vmap_and_single(x64):
@@ -187,6 +187,12 @@ def test_there_is_no_stop_gradient_and_no_surrogate(root):
 def test_impossible_shapes_are_refused(call, words):
     with pytest.raises(ms.InputError, match=words):
         call()
+
+
+@pytest.mark.parametrize("times", [(), (-1e-3,), (1e-3, 0.0), (0.0, 5e-6)])
+def test_impossible_event_times_are_refused(times):
+    with pytest.raises(ms.InputError, match="ascending from 0"):
+        Events(jnp.zeros((max(len(times), 1), 5)), times)
 
 
 def test_wrong_inputs_are_refused():

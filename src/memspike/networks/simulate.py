@@ -27,13 +27,23 @@ class Events(eqx.Module):
     times: tuple[float, ...] = eqx.field(static=True)
     width: float = eqx.field(static=True, default=10e-6)
 
+    def __check_init__(self) -> None:
+        if not self.times or any(pause < 0 for pause in self._pauses()):
+            raise InputError(
+                f"Event times are {list(self.times)} s with pulses of {self.width:g} s; needed: ascending from 0 "
+                "or later, at least one pulse length apart."
+            )
+
+    def _pauses(self) -> list[float]:
+        """Seconds at 0 V before each pulse."""
+        ends = (0.0, *(start + self.width for start in self.times[:-1]))
+        return [start - end for start, end in zip(self.times, ends, strict=True)]
+
     def holds(self) -> tuple[Real, Real]:
-        """Row voltages [2·events, ...] and durations: each pulse, and the 0 V after it."""
-        ends = (*self.times[1:], self.times[-1] + self.width)
-        pauses = [max(end - start - self.width, 0.0) for start, end in zip(self.times, ends, strict=True)]
-        durations = jnp.asarray([d for pause in pauses for d in (self.width, pause)], dtype=self.v.dtype)
-        v = jnp.stack([self.v, jnp.zeros_like(self.v)], axis=1)
-        return v.reshape(-1, *self.v.shape[1:]), durations
+        """Row voltages [2·events, ...] and durations in s: before each pulse 0 V, then the pulse itself."""
+        durations = [d for pause in self._pauses() for d in (pause, self.width)]
+        v = jnp.stack([jnp.zeros_like(self.v), self.v], axis=1)
+        return v.reshape(-1, *self.v.shape[1:]), jnp.asarray(durations, dtype=self.v.dtype)
 
 
 class Trace(NamedTuple):
@@ -65,7 +75,7 @@ def _run_events(
 ) -> Trace:
     """One GEMM for all events; the filter's response to them is known in closed form."""
     held, durations = events.holds()
-    jumps = layer.crossbar.read(pair, layer.rows.effective(held, durations)[::2], key=key)
+    jumps = layer.crossbar.read(pair, layer.rows.effective(held, durations)[1::2], key=key)
     middles = (jnp.arange(steps, dtype=jnp.result_type(float)) + 0.5) * dt
     since = middles[:, None] - jnp.asarray(events.times, dtype=middles.dtype)[None, :]
 
