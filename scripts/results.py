@@ -34,7 +34,8 @@ def _row(title: str, command: str, r: dict) -> str:
 
 def accuracy_table() -> str:
     lines = [
-        "| network | test accuracy, mean ± s.d. | at a 10 µs step | 20 noisy chips | training, shared machine | command |",
+        "| network | test accuracy, mean ± s.d. | at a 10 µs step | 20 noisy chips "
+        "| training, shared machine | command |",
         "|---|---|---|---|---|---|",
     ]
     lines += [_row(run["title"], run["command"], run["result"]) for run in runs()]
