@@ -4,14 +4,22 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
-from jaxtyping import Array, Float
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Num, PRNGKeyArray
 
-from memspike._param import check_bounds
+from memspike._errors import InputError
+from memspike._param import Parameter, check_bounds, is_concrete
 
 if TYPE_CHECKING:
     from typing import ClassVar as AbstractClassVar
 else:
     from equinox import AbstractClassVar
+
+Real = Float[Array, "..."]
+Key = PRNGKeyArray | None
+Pulses = Num[Array, "..."] | int | float
+Seconds = Float[Array, "..."] | float
 
 
 class AbstractDevice(eqx.Module):
@@ -32,11 +40,11 @@ class AbstractDevice(eqx.Module):
         """The state of a device that has rested at 0 V."""
 
     @abstractmethod
-    def current(self, state: Any, v: Float[Array, "..."]) -> Float[Array, "..."]:
+    def current(self, state: Any, v: Real) -> Real:
         """Current in A through the device at `v` volts; zero at zero volts."""
 
     @abstractmethod
-    def conductance(self, state: Any) -> Float[Array, "..."]:
+    def conductance(self, state: Any) -> Real:
         """Small-signal conductance in S at zero volts."""
 
 
@@ -44,13 +52,84 @@ class AbstractStateDevice(AbstractDevice):
     """A device whose state obeys dx/dt = rate(x, v) under the applied voltage."""
 
     @abstractmethod
-    def rate(self, state: Any, v: Float[Array, "..."]) -> Any:
-        """Time derivative of the state, in 1/s, at `v` volts."""
+    def rate(self, state: Any, v: Real) -> Any:
+        """Time derivative of the state, in its unit per second, at `v` volts."""
 
     @abstractmethod
-    def advance(self, state: Any, v: Float[Array, "..."], dt: Float[Array, ""] | float) -> Any:
+    def advance(self, state: Any, v: Real, dt: Float[Array, ""] | float) -> Any:
         """The state after `dt` seconds at a constant `v` volts; stable for every `dt` ≥ 0."""
 
+
+class AbstractRelaxingDevice(AbstractStateDevice):
+    """A state device that settles at one state for every constant voltage."""
+
     @abstractmethod
-    def equilibrium(self, v: Float[Array, "..."]) -> Any:
+    def equilibrium(self, v: Real) -> Any:
         """The state reached after an infinite time at a constant `v` volts."""
+
+
+class AbstractMemoryDevice(AbstractStateDevice):
+    """A non-volatile device with one scalar state between a most resistive and a most conductive end."""
+
+    @abstractmethod
+    def ends(self) -> tuple[Real, Real]:
+        """The states of lowest and of highest conductance; between them conductance grows with the state."""
+
+
+class AbstractPulseDevice(AbstractDevice):
+    """A non-volatile synapse that is programmed by counts of identical pulses.
+
+    A count is signed: n > 0 potentiates, n < 0 depresses, 0 leaves the device alone. Without a `key` every
+    method gives the noise-free law; with one, a sample. The state carries the time since the last
+    programming where the device drifts, so there is no absolute clock to lose digits: `wait` lets time
+    pass, and `conductance(state, t)` looks `t` seconds ahead without it.
+    """
+
+    g_min: eqx.AbstractVar[Parameter]
+    g_max: eqx.AbstractVar[Parameter]
+
+    def __check_init__(self) -> None:
+        low, high = self.g_min, self.g_max
+        if is_concrete(low) and is_concrete(high) and not (np.asarray(low) < np.asarray(high)).all():
+            raise InputError(
+                f"The conductance range of {type(self).__name__} is reversed or empty: g_min is {np.max(low):g} S "
+                f"and g_max is {np.min(high):g} S; g_min must be below g_max."
+            )
+
+    @abstractmethod
+    def init(self, shape: tuple[int, ...] = (), *, key: Key = None) -> Any:
+        """The state of `shape` devices after a RESET."""
+
+    @abstractmethod
+    def program(self, state: Any, pulses: Pulses, *, key: Key = None) -> Any:
+        """The state after `pulses` signed pulses, counts that broadcast with the state."""
+
+    @abstractmethod
+    def reset(self, state: Any, *, key: Key = None) -> Any:
+        """The state after a full RESET to the lowest conductance."""
+
+    @abstractmethod
+    def place(self, state: Any, g: Real, *, key: Key = None) -> Any:
+        """The state put at a programmed conductance of `g` S (clipped to the range), its history kept."""
+
+    @abstractmethod
+    def stored(self, state: Any) -> Real:
+        """The programmed conductance in S: what pulses act on, without drift and read noise."""
+
+    @abstractmethod
+    def wait(self, state: Any, dt: Seconds) -> Any:
+        """The state `dt` seconds later without any pulse."""
+
+    @abstractmethod
+    def conductance(self, state: Any, t: Seconds = 0.0, *, key: Key = None) -> Real:
+        """The conductance in S that a read sees in `t` seconds, with drift, and with read noise if keyed."""
+
+
+def span(device: AbstractPulseDevice) -> Real:
+    """G_max − G_min in S."""
+    return jnp.asarray(device.g_max - device.g_min)
+
+
+def counts(pulses: Pulses) -> Real:
+    """Pulse counts as floating point numbers."""
+    return jnp.asarray(pulses).astype(jnp.result_type(float))

@@ -7,12 +7,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from memspike._param import Parameter, param
-from memspike.devices.base import AbstractStateDevice
+from memspike.devices.base import AbstractRelaxingDevice
 
 Real = Float[Array, "..."]
 
 
-class MetastableSwitch(AbstractStateDevice):
+class MetastableSwitch(AbstractRelaxingDevice):
     """A memristor as a large population of two-state switches; x is the share that is on.
 
     τ·dx/dt = (1 − x)·σ((v − v_on)/k) − x·σ((v_off − v)/k),  G = x/R_on + (1 − x)/R_off,  i = G·v,

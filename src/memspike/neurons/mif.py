@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from memspike._errors import InputError
 from memspike._param import Parameter, param
-from memspike.devices.base import AbstractStateDevice
+from memspike.devices.base import AbstractRelaxingDevice
 from memspike.devices.metastable_switch import MetastableSwitch
 from memspike.neurons.base import AbstractNeuron
 from memspike.neurons.integrators import staggered_exponential
@@ -41,8 +41,8 @@ class MIF(AbstractNeuron):
         "Zhou et al., arXiv 2206.12992 (MEMprop) and 2203.01426 (SPICEprop)"
     )
 
-    m1: AbstractStateDevice = eqx.field(default_factory=MetastableSwitch)
-    m2: AbstractStateDevice = eqx.field(default_factory=MetastableSwitch)
+    m1: AbstractRelaxingDevice = eqx.field(default_factory=MetastableSwitch)
+    m2: AbstractRelaxingDevice = eqx.field(default_factory=MetastableSwitch)
     e1: Parameter = param(0.0, "V", "battery in series with M1", bounds=(-10, 10))
     e2: Parameter = param(50e-3, "V", "battery in series with M2", bounds=(-10, 10))
     capacitance: Parameter = param(1e-9, "F", "membrane capacitance", bounds=(1e-21, 1))

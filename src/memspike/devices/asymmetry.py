@@ -1,0 +1,57 @@
+"""How unequal potentiation and depression are: response functions, symmetry point, half-range asymmetry."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from memspike.devices.base import AbstractPulseDevice, span
+
+Curve = Float[np.ndarray, " points"]
+
+
+class Asymmetry(NamedTuple):
+    """Mean response of one device over its range; all conductances as shares of the range.
+
+    `up` and `down` are the mean steps of one pulse, both counted positive. `symmetry_point` is where they are
+    equal (NaN if nowhere); random pulses of both signs drive the device to it if `attracting`, else away.
+    """
+
+    share: Curve
+    up: Curve
+    down: Curve
+    symmetry_point: float
+    attracting: bool
+
+
+def asymmetry(device: AbstractPulseDevice, points: int = 401) -> Asymmetry:
+    """The response functions of a device with scalar parameters and its symmetry point."""
+    share = jnp.linspace(0.0, 1.0, points)
+    state = device.place(device.init((points,)), device.g_min + span(device) * share)
+    before = device.stored(state)
+    up, down = (
+        np.asarray(sign * (device.stored(device.program(state, sign)) - before) / span(device), dtype=float)
+        for sign in (1, -1)
+    )
+    # the clip at the range ends hides the step there
+    inside = slice(1, points - 1)
+    gap, grid = (up - down)[inside], np.asarray(share, dtype=float)[inside]
+    crossing = np.flatnonzero(np.signbit(gap[1:]) != np.signbit(gap[:-1]))
+    if not len(crossing) or np.abs(gap).max() < 1e-9:
+        return Asymmetry(np.asarray(share), up, down, float("nan"), False)
+    k = int(crossing[len(crossing) // 2])
+    where = grid[k] + (grid[k + 1] - grid[k]) * gap[k] / (gap[k] - gap[k + 1])
+    return Asymmetry(np.asarray(share), up, down, float(where), bool(gap[k] > gap[k + 1]))
+
+
+def half_range_asymmetry(device: AbstractPulseDevice, pulses_up: int, pulses_down: int) -> float:
+    """Share reached by half of `pulses_up` from G_min less that left by half of `pulses_down` from G_max.
+
+    0 when depression retraces potentiation; both counts are those of a full sweep.
+    """
+    low = device.place(device.init(), jnp.asarray(device.g_min))
+    high = device.place(device.init(), jnp.asarray(device.g_max))
+    risen = device.stored(device.program(low, pulses_up / 2))
+    fallen = device.stored(device.program(high, -pulses_down / 2))
+    return float((risen - fallen) / span(device))

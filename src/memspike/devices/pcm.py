@@ -1,0 +1,142 @@
+"""Phase-change memory written by partial-SET pulses: history, drift, read noise."""
+
+from typing import ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from memspike._param import Parameter, param
+from memspike.devices.base import AbstractPulseDevice, Key, Pulses, Real, Seconds, counts
+
+
+class PCMState(NamedTuple):
+    """Conductance at T0 after the last pulse (S), programming history P (1), age of the last write (s)."""
+
+    g: Real
+    history: Real
+    age: Real
+
+
+def _root(share: Real | float) -> Real:
+    """√share with a finite slope at 0."""
+    share = jnp.asarray(share)
+    return jnp.where(share > 0, jnp.sqrt(jnp.where(share > 0, share, 1.0)), 0.0)
+
+
+class PCM(AbstractPulseDevice):
+    """Partial SET with a memory of the pulses since RESET, power-law drift and white read noise.
+
+    One SET pulse: P ← P·e^(−1/a), then G ← clip(G + N(m1·G + c1 + A1·P, m2·G + c2 + A2·P), 0.1 µS, G_max).
+    A read t seconds after the last write: G·(t/T0)^(−ν) plus N(0, m3·G_d + c3), clipped again.
+    RESET: P ← 1, G ← N(0.1, 0.01) µS, clipped to [G_min, G_max]. **A negative count is a full RESET**: there
+    is no partial RESET. G is what is measured T0 after the pulse; a younger device reads higher.
+
+    `deviation` and `persistent` split the noise of a pulse into a part that belongs to the device and one drawn
+    for each pulse (reconstruction; 0 by default, as in the source: everything is drawn per pulse).
+    Valid for the mushroom cell the constants were fitted to, G up to about 12 µS.
+    """
+
+    source: ClassVar[str] = (
+        "released code of Demirağ et al., arXiv 2108.01804, after Nandakumar et al., J. Appl. Phys. 124: 152135 (2018), "
+        "doi 10.1063/1.5042408"
+    )
+    volatile: ClassVar[bool] = False
+
+    g_min: Parameter = param(0.01e-6, "S", "lowest conductance, after a RESET", bounds=(0, 1))
+    floor: Parameter = param(0.1e-6, "S", "lowest conductance after a SET and in a read", bounds=(0, 1))
+    g_max: Parameter = param(12e-6, "S", "highest conductance", bounds=(1e-12, 1))
+    memory: Parameter = param(2.6, "1", "pulses a over which the history P decays", bounds=(0.01, 1e6))
+    mean_slope: Parameter = param(-0.084, "1", "m1: mean step per conductance", bounds=(-1, 1))
+    mean_offset: Parameter = param(0.880e-6, "S", "c1: mean step at G = 0, P = 0", bounds=(-1, 1))
+    mean_history: Parameter = param(1.40e-6, "S", "A1: mean step by history", bounds=(-1, 1))
+    noise_slope: Parameter = param(0.091, "1", "m2: s.d. of a step per conductance", bounds=(-1, 1))
+    noise_offset: Parameter = param(0.260e-6, "S", "c2: s.d. of a step at G = 0, P = 0", bounds=(0, 1))
+    noise_history: Parameter = param(2.15e-6, "S", "A2: s.d. of a step by history", bounds=(0, 1))
+    read_slope: Parameter = param(0.03, "1", "m3: s.d. of a read per conductance", bounds=(0, 10))
+    read_offset: Parameter = param(0.13e-6, "S", "c3: s.d. of a read at G = 0", bounds=(0, 1))
+    nu: Parameter = param(0.04, "1", "drift exponent ν", bounds=(-1, 1))
+    t0: Parameter = param(38.6, "s", "time after a pulse at which the constants hold", bounds=(1e-9, 1e9))
+    t_first: Parameter = param(1e-6, "s", "age below which drift is not extrapolated", bounds=(1e-12, 1e6))
+    reset_mean: Parameter = param(0.1e-6, "S", "conductance after RESET", bounds=(0, 1))
+    reset_sd: Parameter = param(0.01e-6, "S", "its s.d.", bounds=(0, 1))
+    persistent: Parameter = param(0.0, "1", "share of the step variance that belongs to the device", bounds=(0, 1))
+    deviation: Parameter = param(
+        0.0, "1", "this device's persistent deviation, in s.d. (fabricate: Absolute(1))", bounds=(-10, 10)
+    )
+
+    def init(self, shape: tuple[int, ...] = (), *, key: Key = None) -> PCMState:
+        """Devices after a RESET."""
+        shape = shape or jnp.broadcast_shapes(*(jnp.shape(p) for p in jax.tree.leaves(self)))
+        blank = jnp.zeros(shape, jnp.result_type(float))
+        return self.reset(PCMState(blank, blank, blank), key=key)
+
+    def _set_pulse(self, state: PCMState, key: Key) -> PCMState:
+        """One partial SET of every device."""
+        history = state.history * jnp.exp(-1 / self.memory)
+        mean = self.mean_slope * state.g + self.mean_offset + self.mean_history * history
+        sd = self._sd(state.g, history)
+        step = mean + _root(self.persistent) * sd * self.deviation
+        if key is not None:
+            step = step + _root(1 - self.persistent) * sd * jax.random.normal(key, state.g.shape)
+        return PCMState(jnp.clip(state.g + step, self.floor, self.g_max), history, jnp.zeros_like(state.age))
+
+    def _sd(self, g: Real, history: Real) -> Real:
+        return jnp.maximum(self.noise_slope * g + self.noise_offset + self.noise_history * history, 0.0)
+
+    def program(self, state: PCMState, pulses: Pulses, *, key: Key = None) -> PCMState:
+        """n > 0: n partial SETs, one after the other; n < 0: RESET. Devices with n = 0 keep their age."""
+        n = jnp.broadcast_to(counts(pulses), jnp.broadcast_shapes(jnp.shape(pulses), state.g.shape))
+        state = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, n.shape), state)
+
+        ours, theirs = (None, None) if key is None else jax.random.split(key)
+
+        def pulse(k: Real, now: PCMState) -> PCMState:
+            after = self._set_pulse(now, None if ours is None else jax.random.fold_in(ours, k))
+            return jax.tree.map(lambda a, b: jnp.where(n > k.astype(n.dtype), a, b), after, now)
+
+        written = jax.lax.fori_loop(0, jnp.max(n, initial=0).astype(jnp.int32), pulse, state)
+        erased = self.reset(state, key=theirs)
+        return jax.tree.map(lambda a, b: jnp.where(n < 0, a, b), erased, written)
+
+    def reset(self, state: PCMState, *, key: Key = None) -> PCMState:
+        """Full RESET: history 1, age 0."""
+        g = jnp.zeros_like(state.g) + self.reset_mean
+        if key is not None:
+            g = g + self.reset_sd * jax.random.normal(key, g.shape)
+        return PCMState(jnp.clip(g, self.g_min, self.g_max), jnp.ones_like(state.history), jnp.zeros_like(state.age))
+
+    def place(self, state: PCMState, g: Real, *, key: Key = None) -> PCMState:
+        """`g` inside the range; history and age stay."""
+        return state._replace(g=jnp.zeros_like(state.g) + jnp.clip(g, self.g_min, self.g_max))
+
+    def stored(self, state: PCMState) -> Real:
+        """G at T0 after the last pulse."""
+        return state.g
+
+    def wait(self, state: PCMState, dt: Seconds) -> PCMState:
+        """Everything is `dt` older."""
+        return state._replace(age=state.age + dt)
+
+    def drift(self, age: Seconds) -> Real:
+        """The factor (t/T0)^(−ν) of a device whose last write is `age` seconds ago."""
+        return jnp.exp(-self.nu * jnp.log(jnp.maximum(age, self.t_first) / self.t0))
+
+    def read_sd(self, g: Real) -> Real:
+        """S.d. in S of one read of a conductance `g` S."""
+        return self.read_slope * g + self.read_offset
+
+    def conductance(self, state: PCMState, t: Seconds = 0.0, *, key: Key = None) -> Real:
+        """Drifted conductance in `t` seconds; with a key, one noisy read."""
+        g = state.g * self.drift(state.age + t)
+        if key is None:
+            return g
+        return jnp.clip(g + self.read_sd(g) * jax.random.normal(key, g.shape), self.floor, self.g_max)
+
+    def current(self, state: PCMState, v: Real) -> Real:
+        """Ohmic: G·v in A."""
+        return self.conductance(state) * v
+
+    def pulses_for(self, g: Real) -> Real:
+        """Pulses (not rounded) that bring a device from RESET to `g` S on average: the source's cubic."""
+        micro = g * 1e6
+        return 0.027 * micro**3 - 0.15 * micro**2 + 0.81 * micro

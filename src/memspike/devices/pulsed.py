@@ -1,0 +1,100 @@
+"""Any scalar-state memory as a device that is programmed by counts of voltage pulses."""
+
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from memspike._errors import InputError
+from memspike._param import Parameter, param
+from memspike.devices.base import AbstractMemoryDevice, AbstractPulseDevice, Key, Pulses, Real, Seconds, counts
+from memspike.devices.integrate import keep
+from memspike.devices.vteam import VTEAM
+
+
+class Pulsed(AbstractPulseDevice):
+    """A state device under square pulses: n > 0 pulses of `v_up`, n < 0 pulses of `v_down`, `width` seconds each.
+
+    Each pulse integrates the law of `device`; nothing is fitted. A broken count ends with a shorter pulse. The
+    state is that of `device`. Derivatives are forward-mode, and reverse-mode where the counts are not traced.
+    """
+
+    source: ClassVar[str] = "integration of the law of `device`, whose source counts"
+    volatile: ClassVar[bool] = False
+
+    device: AbstractMemoryDevice = eqx.field(default_factory=VTEAM)
+    v_up: Parameter = param(-0.22, "V", "voltage of a potentiating pulse, signed", bounds=(-100, 100))
+    v_down: Parameter = param(0.3, "V", "voltage of a depressing pulse, signed", bounds=(-100, 100))
+    width: Parameter = param(10e-9, "s", "duration of a pulse", bounds=(1e-15, 1e6))
+
+    def __check_init__(self) -> None:
+        if self.device.volatile:
+            raise InputError(
+                f"Pulsed.device is a {type(self.device).__name__}, which forgets; a non-volatile one is needed."
+            )
+
+    @property
+    def g_min(self) -> Real:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Conductance in S at the resistive end of the state."""
+        return self.device.conductance(self.device.ends()[0])
+
+    @property
+    def g_max(self) -> Real:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Conductance in S at the conductive end of the state."""
+        return self.device.conductance(self.device.ends()[1])
+
+    def init(self, shape: tuple[int, ...] = (), *, key: Key = None) -> Real:
+        """All devices at the resistive end."""
+        low = self.device.ends()[0]
+        return jnp.broadcast_to(low, shape or jnp.shape(low))
+
+    def program(self, state: Real, pulses: Pulses, *, key: Key = None) -> Real:
+        """One integration a pulse, every cell for as many pulses as it is given."""
+        n = counts(pulses)
+        v = jnp.where(n > 0, self.v_up, self.v_down)
+        number = jnp.abs(n)
+
+        def pulse(k: Any, x: Real) -> Real:
+            share = jnp.clip(number - jnp.asarray(k).astype(number.dtype), 0.0, 1.0)
+            return self.device.advance(x, v, share * self.width)
+
+        start = jnp.broadcast_to(state, jax.eval_shape(lambda x: pulse(0, x), state).shape)
+        return jax.lax.fori_loop(0, jnp.ceil(number.max()).astype(int), pulse, start)
+
+    def reset(self, state: Real, *, key: Key = None) -> Real:
+        """The resistive end."""
+        return jnp.zeros_like(state) + self.device.ends()[0]
+
+    def place(self, state: Real, g: Real, *, key: Key = None) -> Real:
+        """The state of that conductance: bisection, then a Newton step that carries the derivative."""
+        low, high = self.device.ends()
+        wanted = jnp.clip(g, self.g_min, self.g_max) + jnp.zeros_like(state)
+
+        def halve(_: Any, bracket: tuple[Real, Real]) -> tuple[Real, Real]:
+            below, above = bracket
+            middle = 0.5 * (below + above)
+            enough = self.device.conductance(middle) > wanted
+            return jnp.where(enough, below, middle), jnp.where(enough, middle, above)
+
+        start = (jnp.zeros_like(wanted) + low, jnp.zeros_like(wanted) + high)
+        below, above = jax.lax.fori_loop(0, 60, halve, jax.lax.stop_gradient(start))
+        x = jax.lax.stop_gradient(0.5 * (below + above))
+        found, slope = jax.jvp(self.device.conductance, (x,), (jnp.ones_like(x),))
+        return keep(x + (wanted - found) / jax.lax.stop_gradient(slope), low, high)
+
+    def stored(self, state: Real) -> Real:
+        """The conductance in S."""
+        return self.device.conductance(state)
+
+    def wait(self, state: Real, dt: Seconds) -> Real:
+        """The state: nothing drifts."""
+        return state
+
+    def current(self, state: Real, v: Real) -> Real:
+        """Current in A of the device at `v` volts."""
+        return self.device.current(state, v)
+
+    def conductance(self, state: Real, t: Seconds = 0.0, *, key: Key = None) -> Real:
+        """The small-signal conductance in S, at any time."""
+        return self.device.conductance(state)

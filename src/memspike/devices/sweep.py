@@ -1,0 +1,70 @@
+"""Sinusoidal current–voltage loops of a state device, with a series load."""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from memspike.devices.base import AbstractStateDevice, Real
+
+BISECTIONS = 50
+
+
+class Sweep(NamedTuple):
+    """A loop on `steps·periods + 1` times: t in s, device voltage in V, current in A, states."""
+
+    t: Float[Array, " time"]
+    v: Float[Array, " time"]
+    i: Float[Array, " time"]
+    states: Any
+
+
+def load_line(device: AbstractStateDevice, state: Any, supply: Real, load: Real | float) -> Real:
+    """The device voltage v with v + load·i(state, v) = supply, by bisection (i grows with v)."""
+
+    def halve(_: Any, bracket: tuple[Real, Real]) -> tuple[Real, Real]:
+        low, high = bracket
+        middle = 0.5 * (low + high)
+        over = middle + load * device.current(state, middle) > supply
+        return jnp.where(over, low, middle), jnp.where(over, middle, high)
+
+    zero = jnp.zeros_like(supply)
+    low, high = jax.lax.fori_loop(0, BISECTIONS, halve, (jnp.minimum(supply, zero), jnp.maximum(supply, zero)))
+    return jnp.where(supply == 0, zero, 0.5 * (low + high))
+
+
+@eqx.filter_jit
+def sweep(
+    device: AbstractStateDevice,
+    amplitude: float | Real,
+    frequency: float | Real,
+    *,
+    periods: int = 1,
+    steps: int = 2000,
+    load: float | Real = 0.0,
+) -> Sweep:
+    """Drive a rested device with amplitude·sin(2πft) volts through `load` Ω; `steps` (even) midpoint steps a period.
+
+    With load = 0 the source is across the device. A device with a region of negative differential resistance
+    needs a load, and steps that are short against its own time constant.
+    """
+    dt = 1 / (frequency * steps)
+
+    def source(k: Real) -> Real:
+        # by half periods, so that the zero crossings are exact
+        sign = jnp.where(jnp.mod(k, steps) < 0.5 * steps, 1.0, -1.0)
+        return sign * amplitude * jnp.sin(2 * jnp.pi * (jnp.mod(k, 0.5 * steps) / steps))
+
+    def voltage(state: Any, k: Real) -> Real:
+        return load_line(device, state, source(k), load)
+
+    def step(state: Any, k: Real) -> tuple[Any, Any]:
+        v = voltage(state, k)
+        middle = voltage(device.advance(state, v, dt / 2), k + 0.5)
+        return device.advance(state, middle, dt), (v, device.current(state, v), state)
+
+    whole = jnp.arange(steps * periods + 1, dtype=jnp.result_type(float))
+    _, (v, i, states) = jax.lax.scan(step, device.init(), whole)
+    return Sweep(whole * dt, v, i, states)

@@ -1,0 +1,176 @@
+"""Measured devices: the whole distribution of the step at every conductance, as a table."""
+
+import io
+import zipfile
+from pathlib import Path
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+from scipy.special import ndtri
+
+from memspike._errors import InputError
+from memspike._param import Parameter, is_concrete, param
+from memspike.devices.base import AbstractPulseDevice, Key, Pulses, Real, Seconds, counts
+
+Grid = Float[Array, "devices g"]
+Table = Float[Array, "devices quantiles g"]
+
+
+def _array(value: object) -> Array:
+    return jnp.asarray(value, dtype=jnp.result_type(float))
+
+
+def _example(direction: float) -> Float[np.ndarray, "1 21 11"]:
+    """A table to try things with: soft bounds with a Gaussian error, not a measured device."""
+    share = np.linspace(0.0, 1.0, 11)
+    ahead = 1 - share if direction > 0 else share
+    normal = ndtri(np.linspace(0.01, 0.99, 21))
+    return 1e-6 * (direction * 0.5 * ahead[None, :] + 0.2 * normal[:, None])[None]
+
+
+class Tabular(AbstractPulseDevice):
+    """One pulse changes G by a value drawn from the table at G: ΔG = F⁻¹(u | G), u uniform in [0, 1).
+
+    `g` [devices, G] is the grid of conductances in S, equidistant; `up` and `down` [devices, quantiles, G] are
+    the inverse distribution functions in S at equidistant probabilities 0 … 1, interpolated in both. A
+    quantile below an earlier one is raised to it (measured tables are not quite monotone at extrapolated
+    corners). `which` is the table of each device. Without a key a pulse is the mean of the distribution.
+    Pulses are applied one after the other, G clipped to the grid after each. The default is an example, not
+    a measured device; `from_npz` reads measured ones.
+    """
+
+    source: ClassVar[str] = (
+        "lookup tables of measured devices: Agarwal et al., VLSI 2017, IEEE 7998164; jump tables: Sidler et al., "
+        "ESSDERC 2016, IEEE 7599680"
+    )
+    volatile: ClassVar[bool] = False
+
+    g: Grid = eqx.field(default_factory=lambda: np.linspace(1e-6, 10e-6, 11)[None], converter=_array)
+    up: Table = eqx.field(default_factory=lambda: _example(1.0), converter=_array)
+    down: Table = eqx.field(default_factory=lambda: _example(-1.0), converter=_array)
+    which: Parameter = param(0.0, "1", "row of the tables that is this device", bounds=(0, 1e6))
+
+    def __check_init__(self) -> None:
+        if not all(is_concrete(a) for a in (self.g, self.up, self.down)):
+            return
+        devices, points = self.g.shape
+        steps = np.diff(np.asarray(self.g, dtype=float), axis=1)
+        if points < 2 or (steps <= 0).any() or np.ptp(steps, axis=1).max() > 1e-3 * steps.max():
+            raise InputError("Tabular.g is not an equidistant rising grid of conductances.")
+        for name in ("up", "down"):
+            table = getattr(self, name)
+            if table.shape[0] != devices or table.shape[2] != points or table.shape[1] < 2:
+                raise InputError(
+                    f"Tabular.{name} is {table.shape}; [devices, quantiles, G] = [{devices}, ≥ 2, {points}] is needed."
+                )
+            if not np.isfinite(np.asarray(table)).all():
+                raise InputError(f"Tabular.{name} holds values that are not finite.")
+
+    @classmethod
+    def from_npz(cls, path: Path | str) -> "Tabular":
+        """Tables in the layout of the reduced CrossSim file: `G` [devices, G], `dG_inc`, `dG_dec` [devices, cdf, G].
+
+        The distribution axis is made monotone. InputError if the file lacks one of them.
+        """
+        try:
+            with np.load(io.BytesIO(Path(path).read_bytes()), allow_pickle=False) as archive:
+                g, up, down = (np.asarray(archive[name], dtype=float) for name in ("G", "dG_inc", "dG_dec"))
+        except FileNotFoundError:
+            raise InputError(f"{path} does not exist.") from None
+        except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+            raise InputError(f"{path} is not a file of step tables (G, dG_inc, dG_dec): {error}.") from None
+        return cls(g=g, up=np.maximum.accumulate(up, axis=1), down=np.maximum.accumulate(down, axis=1))
+
+    @property
+    def devices(self) -> int:
+        """Number of measured devices in the tables."""
+        return self.g.shape[0]
+
+    def _row(self) -> Array:
+        return jnp.asarray(self.which).astype(jnp.int32)
+
+    @property
+    def g_min(self) -> Parameter:
+        """Lowest conductance of this device's grid, in S."""
+        return self.g[self._row(), 0]
+
+    @property
+    def g_max(self) -> Parameter:
+        """Highest conductance of this device's grid, in S."""
+        return self.g[self._row(), -1]
+
+    def mixed(self, shape: tuple[int, ...], *, key: PRNGKeyArray) -> "Tabular":
+        """A chip of `shape` devices, each a random one of the measured ones."""
+        rows = jax.random.randint(key, shape, 0, self.devices).astype(jnp.result_type(float))
+        return eqx.tree_at(lambda d: d.which, self, rows)
+
+    def init(self, shape: tuple[int, ...] = (), *, key: Key = None) -> Real:
+        """All devices at the low end of their grid."""
+        return jnp.broadcast_to(self.g_min, shape or jnp.shape(self.which))
+
+    def _position(self, g: Real) -> tuple[Array, Real]:
+        """Grid interval of a conductance and the share of it."""
+        last = self.g.shape[1] - 1
+        x = jnp.clip((g - self.g_min) / (self.g_max - self.g_min), 0.0, 1.0) * last
+        k = jnp.clip(x.astype(jnp.int32), 0, last - 1)
+        return k, x - k.astype(x.dtype)
+
+    def step(self, g: Real, upward: Array | bool, u: Real | None) -> Real:
+        """ΔG in S of one pulse at `g`: the quantile `u`, or the mean of the distribution."""
+        k, part = self._position(g)
+        row = jnp.broadcast_to(self._row(), k.shape)
+        if u is None:
+            means = jnp.stack([jnp.trapezoid(t, axis=1) / (t.shape[1] - 1) for t in (self.down, self.up)])
+            side = jnp.broadcast_to(jnp.asarray(upward), k.shape).astype(jnp.int32)
+            return (1 - part) * means[side, row, k] + part * means[side, row, k + 1]
+
+        def drawn(table: Table) -> Real:
+            last = table.shape[1] - 1
+            j = jnp.clip((u * last).astype(jnp.int32), 0, last - 1)
+            q = u * last - j.astype(u.dtype)
+            low = (1 - part) * table[row, j, k] + part * table[row, j, k + 1]
+            high = (1 - part) * table[row, j + 1, k] + part * table[row, j + 1, k + 1]
+            return low + q * (high - low)
+
+        return jnp.where(upward, drawn(self.up), drawn(self.down))
+
+    def program(self, state: Real, pulses: Pulses, *, key: Key = None) -> Real:
+        """|n| steps, one after the other."""
+        n = jnp.broadcast_to(counts(pulses), jnp.broadcast_shapes(jnp.shape(pulses), state.shape))
+        start = jnp.broadcast_to(state, n.shape)
+        low, high = self.g_min, self.g_max
+
+        def pulse(k: Array, g: Real) -> Real:
+            u = None if key is None else jax.random.uniform(jax.random.fold_in(key, k), g.shape)
+            moved = jnp.clip(g + self.step(g, n > 0, u), low, high)
+            return jnp.where(jnp.abs(n) > k.astype(n.dtype), moved, g)
+
+        return jax.lax.fori_loop(0, jnp.max(jnp.abs(n), initial=0).astype(jnp.int32), pulse, start)
+
+    def reset(self, state: Real, *, key: Key = None) -> Real:
+        """The low end of the grid."""
+        return jnp.zeros_like(state) + self.g_min
+
+    def place(self, state: Real, g: Real, *, key: Key = None) -> Real:
+        """`g` inside the grid."""
+        return jnp.zeros_like(state) + jnp.clip(g, self.g_min, self.g_max)
+
+    def stored(self, state: Real) -> Real:
+        """The state."""
+        return state
+
+    def wait(self, state: Real, dt: Seconds) -> Real:
+        """The state: tables know no drift."""
+        return state
+
+    def conductance(self, state: Real, t: Seconds = 0.0, *, key: Key = None) -> Real:
+        """The state, at any time."""
+        return state
+
+    def current(self, state: Real, v: Real) -> Real:
+        """Ohmic: G·v in A."""
+        return state * v

@@ -1,0 +1,39 @@
+"""From a wanted number of pulses, which is not whole, to whole pulses."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+Real = Float[Array, "..."]
+
+
+def stochastic_rounding(wanted: Real, *, key: PRNGKeyArray) -> Real:
+    """A whole number whose mean is `wanted`: ⌊f + u⌋ with u uniform in [0, 1)."""
+    return jnp.floor(wanted + jax.random.uniform(key, wanted.shape, wanted.dtype))
+
+
+def bit_line_counts(
+    rows: Float[Array, " rows"],
+    columns: Float[Array, " columns"],
+    *,
+    gain: float,
+    length: int = 31,
+    management: bool = True,
+    key: PRNGKeyArray,
+) -> Float[Array, "rows columns"]:
+    """Signed pulse counts of a rank-one update by coinciding stochastic bit streams, mean gain·rows·columnsᵀ.
+
+    Every row and column sends `length` random bits; a device takes one pulse for every slot where both are 1.
+    With `management` the two probabilities are balanced so that neither side saturates first; a probability
+    above 1 is cut, which is where the mean falls short. Source: Gokmen & Vlasov, doi 10.3389/fnins.2016.00333.
+    """
+    largest_row = jnp.maximum(jnp.abs(rows).max(), 1e-30)
+    largest_column = jnp.maximum(jnp.abs(columns).max(), 1e-30)
+    balance = jnp.sqrt(largest_column / largest_row) if management else jnp.ones((), rows.dtype)
+    root = jnp.sqrt(jnp.asarray(gain, rows.dtype) / length)
+    first, second = jax.random.split(key)
+    p = jnp.minimum(root * balance * jnp.abs(rows), 1.0)
+    q = jnp.minimum(root / balance * jnp.abs(columns), 1.0)
+    sent = (jax.random.uniform(first, (length, *rows.shape)) < p[None]).astype(rows.dtype)
+    met = (jax.random.uniform(second, (length, *columns.shape)) < q[None]).astype(rows.dtype)
+    return (sent * jnp.sign(rows)[None]).T @ (met * jnp.sign(columns)[None])
