@@ -36,6 +36,7 @@ bench: pyproject.toml
 	test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt -e .
 	.venv-bench/bin/python benchmarks/bptt.py --out results/bench-bptt.json
+	.venv-bench/bin/python benchmarks/devices.py --out results/bench-devices.json
 
 clean:
 	rm -rf $(VENV) .venv-bench site .jax_cache

@@ -3,6 +3,7 @@
 python scripts/results.py record NAME RUN_FOLDER --title TEXT --command "memspike run …" --order N
 python scripts/results.py table [--check]
 python scripts/results.py figures RUN_FOLDER
+python scripts/results.py device-figures
 """
 
 import argparse
@@ -112,6 +113,16 @@ def figures(folder: Path) -> int:
     return 0
 
 
+def device_figures() -> int:
+    from memspike import devices
+    from memspike.report import plot_device
+
+    for label, name in (("pulses", "ag-a-si"), ("steps", "ag-a-si"), ("time", "pcm")):
+        figure = plot_device(devices.find(name), name, devices.spread_of(name))[label]
+        figure.savefig(ROOT / f"docs/figures/device-{label}.png", dpi=110)
+    return 0
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="what", required=True)
@@ -123,7 +134,10 @@ def main() -> int:
     r.add_argument("--order", type=int, required=True)
     commands.add_parser("table").add_argument("--check", action="store_true")
     commands.add_parser("figures").add_argument("folder", type=Path)
+    commands.add_parser("device-figures")
     options = parser.parse_args()
+    if options.what == "device-figures":
+        return device_figures()
     if options.what == "record":
         return record(options)
     return table(options.check) if options.what == "table" else figures(options.folder)

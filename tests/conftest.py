@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import jax
@@ -19,3 +20,14 @@ def x64():
 @pytest.fixture(scope="session")
 def root() -> Path:
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data(root) -> Path:
+    """Measured data beside the clone, or where MEMSPIKE_SHARED_DATA points; missing data fails where it is required."""
+    folder = Path(os.environ.get("MEMSPIKE_SHARED_DATA") or root.parent / "shared/data")
+    if not folder.is_dir():
+        if os.environ.get("MEMSPIKE_REQUIRE_DATA"):
+            pytest.fail(f"measured data is required and {folder} is absent")
+        pytest.skip(f"no measured data: {folder} is absent; set MEMSPIKE_SHARED_DATA")
+    return folder

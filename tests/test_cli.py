@@ -54,7 +54,7 @@ def test_list_and_show_everything(call):
     assert status == 0
     assert {"devices", "neurons", "rules", "schemes", "experiments", "datasets"} <= set(kinds)
     for entry in (e for entries in kinds.values() for e in entries):
-        status, text, _ = call("show", entry["name"])
+        status, text, _ = call("show", entry["name"], "--no-figures")
         assert status == 0
         assert entry["name"] in text
     status, text, _ = call("list", "devices")
@@ -62,6 +62,76 @@ def test_list_and_show_everything(call):
     assert "windowed" not in text
     _, text, _ = call("show", "mif")
     assert "110 mV" in text
+
+
+FIGURES = {
+    "pcmo": {"pulses", "steps", "time"},
+    "reram-es": {"pulses", "steps", "time"},
+    "pcm-joshi": {"pulses", "steps", "time"},
+    "tabular": {"pulses", "steps", "time"},
+    "pulsed-vteam": {"pulses", "steps", "time"},
+    "knowm": {"loops", "transients"},
+    "vo2": {"loops", "transients"},
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_show_draws_a_device(call, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    status, text, error = call("show", name)
+    assert status == 0, error
+    drawn = {path.stem: path for path in (tmp_path / "runs/devices" / name).glob("*.png")}
+    assert set(drawn) == FIGURES[name]
+    for path in drawn.values():
+        assert path.read_bytes().startswith(b"\x89PNG")
+        assert f"runs/devices/{name}/{path.name}\n" in text
+    assert ("symmetry point" in text) == ("steps" in drawn)
+
+
+def test_show_a_device_file(call, tmp_path):
+    ms.devices.write(ms.devices.CycleToCycle(ms.devices.PowerStep(), up=0.01), tmp_path / "device.toml")
+    status, text, error = call("show", tmp_path / "device.toml", "--out", tmp_path / "figures")
+    assert status == 0, error
+    assert "device.power_up" in text
+    assert (tmp_path / "figures/pulses.png").is_file()
+    status, _, error = call("show", tmp_path / "none.toml")
+    assert (status, error.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("synapse.device=knowm", "a pulse device is needed"),
+        ("synapse.device=pcn", "Did you mean 'pcm'"),
+        ("synapse.device=none.toml", "does not exist"),
+    ],
+)
+def test_devices_that_do_not_fit(call, tmp_path, setting, words):
+    status, _, error = call("run", "memprop-digits", *small(setting), "--out", tmp_path / "run")
+    assert status == 2
+    assert words in error
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("name", "words"), [("pcm", "keeps its state at 0 V"), ("vo2", "no single resting state")])
+def test_memristors_that_make_no_mif_neuron(tmp_path, name, words):
+    """In a process of its own: the type checks of the tests would refuse first."""
+    command = [sys.executable, "-m", "memspike.cli", "run", "memprop-digits", *small(f"m1={name}"), "--out"]
+    done = subprocess.run([*command, str(tmp_path / "run")], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_run_takes_devices_by_path(call, tmp_path):
+    ms.devices.write(ms.devices.SoftBounds(g_min=5e-6, g_max=50e-6), tmp_path / "synapse.toml")
+    ms.devices.write(ms.devices.MetastableSwitch(v_on=0.12), tmp_path / "m1.toml")
+    settings = small("epochs=1", f"synapse.device={tmp_path / 'synapse.toml'}", f"m1={tmp_path / 'm1.toml'}")
+    status, _, error = call("run", "memprop-digits", *settings, "--out", tmp_path / "run")
+    assert status == 0, error
+    used = {p["name"]: p["value"] for p in json.loads((tmp_path / "run/parameters.json").read_text())}
+    assert any(name.endswith("cell.g_max") and value == pytest.approx(50e-6) for name, value in used.items())
+    assert any(name.endswith("m1.v_on") and value == pytest.approx(0.12) for name, value in used.items())
 
 
 @pytest.mark.parametrize(

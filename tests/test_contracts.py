@@ -8,6 +8,7 @@ import pytest
 from memspike import _registry as registry
 from memspike import testing
 from memspike.arrays.rows import DynamicalRows
+from memspike.neurons import MIF
 
 
 def entries(kind):
@@ -22,7 +23,8 @@ def test_device(x64, make):
 @pytest.mark.parametrize("make", entries(registry.NEURONS))
 def test_neuron(x64, make):
     neuron = make()
-    testing.check_neuron(neuron, current=50e-3 / float(neuron.m1.r_off) * 2)
+    current = 50e-3 * float(neuron.m1.conductance(neuron.m1.init())) * 2 if isinstance(neuron, MIF) else 1e-6
+    testing.check_neuron(neuron, current=current)
 
 
 @pytest.mark.parametrize("make", entries(registry.FILTERS))

@@ -10,7 +10,10 @@ import pytest
 import memspike as ms
 from memspike import _registry, cli
 
-HOW_TO = ["add-a-device", "add-a-neuron", "add-a-rule", "add-a-scheme", "add-an-experiment", "own-data"]
+HOW_TO = [
+    *("add-a-device", "add-a-neuron", "add-a-rule", "add-a-scheme", "add-an-experiment"),
+    *("own-data", "fit-your-device"),
+]
 
 
 def blocks(path, language="python"):
@@ -41,6 +44,12 @@ def test_how_to_pages_run(root, page, x64, clean_registry):
     code = "\n".join(blocks(root / f"docs/how-to/{page}.md"))
     assert code
     exec(compile(code, page, "exec"), {})
+
+
+def test_devices_page_runs(root):
+    code = "\n".join(blocks(root / "docs/devices.md"))
+    assert "fabricate" in code
+    exec(compile(code, "devices.md", "exec"), {})
 
 
 @pytest.mark.parametrize("script", ["results.py table --check", "catalogue.py --check"])

@@ -355,7 +355,7 @@ def test_aihwkit_pcm_curve(x64):
     walked = walk(lambda w: 0.01 * (1 + 27.235 * np.exp(-2.5 * w)), 0.01, 20)
     imported = devices.aihwkit.from_preset("pcm-exp-step")
     assert in_weights(imported, 0.01, 20, 0, 2) == pytest.approx(walked, abs=0.02)
-    device = devices.find("pcm-exp-step")
+    device = imported.device
     state = device.place(device.init((4000,)), jnp.full((4000,), 0.01 * 7.4e-6))
     for k in range(20):
         state = device.program(state, 1, key=jax.random.key(k))

@@ -1,4 +1,4 @@
-"""The command line: memspike list | show | run | report | data | doctor."""
+"""The command line: memspike list | show | run | fit | report | data | doctor."""
 
 import json
 import re
@@ -7,20 +7,23 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import jax
+import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from memspike import __version__, _units, doctor, experiments, parameters
+from memspike import __version__, _units, devices, doctor, experiments, parameters
 from memspike._errors import InputError, InterruptedRunError, RunError, unknown
 from memspike._parallel import use_cores
 from memspike._progress import RunProgress
 from memspike._registry import REGISTRIES, Entry
 from memspike.data import store
+from memspike.devices import AbstractDevice, AbstractPulseDevice
+from memspike.devices.asymmetry import asymmetry
 from memspike.experiments.base import Experiment
 from memspike.experiments.config import ExperimentConfig
 from memspike.experiments.settings import flat
-from memspike.report import write_report
+from memspike.report import write_device, write_fit, write_report
 
 app = typer.Typer(
     help="Simulate and train spiking neural networks made of memristive devices.",
@@ -88,13 +91,39 @@ def _parameter_table(thing: Any) -> Table | None:
         table.add_column(column, no_wrap=column == "parameter")
     for p in rows:
         low, high = (_units.show(b, p.unit) for b in p.bounds)
-        table.add_row(p.path, _units.show(float(p.value), p.unit), f"{low} … {high}", p.doc)
+        values = np.asarray(p.value)
+        shown = _units.show(float(values.flat[0]), p.unit) + (f" and {values.size - 1} more" if values.size > 1 else "")
+        table.add_row(p.path, shown, f"{low} … {high}", p.doc)
     return table
 
 
+def _show_device(device: AbstractDevice, name: str, folder: Path | None) -> None:
+    table = _parameter_table(device)
+    if table is not None:
+        out.print(table)
+    if isinstance(device, AbstractPulseDevice):
+        curve = asymmetry(device)
+        where = f"at {curve.symmetry_point:.3f} of the range, {'attracts' if curve.attracting else 'repels'}"
+        out.print(f"symmetry point: {where if np.isfinite(curve.symmetry_point) else 'none inside the range'}")
+    for path in write_device(device, folder, name=name, spread=devices.spread_of(name)) if folder else ():
+        out.print(f"{path.stem}: {path}", soft_wrap=True, markup=False)
+
+
 @app.command()
-def show(name: Annotated[str, typer.Argument(help="Anything that `memspike list` names.")]) -> None:
-    """Show one registered thing: what it is, its source, its parameters with units and bounds."""
+def show(
+    name: Annotated[str, typer.Argument(help="Anything that `memspike list` names, or a device file (.toml).")],
+    out_dir: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the figures of a device; runs/devices/NAME by default.")
+    ] = None,
+    figures: Annotated[bool, typer.Option(help="Draw how a device behaves.")] = True,
+) -> None:
+    """Show one thing: what it is, its source, its parameters with units and bounds; of a device, figures too."""
+    folder = (out_dir or Path("runs/devices") / Path(name).stem) if figures else None
+    if name.endswith(".toml"):
+        device = devices.find(name)
+        out.print(f"[bold]{name}[/bold] (device): {type(device).__name__}\n[dim]source:[/dim] {device.source}")
+        _show_device(device, name, folder)
+        return
     kind, entry = _find(name)
     out.print(f"[bold]{entry.name}[/bold] ({kind.removesuffix('s')}): {entry.doc}")
     if entry.source:
@@ -111,9 +140,10 @@ def show(name: Annotated[str, typer.Argument(help="Anything that `memspike list`
             table.add_row(key, str(value))
         out.print(table)
         return
-    make = entry.value
-    if kind in ("devices", "neurons", "filters", "synapses", "losses"):
-        table = _parameter_table(make())
+    if kind == "devices":
+        _show_device(entry.value(), entry.name, folder)
+    elif kind in ("neurons", "filters", "synapses", "losses"):
+        table = _parameter_table(entry.value())
         if table is not None:
             out.print(table)
 
@@ -169,6 +199,35 @@ def run(
         f"{result['chips']} chips with programming spread and read noise: "
         f"{100 * result['chips_accuracy']:.2f} ± {100 * result['chips_accuracy_sd']:.2f} %"
     )
+    out.print(f"report: {page}", soft_wrap=True, markup=False)
+
+
+@app.command()
+def fit(
+    files: Annotated[list[Path], typer.Argument(help="CSV of pulse ramps: both directions, or one file each.")],
+    model: Annotated[str, typer.Option(help="auto, or a law such as soft-bounds.")] = "auto",
+    read_voltage: Annotated[
+        float | None, typer.Option(help="Read voltage in V: the files hold currents in A, not conductances in S.")
+    ] = None,
+    out_dir: Annotated[Path | None, typer.Option("--out", help="Folder; runs/fit-FILE by default.")] = None,
+) -> None:
+    """Fit a device to measured pulses and write device.toml, fit.json and fit.html."""
+    folder = out_dir or _run_folder(f"fit-{files[0].stem}", None, resume=False)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} is not empty; give another folder with --out.")
+    found = devices.fit(files, model=model, read_voltage=read_voltage)
+    page = write_fit(found, folder)
+    out.print(f"[bold]{found.model}[/bold], the lowest BIC of {len(found.bic)}" if model == "auto" else found.model)
+    for side, name in (("up", "potentiation"), ("down", "depression")):
+        own = {what: getattr(found, f"{what}_{side}") for what in ("rms", "noise", "variation", "nl")}
+        out.print(
+            f"{name}: rms {own['rms']:.2%} of the range, noise {_units.show(own['noise'], 'S')} a pulse, "
+            f"ramp to ramp {own['variation']:.2%}, NL {own['nl']:+.2f}",
+            soft_wrap=True,
+        )
+    for note in (*(f"{name} was left out: {why}" for name, why in found.dropped.items()), *found.warnings):
+        out.print(note, markup=False, soft_wrap=True)
+    out.print(f"device: {folder / 'device.toml'}", soft_wrap=True, markup=False)
     out.print(f"report: {page}", soft_wrap=True, markup=False)
 
 

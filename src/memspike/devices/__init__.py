@@ -1,5 +1,8 @@
 """Devices: v, pulses and time → conductance; one published model a file, presets as values."""
 
+from memspike.devices import aihwkit as aihwkit
+from memspike.devices import labels as labels
+from memspike.devices import neurosim as neurosim
 from memspike.devices.aihwkit import from_aihwkit as from_aihwkit
 from memspike.devices.base import AbstractDevice as AbstractDevice
 from memspike.devices.base import AbstractMemoryDevice as AbstractMemoryDevice
@@ -20,9 +23,14 @@ from memspike.devices.fabricate import LogNormal as LogNormal
 from memspike.devices.fabricate import OfLabel as OfLabel
 from memspike.devices.fabricate import Relative as Relative
 from memspike.devices.fabricate import fabricate as fabricate
+from memspike.devices.fitting import Candidate as Candidate
+from memspike.devices.fitting import Estimate as Estimate
+from memspike.devices.fitting import Fit as Fit
+from memspike.devices.fitting import fit as fit
 from memspike.devices.linear_ion_drift import LinearIonDrift as LinearIonDrift
 from memspike.devices.linear_step import LinearStep as LinearStep
 from memspike.devices.log_step import LogStep as LogStep
+from memspike.devices.measurements import Measurements as Measurements
 from memspike.devices.metastable_switch import MetastableSwitch as MetastableSwitch
 from memspike.devices.neurosim import Imported as Imported
 from memspike.devices.neurosim import from_neurosim as from_neurosim
@@ -35,6 +43,7 @@ from memspike.devices.power_step import PowerStep as PowerStep
 from memspike.devices.presets import chip_of as chip_of
 from memspike.devices.presets import knowm as knowm
 from memspike.devices.presets import mif_pair as mif_pair
+from memspike.devices.presets import spread_of as spread_of
 from memspike.devices.pulsed import Pulsed as Pulsed
 from memspike.devices.soft_bounds import SoftBounds as SoftBounds
 from memspike.devices.stanford_pku import StanfordPKU as StanfordPKU

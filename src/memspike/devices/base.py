@@ -85,10 +85,15 @@ class AbstractPulseDevice(AbstractDevice):
     pass, and `conductance(state, t)` looks `t` seconds ahead without it.
     """
 
-    g_min: eqx.AbstractVar[Parameter]
-    g_max: eqx.AbstractVar[Parameter]
+    if TYPE_CHECKING:
+        g_min: Parameter = eqx.field(init=False)
+        g_max: Parameter = eqx.field(init=False)
+    else:
+        g_min: eqx.AbstractVar[Parameter]
+        g_max: eqx.AbstractVar[Parameter]
 
     def __check_init__(self) -> None:
+        check_bounds(self)
         low, high = self.g_min, self.g_max
         if is_concrete(low) and is_concrete(high) and not (np.asarray(low) < np.asarray(high)).all():
             raise InputError(

@@ -17,11 +17,12 @@ from memspike.devices.power_step import PowerStep
 from memspike.devices.soft_bounds import SoftBounds
 from memspike.devices.step import AbstractStepDevice
 
-Vector = Float[np.ndarray, " parameters"]
+Vector = Float[np.ndarray, " _"]
 SIDES = (("up", 1), ("down", -1))
 TABLE = 25  # nodes of the finest table; every NODES − 1 divides TABLE − 1, so one compiled law serves all
 NODES = (4, 5, 7, 9, 13)
 SCALES = {"amplitude": "signed"}
+LIMITS = {"amplitude": (-30.0, 30.0), "gamma": (0.05, 20.0)}  # beyond these exp-step is another law
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,8 @@ class Law:
 def _scalar_law(cls: Any, names: tuple[str, ...], guesses: Sequence[tuple[float, ...]], **constants: float) -> Law:
     """A law with a few numbers a direction; the first one scales the step (or, as a pulse count, divides it)."""
     info = {f.name: f.metadata for f in dataclasses.fields(cls)}
-    metadata = [info[f"{name}_up"] for name in names]
-    low, high = zip(*(m["bounds"] for m in metadata), strict=True)
+    limits = [LIMITS.get(name, info[f"{name}_up"]["bounds"]) for name in names]
+    low, high = zip(*limits, strict=True)
     scales = tuple(SCALES.get(name, "log" if b > 0 else "linear") for name, b in zip(names, low, strict=True))
     divides = names[0] == "pulses"
 
@@ -62,7 +63,8 @@ def _scalar_law(cls: Any, names: tuple[str, ...], guesses: Sequence[tuple[float,
         return cls(**fields("up", up), **fields("down", down), **constants, **rest)
 
     shape = _scalar_shape(cls, names, scales, low, high, tuple(constants))
-    law = Law(shape, tuple(f"{name}_{{}}" for name in names), (tuple(constants.values()),), starts, assemble)
+    names_of = tuple(f"{name}_{{}}" for name in names)
+    law = Law(shape, names_of, (tuple(constants.values()),), starts, assemble)
     return law
 
 

@@ -1,6 +1,8 @@
 """A device as a text file: `device.toml` names the model of every part and its parameters."""
 
 import dataclasses
+import inspect
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +40,12 @@ def _plain(value: Any) -> Any:
     return float(str(value[()])) if np.issubdtype(value.dtype, np.floating) else value.item()
 
 
+def _named_function(cls: type, name: str) -> Any:
+    """The function of that name beside the class: how a choice between formulas is written in a file."""
+    function = getattr(sys.modules[cls.__module__], name, None) if name.isidentifier() else None
+    return function if inspect.isfunction(function) else None
+
+
 def to_dict(module: eqx.Module) -> dict[str, Any]:
     """A device (or a part of one) as nested dictionaries of numbers, lists and names."""
     entries: dict[str, Any] = {"model": type(module).__name__}
@@ -49,6 +57,8 @@ def to_dict(module: eqx.Module) -> dict[str, Any]:
             entries[field.name] = value
         elif eqx.is_array_like(value):
             entries[field.name] = _plain(value)
+        elif _named_function(type(module), getattr(value, "__name__", "")) is value:
+            entries[field.name] = value.__name__
         else:
             raise InputError(
                 f"{type(module).__name__}.{field.name} is a {type(value).__name__}; a file cannot hold it."
@@ -56,14 +66,16 @@ def to_dict(module: eqx.Module) -> dict[str, Any]:
     return entries
 
 
-def _value(given: Any, field: dataclasses.Field, where: str) -> Any:
+def _value(given: Any, cls: type, field: dataclasses.Field, where: str) -> Any:
     if isinstance(given, dict):
         return from_dict(given, where)
     unit = field.metadata.get("unit")
-    if isinstance(given, str) and unit is not None:
-        return _units.parse(given, unit)
-    if isinstance(given, list) or (unit is not None and not isinstance(given, bool)):
+    if isinstance(given, str):
+        return _units.parse(given, unit) if unit is not None else _named_function(cls, given) or given
+    if isinstance(given, list) or unit is not None:
         try:
+            if isinstance(given, bool):
+                raise ValueError
             return np.asarray(given, dtype=float)
         except (TypeError, ValueError):
             raise InputError(f"{where} is {given!r}; a number or a list of numbers is needed.") from None
@@ -87,7 +99,7 @@ def from_dict(entries: dict[str, Any], where: str = "device") -> Any:
         if key not in fields:
             raise unknown(f"parameter of {cls.__name__}", key, fields)
     try:
-        return cls(**{k: _value(v, fields[k], f"{where}.{k}") for k, v in given.items()})
+        return cls(**{k: _value(v, cls, fields[k], f"{where}.{k}") for k, v in given.items()})
     except (TypeError, AttributeError) as error:
         raise InputError(f"{where} is not a complete {cls.__name__}: {error}.") from None
 

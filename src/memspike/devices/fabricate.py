@@ -108,9 +108,10 @@ def fabricate(
 
     `spread` maps dotted parameter paths ("g_max", "device.curvature_up") to a spread; a number is a
     `Relative` one. Several paths separated by blanks vary together ("step_up step_down"). Values are kept inside
-    the bounds of the parameter, and g_max at least 1 % of the nominal range above g_min. `stuck` is the probability of a dead cell, half at G_min and half at G_max, or one
-    probability each; such devices come back inside `StuckCells`. The same key gives the same chip, and a
-    parameter keeps its values when another one is added. InputError for an unknown path.
+    the bounds of the parameter, and g_max at least 1 % of the nominal range above g_min.
+    `stuck` is the probability of a dead cell, half at G_min and half at G_max, or one probability each; such
+    devices come back inside `StuckCells`. The same key gives the same chip, and a parameter keeps its values
+    when another one is added. InputError for an unknown path.
     """
     known = {p.path: p for p in parameters(module)}
     for paths, how in (spread or {}).items():

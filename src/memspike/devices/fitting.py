@@ -17,8 +17,9 @@ from memspike.devices.measurements import Measurements, read
 from memspike.devices.step import AbstractStepDevice
 from memspike.devices.variation import CycleToCycle
 
-Vector = Float[np.ndarray, " n"]
+Vector = Float[np.ndarray, " _"]
 DECADES = 2.0  # a parameter whose interval spans more factors of ten is not identified
+SHARES = np.linspace(0.0, 1.0, 1001)
 BEYOND = 0.05  # share of the range by which noise may carry data over a given range
 
 
@@ -37,10 +38,10 @@ class Estimate:
 class Candidate:
     """One fitted law: rms as a share of the range, noise in S, ramp-to-ramp variation of the speed, both ways.
 
-    `curve_*` is the mean response in S after 0, 1, 2, … pulses from the mean initial conductance. `lag1_*` is
-    the correlation of neighbouring residuals: pure write noise leaves none, read noise a negative one.
-    `symmetry_point` is the share of the range where a pulse up and one down are equally large. `sound` is
-    False if the likelihood is flat in a parameter.
+    `curve_*` is the mean response in S after 0, 1, 2, … pulses from the mean initial conductance, `step_*` the
+    step in S of one pulse at `SHARES` of the range. `lag1_*` is the correlation of neighbouring residuals: pure
+    write noise leaves none, read noise a negative one. `symmetry_point` is the share of the range where a pulse
+    up and one down are equally large. `sound` is False if the likelihood is flat in a parameter.
     """
 
     law: AbstractStepDevice
@@ -55,6 +56,8 @@ class Candidate:
     lag1_down: float
     curve_up: Vector
     curve_down: Vector
+    step_up: Vector
+    step_down: Vector
     parameters: tuple[Estimate, ...]
     symmetry_point: float | None
     sound: bool
@@ -83,7 +86,8 @@ class Fit:
     def device(self) -> CycleToCycle:
         """The fitted device, with its cycle-to-cycle noise."""
         width = self.g_max - self.g_min
-        return CycleToCycle(self.best.law, up=self.best.noise_up / width, down=self.best.noise_down / width)
+        up, down = self.best.noise_up / width, self.best.noise_down / width
+        return CycleToCycle(device=self.best.law, up=up, down=down)  # pyright: ignore[reportCallIssue]
 
     @property
     def bic(self) -> dict[str, float]:
@@ -190,8 +194,8 @@ def _lag1(problem: Problem, theta: Vector) -> float:
 
 def _fit_side(law: Law, data: Ramps, side: str, width: float) -> _Side:
     problem = Problem(law.shape, len(law.names), np.array(law.constants), data)
-    begins = sorted((start(problem, natural) for natural in law.starts(data)), key=lambda theta: problem(theta)[0])
-    theta, loss = maximise(problem, begins[:2])
+    begin = min((start(problem, natural) for natural in law.starts(data)), key=lambda theta: problem(theta)[0])
+    theta, loss = maximise(problem, begin)
     ends = intervals(problem, theta)
     natural = problem.shape.natural(theta[:-2])
     noise, variation = np.exp(theta[-2]) * width, np.exp(theta[-1])
@@ -203,31 +207,34 @@ def _fit_side(law: Law, data: Ramps, side: str, width: float) -> _Side:
     return _Side(problem, theta, loss, estimates, float(noise), float(variation), _lag1(problem, theta), ends.sound)
 
 
-def mean_curve(g: Float[np.ndarray, "ramps pulses"]) -> Float[np.ndarray, " pulses"]:
+def mean_curve(g: Float[np.ndarray, "ramps pulses"]) -> Vector:
     """Mean over ramps in S at every pulse number that at least half of them reach, NaN in gaps."""
     used = np.isfinite(g).sum(axis=0) >= 0.5 * len(g)
     length = int(np.flatnonzero(used)[-1]) + 1
     return np.array([np.nanmean(g[:, k]) if used[k] else np.nan for k in range(length)])
 
 
-def _responses(sides: dict[str, _Side], first: dict[str, float], length: int) -> tuple[dict[str, Vector], float | None]:
-    """Shares after 0, 1, 2, … pulses of each direction, and the symmetry point; without noise.
+def _responses(
+    sides: dict[str, _Side], first: dict[str, float], length: int
+) -> tuple[dict[str, Vector], dict[str, Vector], float | None]:
+    """Shares after 0, 1, 2, … pulses and steps at `SHARES` of each direction, and the symmetry point; no noise.
 
     The laws compose exactly, so k pulses are one call. The symmetry point is where a pulse up and a pulse down
     are equally large, the one nearest to mid-range; None if there is none.
     """
-    share = np.linspace(0.01, 0.99, 981)
-    curves, total = {}, -2 * share
+    share = SHARES
+    curves, steps = {}, {}
     for side, sign in SIDES:
         pulses = np.append(sign * np.arange(float(length)), np.full(share.size, float(sign)))
         starts = np.append(np.full(length, first[side]), share)
         after = sides[side].problem.program(sides[side].theta, starts, pulses)
-        curves[side], total = after[:length], total + after[length:]
+        curves[side], steps[side] = after[:length], after[length:] - share
+    total = np.where((share > 0.01) & (share < 0.99), steps["up"] + steps["down"], 0.0)
     changes = np.flatnonzero(np.sign(total[:-1]) * np.sign(total[1:]) < 0)
     if not len(changes):
-        return curves, None
+        return curves, steps, None
     k = changes[np.argmin(np.abs(share[changes] - 0.5))]
-    return curves, float(share[k] + (share[k + 1] - share[k]) * total[k] / (total[k] - total[k + 1]))
+    return curves, steps, float(share[k] + (share[k + 1] - share[k]) * total[k] / (total[k] - total[k + 1]))
 
 
 def _candidate(
@@ -242,11 +249,12 @@ def _candidate(
     loss, law, sides = min(found, key=lambda item: item[0])
     means = {side: mean_curve(getattr(measured, side)) for side, _ in SIDES}
     first = {side: (mean[0] - low) / width for side, mean in means.items()}
-    curves, symmetry = _responses(sides, first, data["up"].share.shape[1] + 1)
+    curves, steps, symmetry = _responses(sides, first, data["up"].share.shape[1] + 1)
     own: dict[str, Any] = {}
     for side, mean in means.items():
         curve = low + width * curves[side][: len(mean)]
         own |= {f"{what}_{side}": getattr(sides[side], what) for what in ("noise", "variation", "lag1")}
+        own[f"step_{side}"] = width * steps[side]
         own |= {f"curve_{side}": curve, f"rms_{side}": float(np.sqrt(np.nanmean((curve - mean) ** 2)) / width)}
     points = sum(d.points for d in data.values())
     spent = sum(len(s.estimates) for s in sides.values())
@@ -314,7 +322,7 @@ def fit(
         paths = [measured] if isinstance(measured, str | Path) else list(measured)
         measured = read([Path(p) for p in paths], read_voltage)
     low, high = _range(measured, g_range)
-    shape = tuple(np.max([measured.up.shape, measured.down.shape], axis=0))
+    shape = max(len(measured.up), len(measured.down)), max(measured.up.shape[1], measured.down.shape[1])
     data = {side: ramps((getattr(measured, side) - low) / (high - low), sign, shape) for side, sign in SIDES}
     tried = {
         name: _candidate(LAWS[name], data, measured, (low, high)) for name in dict.fromkeys([*names, "soft-bounds"])

@@ -18,7 +18,7 @@ from scipy import optimize, stats
 
 from memspike.devices.step import AbstractStepDevice
 
-Vector = Float[np.ndarray, " parameters"]
+Vector = Float[np.ndarray, " _"]
 SOFT = 1e-9  # a signed parameter is linear below this and logarithmic above
 SMALLEST, LARGEST = np.log(1e-8), np.log(1e2)  # of σ and σ_r, logarithms of shares
 
@@ -40,7 +40,7 @@ class Shape:
         """Natural parameters of the vector that the optimiser sees (without the two s.d.)."""
         xp = jnp if isinstance(theta, jax.Array) else np
         kinds = np.array(self.scales[: theta.shape[-1]])
-        signed = xp.where(kinds == "signed", SOFT * xp.sinh(theta), theta)
+        signed = xp.where(kinds == "signed", SOFT * xp.sinh(xp.where(kinds == "signed", theta, 0.0)), theta)
         return xp.where(kinds == "log", xp.exp(xp.where(kinds == "log", theta, 0.0)), signed)
 
     def vector(self, natural: Vector) -> Vector:
@@ -166,57 +166,35 @@ def start(problem: Problem, natural: Vector) -> Vector:
     return theta
 
 
-def maximise(problem: Problem, starts: list[Vector]) -> tuple[Vector, float]:
-    """The best optimum over the starts → vector, −log likelihood."""
-    box, points = problem.shape.box(problem.size), problem.data.points
-    low, high = (np.array(side) for side in zip(*box, strict=True))
+def maximise(problem: Problem, begin: Vector) -> tuple[Vector, float]:
+    """The optimum from a start → vector, −log likelihood.
+
+    Bounds are kept by evaluating at the nearest point inside and adding the squared distance to it: plain BFGS
+    then does it without the threaded linear algebra that makes bounded solvers slow on a busy machine.
+    """
+    low, high = np.array(problem.shape.box(problem.size)).T
+    points = problem.data.points
 
     def scaled(theta: Vector) -> tuple[float, Vector]:
-        value, gradient = problem(theta)
+        inside = np.clip(theta, low, high)
+        value, gradient = problem(inside)
         if not (np.isfinite(value) and np.isfinite(gradient).all()):
             return 1e10, np.zeros_like(gradient)
-        return value / points, gradient / points
+        beyond = theta - inside
+        return value / points + 0.5 * float(beyond @ beyond), np.where(beyond == 0, gradient / points, beyond)
 
-    found = [
-        optimize.minimize(
-            scaled,
-            np.clip(theta, low, high),
-            jac=True,
-            method="L-BFGS-B",
-            bounds=box,
-            options={"maxiter": 500, "ftol": 1e-13, "gtol": 1e-8, "maxcor": 20},
-        )
-        for theta in starts
-    ]
-    best = min(found, key=lambda result: result.fun)
-    return best.x, float(best.fun) * points
+    options = {"maxiter": 200, "gtol": 1e-6}
+    found = optimize.minimize(scaled, np.clip(begin, low, high), jac=True, method="BFGS", options=options)
+    best = np.clip(found.x, low, high)
+    return best, problem(best)[0]
 
 
 class Intervals(NamedTuple):
-    """95 % intervals of the vector (natural units for the s.d. too), and whether the curvature was sound."""
+    """95 % intervals of the parameters, σ and σ_r (shares), and whether the curvature was sound."""
 
     low: Vector
     high: Vector
     sound: bool
-
-
-def _deviation(estimate: float, freedom: float, used: float) -> tuple[float, float]:
-    """The χ² interval of a s.d. whose likelihood has the curvature of `freedom` draws, `used` of them spent."""
-    left = freedom - used
-    return tuple(float(estimate * np.sqrt(freedom / stats.chi2.ppf(q, left))) for q in (0.975, 0.025))  # pyright: ignore
-
-
-def _profile(problem: Problem, theta: Vector) -> tuple[float, float]:
-    """Interval of a σ_r that is hard to tell from 0: where the likelihood has fallen by χ²(95 %)/2."""
-    lowest = min(problem(theta)[0], problem(np.append(theta[:-1], SMALLEST))[0])
-
-    def excess(log_speed: float) -> float:
-        return problem(np.append(theta[:-1], log_speed))[0] - lowest - 0.5 * stats.chi2.ppf(0.95, 1)
-
-    centre = max(theta[-1], np.log(1e-5))
-    top = optimize.brentq(excess, centre, LARGEST, xtol=1e-3) if excess(LARGEST) > 0 > excess(centre) else LARGEST
-    bottom = optimize.brentq(excess, SMALLEST, centre, xtol=1e-3) if excess(SMALLEST) > 0 > excess(centre) else -np.inf
-    return float(np.exp(bottom)), float(np.exp(top))
 
 
 def _inverse(table: Float[np.ndarray, "n n"]) -> tuple[Float[np.ndarray, "n n"], bool]:
@@ -230,41 +208,78 @@ def _inverse(table: Float[np.ndarray, "n n"]) -> tuple[Float[np.ndarray, "n n"],
     return inverse / np.outer(scale, scale), bool(good.all())
 
 
-def intervals(problem: Problem, theta: Vector) -> Intervals:
-    """95 % intervals from the curvature of the likelihood at its maximum.
+def _between_ramps(speed: Float[np.ndarray, " ramps"], error: Float[np.ndarray, " ramps"]) -> tuple[float, float]:
+    """95 % interval of σ_r from the relative speeds of the ramps and the variances of these.
 
-    Few ramps say little about σ_r, so a parameter whose error is mostly ramp-to-ramp has few degrees of
-    freedom: the variance of each is split into the share of σ and that of σ_r, both are freed from their
-    bias, and the quantile is Student's with the degrees of freedom of Welch and Satterthwaite.
+    The weighted sum of squares about the weighted mean is χ² with one degree less than ramps at the true
+    σ_r, and falls with σ_r: exact, also where σ_r is hard to tell from 0.
     """
-    size = problem.size
-    box = problem.shape.box(size)
-    inside = np.array([low + 1e-6 < x < high - 1e-6 for x, (low, high) in zip(theta, box, strict=True)])
-    inside[-2:] = True
-    still = theta.copy()
-    still[-1] = SMALLEST
-    within = inside.copy()
-    within[-1] = False
-    of_noise, _ = _inverse(problem.hessian(still)[np.ix_(within, within)])
-    table = problem.hessian(theta)
-    seen = table[-1, -1] > 4.0  # σ_r has the weight of more than two draws
-    kept = inside if seen else within
-    both, sound = _inverse((table if seen else problem.hessian(still))[np.ix_(kept, kept)])
-    n = int(inside[:size].sum())
-    total, noise = np.diag(both)[:n], np.minimum(np.diag(of_noise)[:n], np.diag(both)[:n])
-    noise_freedom = max(1 / (2 * both[n, n]), size + 1.5)
-    ramp_freedom = max(1 / (2 * both[-1, -1]), 2.0) if seen else np.inf
-    noise_left, ramp_left = noise_freedom - size, ramp_freedom - 1
-    a = noise * noise_freedom / noise_left
-    b = (total - noise) * (ramp_freedom / ramp_left if seen else 1.0)
-    freedom = (a + b) ** 2 / np.maximum(a**2 / noise_left + b**2 / ramp_left, 1e-300)
+
+    def squares(spread: float) -> float:
+        weight = 1 / (error + spread**2)
+        return float((weight * (speed - (weight * speed).sum() / weight.sum()) ** 2).sum())
+
+    def where(level: float) -> float:
+        if squares(0.0) <= level:
+            return 0.0
+        return float(optimize.brentq(lambda s: squares(s) - level, 0.0, 1e3))  # pyright: ignore[reportArgumentType]
+
+    low, high = (where(float(stats.chi2.ppf(q, len(speed) - 1))) for q in (0.975, 0.025))
+    return low, high
+
+
+def _fall(problem: Problem, theta: Vector, k: int, far: float) -> float:
+    """Where between a bound, at which parameter `k` sits, and `far` the likelihood has fallen by χ²(95 %)/2."""
+    best, level = problem(theta)[0], 0.5 * float(stats.chi2.ppf(0.95, 1))
+
+    def excess(x: float) -> float:
+        moved = theta.copy()
+        moved[k] = x
+        return problem(moved)[0] - best - level
+
+    if not excess(far) > 0:
+        return far
+    return float(optimize.brentq(excess, theta[k], far, xtol=1e-3))  # pyright: ignore[reportArgumentType]
+
+
+def intervals(problem: Problem, theta: Vector) -> Intervals:
+    """95 % intervals from the curvature of the likelihood at its maximum (delta method).
+
+    The curvature is taken without ramp-to-ramp variation; what that adds is carried over exactly: ramps
+    that are faster by a share b move the parameters by b·∂θ/∂b, and the mean speed of R ramps is known as
+    well as their scatter tells. So the speed part of each variance has R − 1 degrees of freedom, the rest
+    as many as points, and the quantile is Student's with those of Welch and Satterthwaite. A parameter at its
+    bound has an interval from there to where the likelihood has fallen.
+    """
+    size, data = problem.size, problem.data
+    box = np.array(problem.shape.box(size))
+    kept = (theta > box[:, 0] + 1e-6) & (theta < box[:, 1] - 1e-6)
+    kept[-2:] = True, False
+    still = np.append(theta[:-1], SMALLEST)
+    inverse, sound = _inverse(problem.hessian(still)[np.ix_(kept, kept)])
+    faster, slower = (problem._replace(data=data._replace(step=data.step * (1 + h)))(still)[1] for h in (1e-4, -1e-4))
+    moved = -(inverse @ ((faster - slower)[kept] / 2e-4))[:-1]
+
+    used = data.known.any(axis=1)
+    m = problem.means(theta)[used]
+    strength = np.maximum((m * m).sum(axis=1), 1e-30)
+    variance = np.exp(2 * theta[-2])
+    speed, error = (data.step[used] * m).sum(axis=1) / strength, variance / strength
+    count, freedom = len(speed), max(data.points - len(speed), size + 2)
+    of_speed = moved**2 * np.var(speed, ddof=1) / count
+    of_noise = np.maximum(np.diag(inverse)[:-1] - moved**2 * error.mean() / count, 0.0) * freedom / (freedom - size)
+    total = of_speed + of_noise
+    left = total**2 / np.maximum(of_speed**2 / (count - 1) + of_noise**2 / (freedom - size), 1e-300)
     half = np.zeros(size)
-    half[inside[:size]] = stats.t.ppf(0.975, freedom) * np.sqrt(a + b)
-    low, high = (problem.shape.natural(theta[:size] + side * half) for side in (-1, 1))
-    noise_ends = _deviation(np.exp(theta[-2]), noise_freedom, size)
-    ramp_ends = _deviation(np.exp(theta[-1]), ramp_freedom, 1) if seen else _profile(problem, theta)
+    half[kept[:-2]] = stats.t.ppf(0.975, left) * np.sqrt(total)
+    ends = np.clip(theta[:-2] + np.array([[-1.0], [1.0]]) * half, box[:-2, 0], box[:-2, 1])
+    for k in np.flatnonzero(~kept[:-2]):
+        at_low = theta[k] <= box[k, 0] + 1e-6
+        ends[int(at_low), k] = _fall(problem, theta, int(k), box[k, 1] if at_low else box[k, 0])
+    low, high = (problem.shape.natural(end) for end in ends)
+    noise = np.sqrt(variance * freedom / stats.chi2.ppf([0.975, 0.025], freedom - size))
+    low_ramp, high_ramp = _between_ramps(speed, error)
+    ramp = low_ramp, max(high_ramp, float(np.exp(theta[-1])))
     return Intervals(
-        np.array([*low, noise_ends[0], ramp_ends[0]]),
-        np.array([*high, noise_ends[1], ramp_ends[1]]),
-        sound and bool(inside[:size].all()),
+        np.array([*low, noise[0], ramp[0]]), np.array([*high, noise[1], ramp[1]]), sound and bool(kept[:-1].all())
     )

@@ -46,7 +46,7 @@ class LinearIonDrift(AbstractMemoryDevice):
 
     def conductance(self, state: Real) -> Real:
         """1/(R_on·x + R_off·(1 − x)) in S."""
-        return 1 / (self.r_off + state * (self.r_on - self.r_off))
+        return 1 / (self.r_on * state + self.r_off * (1 - state))
 
     def current(self, state: Real, v: Real) -> Real:
         """Ohmic: v/R(x) in A."""

@@ -18,7 +18,8 @@ class LogStep(AbstractStepDevice):
     """
 
     source: ClassVar[str] = (
-        "Querlioz, Bichler, Dollfus & Gamrat, IEEE Trans. Nanotechnol. 12(3): 288 (2013), doi 10.1109/TNANO.2013.2250995"
+        "Querlioz, Bichler, Dollfus & Gamrat, IEEE Trans. Nanotechnol. 12(3): 288 (2013), "
+        "doi 10.1109/TNANO.2013.2250995"
     )
     volatile: ClassVar[bool] = False
 

@@ -1,6 +1,7 @@
 """Measured pulse ramps: what a fit needs, from CSV files of conductances or read currents."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from memspike._errors import InputError
 from memspike.devices import tables
 from memspike.devices.tables import Ramp
 
-Table = Float[np.ndarray, "ramps pulses"]
+Table = Float[np.ndarray, "_ _"]
 NAMES = {"up": "potentiation", "down": "depression"}
 FEWEST_POINTS = 3
 REVERSAL = 0.4  # share of a column's range: a swing back of more than this is a turning point
@@ -36,9 +37,8 @@ class Measurements:
             bad = np.argwhere(~(np.isnan(g) | (np.isfinite(g) & (g > 0))))
             if len(bad):
                 row, column = bad[0]
-                raise InputError(
-                    f"Ramp {row + 1} of {name} has {g[row, column]:g} S at pulse {column}; above 0 and finite is needed."
-                )
+                given = f"Ramp {row + 1} of {name} is {g[row, column]:g} S at pulse {column}"
+                raise InputError(f"{given}; a finite value above 0 is needed.")
             if len(g) < 2 or (np.isfinite(np.diff(g, axis=1)).sum(axis=1) < FEWEST_POINTS - 1).any():
                 raise InputError(
                     f"{name.capitalize()} has {len(g)} ramps of up to {g.shape[1]} values; "
@@ -102,9 +102,9 @@ def _cut(ramp: Ramp) -> list[Ramp]:
         raise InputError(f"{ramp.where()} is constant at {g[0]:g}; a ramp that goes up or down is needed.")
     if ramp.sign:
         return [ramp]
-    at = np.flatnonzero(np.isfinite(ramp.values))
-    ends = [0, *at[turning_points(g)], len(ramp.values) - 1]
-    pieces = [ramp.part(a, b + 1) for a, b in zip(ends[:-1], ends[1:], strict=True) if b + 1 - a >= FEWEST_POINTS]
+    at = [int(k) for k in np.flatnonzero(np.isfinite(ramp.values))]
+    ends = [0, *(at[k] for k in turning_points(g)), len(ramp.values) - 1]
+    pieces = [ramp.part(a, b + 1) for a, b in pairwise(ends) if b + 1 - a >= FEWEST_POINTS]
     found = []
     for piece in pieces:
         own = piece.values[np.isfinite(piece.values)]
@@ -117,7 +117,7 @@ def _to_siemens(ramp: Ramp, read_voltage: float | None) -> Ramp:
     values = ramp.values / read_voltage if read_voltage is not None else ramp.values
     for k in np.flatnonzero(np.isfinite(values) & (values <= 0)):
         raise InputError(
-            f"{ramp.where(k)} is {ramp.values[k]:g}, which is no conductance of a device; above 0 is needed."
+            f"{ramp.where(int(k))} is {ramp.values[k]:g}, which is no conductance of a device; above 0 is needed."
         )
     return ramp.with_values(values)
 
@@ -152,9 +152,7 @@ def _voltage(ramps: list[Ramp], given: float | None) -> float | None:
         a, b = kinds["A"], kinds["S"]
         raise InputError(f"{a.where()} holds currents but {b.where()} conductances: mixed units; one kind is needed.")
     if "A" in kinds and given is None:
-        raise InputError(
-            f"{kinds['A'].where()} holds currents; give the voltage they were read at (--read-voltage 0.1)."
-        )
+        raise InputError(f"{kinds['A'].where()} holds currents; give the voltage of the read (--read-voltage 0.1).")
     if "S" in kinds and given is not None:
         raise InputError(f"{kinds['S'].where()} holds conductances; leave the read voltage out.")
     return given

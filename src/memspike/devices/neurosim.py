@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from memspike._errors import InputError, unknown
-from memspike.devices.base import AbstractPulseDevice
 from memspike.devices.fabricate import AbstractSpread, OfLabel
 from memspike.devices.soft_bounds import SoftBounds
 from memspike.devices.variation import CycleToCycle
@@ -25,12 +24,12 @@ class WritePulse(NamedTuple):
 
 
 class Imported(NamedTuple):
-    """A device from another tool: the nominal device, its device-to-device spread, its pulses, and notes.
+    """A device from another tool: the nominal (pulse) device, its device-to-device spread, its pulses, and notes.
 
     `fabricate(imported.device, imported.spread, shape=…, key=…)` makes a chip of it.
     """
 
-    device: AbstractPulseDevice
+    device: Any
     spread: dict[str, AbstractSpread]
     pulse: WritePulse = WritePulse()
     notes: tuple[str, ...] = ()
@@ -117,8 +116,8 @@ TABLE = {
         WritePulse(3.2, 300e-6, -2.8, 300e-6),
     ),
     "taox-tio2": Row(
-        "TaOx/TiO2: on/off ratio 2; cycle-to-cycle at its upper limit of 1 %", (102, 102), (1.85, -1.79), 5e6, 2.0, 0.01,
-        WritePulse(3.0, 40e-3, -3.0, 10e-3),
+        "TaOx/TiO2: on/off ratio 2; cycle-to-cycle at its upper limit of 1 %",
+        (102, 102), (1.85, -1.79), 5e6, 2.0, 0.01, WritePulse(3.0, 40e-3, -3.0, 10e-3),
     ),
     "taox-hfox": Row(
         "TaOx/HfOx (Wu, VLSI 2018): nearly linear upwards", (128, 128), (0.04, -0.63), 100e3, 10.0, 0.037,

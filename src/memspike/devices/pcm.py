@@ -4,6 +4,7 @@ from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array
 
 from memspike._param import Parameter, param
 from memspike.devices.base import AbstractPulseDevice, Key, Pulses, Real, Seconds, counts
@@ -37,8 +38,8 @@ class PCM(AbstractPulseDevice):
     """
 
     source: ClassVar[str] = (
-        "released code of Demirağ et al., arXiv 2108.01804, after Nandakumar et al., J. Appl. Phys. 124: 152135 (2018), "
-        "doi 10.1063/1.5042408"
+        "released code of Demirağ et al., arXiv 2108.01804, after Nandakumar et al., J. Appl. Phys. 124: 152135 "
+        "(2018), doi 10.1063/1.5042408"
     )
     volatile: ClassVar[bool] = False
 
@@ -90,7 +91,7 @@ class PCM(AbstractPulseDevice):
 
         ours, theirs = (None, None) if key is None else jax.random.split(key)
 
-        def pulse(k: Real, now: PCMState) -> PCMState:
+        def pulse(k: Array, now: PCMState) -> PCMState:
             after = self._set_pulse(now, None if ours is None else jax.random.fold_in(ours, k))
             return jax.tree.map(lambda a, b: jnp.where(n > k.astype(n.dtype), a, b), after, now)
 

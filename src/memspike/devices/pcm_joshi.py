@@ -85,10 +85,11 @@ class JoshiState(NamedTuple):
 class PCMJoshi(AbstractPulseDevice):
     """Write–verified PCM: programming error, drift with a state-dependent exponent that scatters, 1/f noise.
 
-    A write to G leaves N(G, σ_prog(g)) with g = G/G_max; then G(t) = G·(t/t_c)^(−ν) for t > t_c, with |N(μ_ν(g), σ_ν(g))|
-    drawn at the write; a read adds N(0, G(t)·Q(g)·√ln((t + t_read)/(2·t_read))). `place` with a key is such a
-    write; `program` moves the target by n·(G_max − G_min)/`levels`, write–verified each time (reconstruction:
-    the source writes to targets only). Valid from t_c on; before it the conductance is that at t_c.
+    A write to G leaves N(G, σ_prog(g)) with g = G/G_max; then G(t) = G·(t/t_c)^(−ν) for t > t_c, with ν drawn as
+    |N(μ_ν(g), σ_ν(g))| at the write; a read adds N(0, G(t)·Q(g)·√ln((t + t_read)/(2·t_read))). `place` with a key
+    is such a write; `program` moves the target by n·(G_max − G_min)/`levels`, write–verified each time
+    (reconstruction: the source writes to targets only). Valid from t_c on; before it the conductance is that
+    at t_c.
     """
 
     source: ClassVar[str] = (

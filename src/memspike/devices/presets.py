@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
-import equinox as eqx
 from jaxtyping import PRNGKeyArray
 
 from memspike._registry import DEVICES
@@ -131,6 +131,6 @@ def spread_of(name: str) -> dict[str, AbstractSpread]:
     return {}
 
 
-def chip_of(name: str, shape: tuple[int, ...], *, key: PRNGKeyArray) -> eqx.Module:
+def chip_of(name: str, shape: tuple[int, ...], *, key: PRNGKeyArray) -> Any:
     """`shape` devices of a registered name as one chip has them: with its published device-to-device spread."""
     return fabricate(DEVICES.get(name).value(), spread_of(name), shape=shape, key=key)

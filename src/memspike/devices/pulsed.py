@@ -35,12 +35,12 @@ class Pulsed(AbstractPulseDevice):
             )
 
     @property
-    def g_min(self) -> Real:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def g_min(self) -> Parameter:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Conductance in S at the resistive end of the state."""
         return self.device.conductance(self.device.ends()[0])
 
     @property
-    def g_max(self) -> Real:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def g_max(self) -> Parameter:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Conductance in S at the conductive end of the state."""
         return self.device.conductance(self.device.ends()[1])
 

@@ -56,7 +56,7 @@ def vo2() -> VO2:
 
 def pulsed_vteam() -> Pulsed:
     """VTEAM programmed by 10 ns pulses of −0.22 V (up) and +0.3 V (down)."""
-    return Pulsed()
+    return Pulsed()  # pyright: ignore[reportCallIssue]
 
 
 class SweepSetting(NamedTuple):

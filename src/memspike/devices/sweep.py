@@ -35,7 +35,6 @@ def load_line(device: AbstractStateDevice, state: Any, supply: Real, load: Real 
     return jnp.where(supply == 0, zero, 0.5 * (low + high))
 
 
-@eqx.filter_jit
 def sweep(
     device: AbstractStateDevice,
     amplitude: float | Real,
@@ -50,7 +49,14 @@ def sweep(
     With load = 0 the source is across the device. A device with a region of negative differential resistance
     needs a load, and steps that are short against its own time constant.
     """
-    dt = 1 / (frequency * steps)
+    # as arrays, so that another amplitude, frequency or load does not compile again
+    u, dt, ohms = (jnp.asarray(x, dtype=float) for x in (amplitude, 1 / (frequency * steps), load))
+    return _loop(device, u, dt, ohms, (periods, steps))
+
+
+@eqx.filter_jit
+def _loop(device: AbstractStateDevice, amplitude: Real, dt: Real, load: Real, count: tuple[int, int]) -> Sweep:
+    periods, steps = count
 
     def source(k: Real) -> Real:
         # by half periods, so that the zero crossings are exact

@@ -208,7 +208,10 @@ def _long(sheet: _Sheet, roles: dict[str, int]) -> list[Ramp]:
         before = (ramp, sign, index)
         groups.setdefault((ramp, sign, run), []).append((index, value, row))
     found = []
-    for (_, sign, _), entries in groups.items():
+    numbers = [_parse(ramp, sheet.comma) for ramp, _, _ in groups]
+    order = list(groups) if None in numbers else [g for _, g in sorted(zip(numbers, groups, strict=True))]  # pyright: ignore
+    for group in order:
+        sign, entries = group[1], groups[group]
         entries.sort(key=lambda entry: entry[0])
         values = scale * np.array([value for _, value, _ in entries])
         rows = tuple(row for _, _, row in entries)

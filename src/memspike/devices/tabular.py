@@ -94,12 +94,12 @@ class Tabular(AbstractPulseDevice):
         return jnp.asarray(self.which).astype(jnp.int32)
 
     @property
-    def g_min(self) -> Parameter:
+    def g_min(self) -> Parameter:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Lowest conductance of this device's grid, in S."""
         return self.g[self._row(), 0]
 
     @property
-    def g_max(self) -> Parameter:
+    def g_max(self) -> Parameter:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Highest conductance of this device's grid, in S."""
         return self.g[self._row(), -1]
 

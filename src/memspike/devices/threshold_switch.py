@@ -47,8 +47,7 @@ class ThresholdSwitch(AbstractStateDevice):
 
     def conductance(self, state: Real) -> Real:
         """G = x/R_on + (1 − x)/R_off in S."""
-        lowest = 1 / self.r_off
-        return lowest + state * (1 / self.r_on - lowest)
+        return state / self.r_on + (1 - state) / self.r_off
 
     def current(self, state: Real, v: Real) -> Real:
         """i = G(x)·v in A."""

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Bool
 
 from memspike._param import Parameter, param
 from memspike.devices.base import AbstractPulseDevice, Key, Pulses, Real, Seconds, counts, span
@@ -26,7 +27,7 @@ def _keys(key: Key) -> tuple[Key, Key]:
     return first, second
 
 
-def _select(condition: Real, yes: Any, no: Any) -> Any:
+def _select(condition: Bool[Array, "..."], yes: Any, no: Any) -> Any:
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
 
 
@@ -52,12 +53,12 @@ class AbstractVariation(AbstractPulseDevice):
         """The conductance in S that a read sees, given that of the device inside."""
 
     @property
-    def g_min(self) -> Parameter:
+    def g_min(self) -> Parameter:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Lowest conductance of the device inside, in S."""
         return self.device.g_min
 
     @property
-    def g_max(self) -> Parameter:
+    def g_max(self) -> Parameter:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Highest conductance of the device inside, in S."""
         return self.device.g_max
 

@@ -13,8 +13,8 @@ from memspike.devices.smooth import edge, power, ramp
 
 
 def linear_resistance(x: Real, r_on: Parameter, r_off: Parameter) -> Real:
-    """R = R_off + x·(R_on − R_off) in Ω."""
-    return r_off + x * (r_on - r_off)
+    """R = x·R_on + (1 − x)·R_off in Ω."""
+    return x * r_on + (1 - x) * r_off
 
 
 def exponential_resistance(x: Real, r_on: Parameter, r_off: Parameter) -> Real:

@@ -63,8 +63,8 @@ class NetworkConfig(Section):
 
     hidden: tuple[Positive, ...] = Field(default=(64,), description="neurons of each hidden layer")
     neuron: str = Field(default="mif", description="neuron preset, see: memspike list neurons")
-    m1: str | None = Field(default=None, description="another device as M1, see: memspike list devices")
-    m2: str | None = Field(default=None, description="another device as M2")
+    m1: str | None = Field(default=None, description="another device as M1: a name of memspike list devices, or a file")
+    m2: str | None = Field(default=None, description="another device as M2, likewise")
     integrator: str = Field(default="staggered-exponential", description="see: memspike list integrators")
     input_filter: str = Field(
         default="alpha", description="synaptic filter of the first layer, see: memspike list filters"
@@ -78,6 +78,9 @@ class SynapseConfig(Section):
     """The devices of the crossbars."""
 
     model: str = Field(default="static", description="static or dynamical, see: memspike list synapses")
+    device: str | None = Field(
+        default=None, description="pulse device whose range replaces g_min and g_max: a name, or a file of memspike fit"
+    )
     g_min: Siemens = _field("S", "lowest conductance", default=10e-6, gt=0)
     g_max: Siemens = _field("S", "highest conductance", default=100e-6, gt=0)
     tau: Seconds = _field("s", "time constant of dynamical synapses", default=10e-3, gt=0)

@@ -1,5 +1,6 @@
 """From a checked configuration to objects; from here on there are no strings."""
 
+import inspect
 from typing import Any
 
 import equinox as eqx
@@ -7,18 +8,22 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from memspike._registry import DEVICES, FILTERS, INTEGRATORS, LOSSES, NEURONS, RULES, SCHEMES, SYNAPSES
+from memspike._errors import InputError
+from memspike._registry import FILTERS, INTEGRATORS, LOSSES, NEURONS, RULES, SCHEMES, SYNAPSES
 from memspike.arrays.crossbar import Crossbar
 from memspike.arrays.rows import DynamicalRows, StaticRows
 from memspike.cells.differential import DifferentialPair, Pair
 from memspike.data.base import Dataset
 from memspike.data.encoders import AmplitudeEvents
+from memspike.devices.base import AbstractPulseDevice
+from memspike.devices.description import find
 from memspike.devices.metastable_switch import MetastableSwitch
-from memspike.experiments.config import ExperimentConfig, SynapseConfig, TrainingConfig
+from memspike.experiments.config import ExperimentConfig, NetworkConfig, SynapseConfig, TrainingConfig
 from memspike.learning.losses import AbstractReadout, SmoothMaximum, TimeMean, Windowed, predict
 from memspike.networks.feedforward import Feedforward
 from memspike.networks.layer import Layer
 from memspike.networks.simulate import simulate
+from memspike.neurons.base import AbstractNeuron
 
 Real = Float[Array, "..."]
 Pairs = tuple[Pair, ...]
@@ -68,6 +73,29 @@ def _rows(synapse: SynapseConfig) -> Any:
     return DynamicalRows(MetastableSwitch(r_on=1 / synapse.g_max, r_off=1 / synapse.g_min, tau=synapse.tau))
 
 
+def _with_range(synapse: SynapseConfig) -> SynapseConfig:
+    """The synapses with the conductance range of the device they name."""
+    if synapse.device is None:
+        return synapse
+    device = find(synapse.device)
+    if not isinstance(device, AbstractPulseDevice):
+        raise InputError(
+            f"synapse.device is '{synapse.device}', a {type(device).__name__}; a pulse device is needed, "
+            "see: memspike list devices."
+        )
+    return synapse.model_copy(
+        update={"g_min": float(jnp.max(device.g_min)) or 1e-12, "g_max": float(jnp.min(device.g_max))}
+    )
+
+
+def _neuron(net: NetworkConfig) -> AbstractNeuron:
+    make = NEURONS.get(net.neuron).value
+    devices = {part: find(name) for part, name in (("m1", net.m1), ("m2", net.m2)) if name}
+    if "parts" not in inspect.signature(make).parameters:
+        raise InputError(f"network.neuron is '{net.neuron}', which cannot be trained here; use a mif preset.")
+    return make(integrator=INTEGRATORS.get(net.integrator).value, **devices)
+
+
 def readout(training: TrainingConfig) -> AbstractReadout:
     """The readout that a configuration names."""
     make = LOSSES.get(training.loss).value
@@ -80,11 +108,10 @@ def readout(training: TrainingConfig) -> AbstractReadout:
 
 def classifier(config: ExperimentConfig, data: Dataset) -> Classifier:
     """The network for a data set: its pixels and a bias row in, one neuron a class out."""
-    net, synapse, evaluation = config.network, config.synapse, config.evaluation
+    net, synapse, evaluation = config.network, _with_range(config.synapse), config.evaluation
     for registry, name in ((RULES, config.training.rule), (SCHEMES, config.training.scheme)):
         registry.get(name)
-    devices = {part: DEVICES.get(name).value() for part, name in (("m1", net.m1), ("m2", net.m2)) if name}
-    neuron = NEURONS.get(net.neuron).value(integrator=INTEGRATORS.get(net.integrator).value, **devices)
+    neuron = _neuron(net)
     filters = [FILTERS.get(net.input_filter).value(tau=net.input_tau)]
     filters += [FILTERS.get(net.filter).value(tau=net.tau)] * len(net.hidden)
     crossbar = Crossbar(

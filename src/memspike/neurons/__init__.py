@@ -12,3 +12,7 @@ from memspike.neurons.presets import mif as mif
 from memspike.neurons.presets import mif_gigaohm as mif_gigaohm
 from memspike.neurons.presets import mif_megaohm as mif_megaohm
 from memspike.neurons.presets import mif_symmetric as mif_symmetric
+from memspike.neurons.relaxation import RelaxationOscillator as RelaxationOscillator
+from memspike.neurons.relaxation import RelaxationState as RelaxationState
+from memspike.neurons.relaxation import nbo2_oscillator as nbo2_oscillator
+from memspike.neurons.relaxation import threshold_neuron as threshold_neuron

@@ -55,6 +55,11 @@ class MIF(AbstractNeuron):
                     f"MIF.{name} is a {type(device).__name__}, which keeps its state at 0 V; "
                     "a volatile device is needed."
                 )
+            if not isinstance(device, AbstractRelaxingDevice):
+                raise InputError(
+                    f"MIF.{name} is a {type(device).__name__}, which has no single resting state at every voltage; "
+                    "a MetastableSwitch or another AbstractRelaxingDevice is needed."
+                )
 
     def membrane_current(self, state: MIFState) -> tuple[Real, Real]:
         """Current in A out of the node through both branches, and its slope in S with respect to v."""

@@ -119,5 +119,8 @@ def nbo2_oscillator() -> RelaxationOscillator:
 
 
 NEURONS.add(
-    "threshold-switch", threshold_neuron, (threshold_neuron.__doc__ or "").rstrip("."), RelaxationOscillator.source
+    "threshold-switch-oscillator",
+    threshold_neuron,
+    (threshold_neuron.__doc__ or "").rstrip("."),
+    RelaxationOscillator.source,
 )

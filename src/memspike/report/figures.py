@@ -14,7 +14,8 @@ ACCENT, SECOND, MUTED = "#0b5cad", "#c8501e", "#8a8f98"
 Arrays = dict[str, np.ndarray]
 
 
-def _figure(width: float, height: float, columns: int = 1, rows: int = 1) -> tuple[Figure, Any]:
+def new_figure(width: float, height: float, columns: int = 1, rows: int = 1) -> tuple[Figure, Any]:
+    """A figure with a grid of axes, always two-dimensional, without the upper and right frame."""
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)
     for axis in axes.flat:
@@ -28,7 +29,7 @@ def _milliseconds(steps: int, dt: float) -> Float[np.ndarray, " steps"]:
 
 def curves(history: list[dict[str, float]]) -> Figure:
     """Training loss and test accuracy by epoch: one line a seed, the mean on top."""
-    figure, axes = _figure(9.0, 3.2, columns=2)
+    figure, axes = new_figure(9.0, 3.2, columns=2)
     epochs = sorted({int(row["epoch"]) for row in history})
     for axis, key, label, scale in (
         (axes[0, 0], "loss", "training loss", 1.0),
@@ -45,7 +46,7 @@ def curves(history: list[dict[str, float]]) -> Figure:
 
 def confusion(matrix: Int[np.ndarray, "classes classes"]) -> Figure:
     """Counts of true (rows) against predicted class (columns); the diagonal is left uncoloured."""
-    figure, axes = _figure(5.2, 4.6)
+    figure, axes = new_figure(5.2, 4.6)
     axis: Axes = axes[0, 0]
     errors = matrix.astype(float)
     np.fill_diagonal(errors, np.nan)
@@ -73,7 +74,7 @@ def waveforms(samples: Arrays) -> Figure:
     """For each sample image: the image, hidden membranes and output membranes over time."""
     traces = _traces(samples)
     n = len(samples["images"])
-    figure, axes = _figure(3 + 3.4 * len(traces), 2.3 * n, columns=1 + len(traces), rows=n)
+    figure, axes = new_figure(3 + 3.4 * len(traces), 2.3 * n, columns=1 + len(traces), rows=n)
     dt = float(samples["dt"])
     for i in range(n):
         axes[i, 0].imshow(samples["images"][i], cmap="gray_r")
@@ -98,7 +99,7 @@ def waveforms(samples: Arrays) -> Figure:
 def rasters(samples: Arrays) -> Figure:
     """Membranes of every layer as colour over time for the first image; crossings of 30 mV as dots."""
     traces = _traces(samples)
-    figure, axes = _figure(4.2 * len(traces), 3.6, columns=len(traces))
+    figure, axes = new_figure(4.2 * len(traces), 3.6, columns=len(traces))
     dt = float(samples["dt"])
     observer = SpikeObserver()
     for k, (trace, name) in enumerate(zip(traces, _layer_names(len(traces)), strict=True)):
@@ -124,7 +125,7 @@ def rasters(samples: Arrays) -> Figure:
 def conductances(samples: Arrays) -> Figure:
     """Histograms of both devices of the pairs, a panel a layer."""
     layers = sum(name.startswith("g_plus_") for name in samples)
-    figure, axes = _figure(4.2 * layers, 3.0, columns=layers)
+    figure, axes = new_figure(4.2 * layers, 3.0, columns=layers)
     for k in range(layers):
         axis = axes[0, k]
         both = [samples[f"g_{side}_{k}"].ravel() * 1e6 for side in ("plus", "minus")]
@@ -139,7 +140,7 @@ def conductances(samples: Arrays) -> Figure:
 def overview(samples: Arrays, accuracy: float) -> Figure:
     """One row that shows a trained network at work: image, hidden membranes, outputs."""
     traces = _traces(samples)
-    figure, axes = _figure(10.5, 2.9, columns=3)
+    figure, axes = new_figure(10.5, 2.9, columns=3)
     dt = float(samples["dt"])
     t = _milliseconds(len(traces[0]), dt)
     axes[0, 0].imshow(samples["images"][0], cmap="gray_r")

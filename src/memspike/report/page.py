@@ -32,20 +32,23 @@ vertical-align:top}th{color:#57606a;font-weight:600}img{max-width:100%}.big{font
 """
 
 
-def _table(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+def table(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    """An HTML table of texts, escaped."""
     head = "".join(f"<th>{html.escape(h)}</th>" for h in header)
     body = "".join("<tr>" + "".join(f"<td>{html.escape(str(c))}</td>" for c in row) + "</tr>" for row in rows)
     return f"<table><tr>{head}</tr>{body}</table>"
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
+    """A figure as PNG."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=120)
     return buffer.getvalue()
 
 
-def _img(png: bytes, text: str) -> str:
-    data = base64.b64encode(png).decode()
+def img(image: bytes, text: str) -> str:
+    """A PNG inside the page, with its alternative text."""
+    data = base64.b64encode(image).decode()
     return f'<img alt="{html.escape(text)}" src="data:image/png;base64,{data}">'
 
 
@@ -69,7 +72,7 @@ def _headline(result: dict[str, Any], expected: str) -> str:
         ("seeds", f"{result['seeds']}, from {result['seed']}"),
         ("time", f"{result['wall_s']} s, {result['steps_per_s']} training steps a second over all seeds"),
     ]
-    return f"<p class=big>{percent['test_accuracy']}</p><p class=note>{html.escape(expected)}</p>" + _table(
+    return f"<p class=big>{percent['test_accuracy']}</p><p class=note>{html.escape(expected)}</p>" + table(
         ("", ""), rows
     )
 
@@ -111,15 +114,15 @@ def write_report(folder: Path, expected: str = "") -> Path:
     published = EXPERIMENTS.get(result["experiment"]).source if result["experiment"] in EXPERIMENTS else ""
     parts = [_headline(result, "; ".join(filter(None, (expected, published))))]
     for title, figure in drawn.items():
-        png = _png(figure)
-        write_bytes(folder / "figures" / f"{title.split()[0].lower()}.png", png)
-        parts.append(f"<h2>{html.escape(title)}</h2>{_img(png, title)}")
+        image = png(figure)
+        write_bytes(folder / "figures" / f"{title.split()[0].lower()}.png", image)
+        parts.append(f"<h2>{html.escape(title)}</h2>{img(image, title)}")
     parameters = [(p["name"], _number(p["value"], p["unit"]), p["doc"]) for p in run["parameters"]]
     sources = sorted({p["source"] for p in run["parameters"] if p.get("source")})
-    parts.append("<h2>Parameters</h2>" + _table(("parameter", "value", "meaning"), parameters))
+    parts.append("<h2>Parameters</h2>" + table(("parameter", "value", "meaning"), parameters))
     parts.append("<p class=note>Sources: " + html.escape("; ".join(sources)) + "</p>")
-    parts.append("<h2>Configuration</h2>" + _table(("key", "value"), flat(run["config"])))
-    parts.append("<h2>Environment</h2>" + _table(("", ""), flat(run["environment"])))
+    parts.append("<h2>Configuration</h2>" + table(("key", "value"), flat(run["config"])))
+    parts.append("<h2>Environment</h2>" + table(("", ""), flat(run["environment"])))
     title = html.escape(str(result["experiment"]))
     page = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'

@@ -1,0 +1,248 @@
+"""How a device behaves, at a glance: pulse staircase, step sizes, drift and reads; or I–V loops and transients."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+from matplotlib.figure import Figure
+
+from memspike import _units
+from memspike._atomic import write_bytes
+from memspike._errors import InputError
+from memspike._param import parameters
+from memspike.devices import find
+from memspike.devices.asymmetry import asymmetry
+from memspike.devices.base import AbstractDevice, AbstractPulseDevice, AbstractStateDevice, span
+from memspike.devices.fabricate import AbstractSpread, fabricate
+from memspike.devices.state_presets import SWEEPS, SweepSetting
+from memspike.devices.sweep import load_line, sweep
+from memspike.report.figures import ACCENT, MUTED, SECOND, new_figure
+from memspike.report.page import png
+
+POPULATION = 200
+POINTS = 100
+LONGEST = 4096
+
+
+def _readable(values: Any, unit: str) -> tuple[Float[np.ndarray, "..."], str]:
+    """Values with the prefix that keeps their numbers short."""
+    values = np.asarray(values, dtype=float)
+    prefixes = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
+    scale, prefix = next(((s, p) for s, p in prefixes if np.nanmax(np.abs(values)) >= s), (1e-12, "p"))
+    return values / scale, prefix + unit
+
+
+class Staircase(NamedTuple):
+    """Stored conductances [pulses, devices] in S after each point, and the signed pulses sent until then."""
+
+    pulses: Float[np.ndarray, " points"]
+    mean: Float[np.ndarray, " points"]
+    drawn: Float[np.ndarray, "points devices"]
+    upward: int
+
+
+def pulses_of_a_sweep(device: AbstractPulseDevice, sign: int) -> int:
+    """Pulses, a power of two at most, after which the noise-free device has gone 95 % of what it can go."""
+    start = device.g_min if sign > 0 else device.g_max
+    state = device.place(device.init(()), jnp.asarray(start) + jnp.zeros(()))
+    far = device.stored(device.program(state, sign * LONGEST))
+    number = 1
+    while number < LONGEST:
+        now = device.stored(device.program(state, sign * number))
+        if abs(float(now - far)) <= 0.05 * abs(float(far - start)):
+            break
+        number *= 2
+    return number
+
+
+def staircase(device: AbstractPulseDevice, spread: dict[str, AbstractSpread] | None = None) -> Staircase:
+    """Pulses up over the range, then down: the noise-free device and a population with noise and spread."""
+    counts = [max(2, pulses_of_a_sweep(device, sign)) for sign in (1, -1)]
+    schedule: list[int] = []
+    for sign, number in zip((1, -1), counts, strict=True):
+        each = -(-number // POINTS)
+        schedule += [sign * each] * (-(-number // each))
+    chip = fabricate(device, spread or {}, shape=(POPULATION,), key=jax.random.key(1))
+
+    @eqx.filter_jit
+    def run(device: AbstractPulseDevice, chip: AbstractPulseDevice) -> Any:
+        def write(state: Any, item: Any) -> tuple[Any, Any]:
+            n, key = item
+            alone, many = device.program(state[0], n), chip.program(state[1], n, key=key)
+            return (alone, many), (device.stored(alone), chip.stored(many))
+
+        keys = jax.random.split(jax.random.key(2), len(schedule))
+        start = (device.init(()), chip.init((POPULATION,), key=jax.random.key(3)))
+        return jax.lax.scan(write, start, (jnp.asarray(schedule, jnp.result_type(float)), keys))[1]
+
+    mean, drawn = run(device, chip)
+    return Staircase(np.cumsum(np.abs(schedule)), np.asarray(mean), np.asarray(drawn), schedule.count(schedule[0]))
+
+
+def pulse_figure(device: AbstractPulseDevice, spread: dict[str, AbstractSpread] | None = None) -> Figure:
+    """Conductance under pulses up, then down: noise-free law, single devices, mean ± s.d. of a population."""
+    stairs = staircase(device, spread)
+    figure, axes = new_figure(7.2, 3.6)
+    axis = axes[0, 0]
+    drawn, unit = _readable(stairs.drawn, "S")
+    scale = np.nanmax(np.abs(stairs.drawn)) / np.nanmax(np.abs(drawn))
+    axis.plot(stairs.pulses, drawn[:, :8], color=MUTED, lw=0.6, alpha=0.7)
+    middle, sd = drawn.mean(axis=1), drawn.std(axis=1)
+    axis.fill_between(stairs.pulses, middle - sd, middle + sd, color=ACCENT, alpha=0.18, lw=0)
+    axis.plot(stairs.pulses, middle, color=ACCENT, lw=2, label=f"mean ± s.d. of {POPULATION} devices")
+    axis.plot(stairs.pulses, stairs.mean / scale, color=SECOND, lw=1.4, ls="--", label="without noise and spread")
+    turn = stairs.pulses[stairs.upward - 1]
+    axis.axvline(turn, color=MUTED, lw=0.8, ls=":")
+    axis.text(turn, 1.0, " ← up | down →", transform=axis.get_xaxis_transform(), va="bottom", ha="center", fontsize=8)
+    axis.set(xlabel="pulses sent", ylabel=f"conductance ({unit})")
+    axis.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def step_figure(device: AbstractPulseDevice) -> Figure:
+    """Change by one pulse against the conductance: mean both ways, ± s.d., and the symmetry point."""
+    figure, axes = new_figure(7.2, 3.6)
+    axis = axes[0, 0]
+    curve = asymmetry(device)
+    low, wide = float(jnp.asarray(device.g_min)), float(span(device))
+    g, unit = _readable(low + wide * curve.share, "S")
+    per = (low + wide) / g[-1]
+    shares = jnp.linspace(0.0, 1.0, 41)[:, None] * jnp.ones((1, 400))
+    state = device.place(device.init(shares.shape), low + wide * shares)
+    before = device.stored(state)
+    for sign, color, mean, name in ((1, ACCENT, curve.up, "one pulse up"), (-1, SECOND, -curve.down, "one pulse down")):
+        drawn = np.asarray(device.stored(device.program(state, sign, key=jax.random.key(sign + 2))) - before) / per
+        at = (low + wide * np.asarray(shares)[:, 0]) / per
+        centre, sd = drawn.mean(axis=1), drawn.std(axis=1)
+        axis.fill_between(at, centre - sd, centre + sd, color=color, alpha=0.18, lw=0)
+        axis.plot(g, mean * wide / per, color=color, lw=2, label=name)
+    axis.axhline(0, color=MUTED, lw=0.8)
+    if np.isfinite(curve.symmetry_point):
+        where = (low + wide * curve.symmetry_point) / per
+        kind = "attracts" if curve.attracting else "repels"
+        axis.axvline(where, color=MUTED, lw=1, ls=":")
+        text = f"symmetry point {curve.symmetry_point:.3f}, {kind}"
+        axis.text(where, 1.0, text, transform=axis.get_xaxis_transform(), va="bottom", ha="center", fontsize=8)
+    axis.set(xlabel=f"conductance ({unit})", ylabel=f"change by one pulse, mean ± s.d. ({unit})")
+    axis.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def time_figure(device: AbstractPulseDevice) -> Figure:
+    """Conductance after programming, over time, at four levels: mean ± s.d. of single reads of a population."""
+    figure, axes = new_figure(7.2, 3.6)
+    axis = axes[0, 0]
+    times = np.logspace(-3, 7.5, 43)
+    low, wide = jnp.asarray(device.g_min), span(device)
+    levels = (0.1, 0.3, 0.6, 0.9)
+    table = []
+    for k, level in enumerate(levels):
+        g = jnp.full((POPULATION,), low + level * wide)
+        state = device.place(device.init((POPULATION,)), g, key=jax.random.key(k))
+        table.append([np.asarray(device.conductance(state, float(t), key=jax.random.key(7))) for t in times])
+    reads, unit = _readable(np.asarray(table), "S")
+    for k, level in enumerate(levels):
+        shade = (0.04, 0.36, 0.68, 0.3 + 0.7 * level)
+        mean, sd = reads[k].mean(axis=1), reads[k].std(axis=1)
+        axis.fill_between(times, mean - sd, mean + sd, color=shade, alpha=0.15, lw=0)
+        axis.plot(times, mean, color=shade, lw=1.8, label=f"programmed to {level:.0%} of the range")
+    axis.set(xscale="log", xlabel="time after programming (s)", ylabel=f"conductance of a read ({unit})")
+    for t, name in ((1, "1 s"), (3600, "1 h"), (86_400, "1 d"), (2.6e6, "1 month")):
+        axis.axvline(t, color=MUTED, lw=0.6, ls=":")
+        axis.text(t, 1.0, name, transform=axis.get_xaxis_transform(), va="bottom", ha="center", fontsize=8)
+    axis.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
+
+
+def loop_figure(device: AbstractStateDevice, setting: SweepSetting) -> Figure:
+    """Current–voltage hysteresis at a tenth of, at, and at ten times the frequency of the setting."""
+    figure, axes = new_figure(10.5, 3.4, columns=3)
+    for axis, factor in zip(axes[0], (0.1, 1.0, 10.0), strict=True):
+        frequency = setting.frequency * factor
+        loop = sweep(device, setting.amplitude, frequency, periods=2, steps=4000, load=setting.load)
+        current, unit = _readable(loop.i, "A")
+        half = len(current) // 2
+        axis.plot(np.asarray(loop.v)[:half], current[:half], color=MUTED, lw=1, label="first period")
+        axis.plot(np.asarray(loop.v)[half:], current[half:], color=ACCENT, lw=1.6, label="second period")
+        axis.set(xlabel="device voltage (V)", ylabel=f"current ({unit})", title=_units.show(frequency, "Hz"))
+    axes[0, 0].legend(frameon=False, fontsize=8)
+    return figure
+
+
+def transient_figure(device: AbstractStateDevice, setting: SweepSetting) -> Figure:
+    """Conductance under a square pulse, a pause and the opposite pulse, at three amplitudes."""
+    figure, axes = new_figure(7.2, 3.6)
+    axis = axes[0, 0]
+    length, steps = 0.5 / setting.frequency, 1500
+    times = (np.arange(3 * steps) + 1) * length / steps
+
+    @eqx.filter_jit
+    def run(device: AbstractStateDevice, level: Any) -> Any:
+        def step(state: Any, part: Any) -> tuple[Any, Any]:
+            v = load_line(device, state, level * part, setting.load)
+            state = device.advance(state, v, length / steps)
+            return state, device.conductance(state)
+
+        parts = jnp.repeat(jnp.asarray([1.0, 0.0, -1.0]), steps)
+        return jax.lax.scan(step, device.init(), parts)[1]
+
+    traces = [np.asarray(run(device, jnp.asarray(setting.amplitude * f))) for f in (0.5, 0.75, 1.0)]
+    drawn, unit = _readable(np.asarray(traces), "S")
+    clock, seconds = _readable(times, "s")
+    scale = times[-1] / clock[-1]
+    for trace, factor in zip(drawn, (0.5, 0.75, 1.0), strict=True):
+        level = _units.show(setting.amplitude * factor, "V")
+        axis.plot(clock, trace, color=(0.04, 0.36, 0.68, 0.25 + 0.75 * factor), lw=1.6, label=f"±{level}")
+    for k, name in enumerate(("+V", "0 V", "−V")):
+        at = (k + 0.5) * length / scale
+        axis.text(at, 1.0, name, transform=axis.get_xaxis_transform(), va="bottom", ha="center", fontsize=8)
+        axis.axvline((k + 1) * length / scale, color=MUTED, lw=0.6, ls=":")
+    if np.nanmax(drawn) > 50 * max(np.nanmin(drawn), 1e-30):
+        axis.set_yscale("log")
+    axis.set(xlabel=f"time ({seconds})", ylabel=f"small-signal conductance ({unit})")
+    axis.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def setting_for(device: AbstractStateDevice, name: str) -> SweepSetting:
+    """The sweep of the preset of that name, or of the first preset of the same model."""
+    if name in SWEEPS:
+        return SWEEPS[name]
+    for preset, setting in SWEEPS.items():
+        if type(find(preset)) is type(device):
+            return setting
+    return SweepSetting(1.0, 1e3, 0.0)
+
+
+def plot_device(
+    device: AbstractDevice, name: str = "", spread: dict[str, AbstractSpread] | None = None
+) -> dict[str, Figure]:
+    """Figures that show a device of scalar parameters, by name.
+
+    Pulse devices: "pulses" (staircase with spread), "steps" (ΔG against G), "time" (drift and reads). State
+    devices: "loops" (I–V at three frequencies), "transients". `name` is that of a preset, for its sweep;
+    `spread` is the device-to-device spread of the population. InputError for a device with array parameters.
+    """
+    if any(np.size(p.value) > 1 for p in parameters(device)):
+        raise InputError("plot_device draws one device; this one has parameters for many. Take one of them first.")
+    if isinstance(device, AbstractPulseDevice):
+        return {"pulses": pulse_figure(device, spread), "steps": step_figure(device), "time": time_figure(device)}
+    if isinstance(device, AbstractStateDevice):
+        setting = setting_for(device, name)
+        return {"loops": loop_figure(device, setting), "transients": transient_figure(device, setting)}
+    raise InputError(f"{type(device).__name__} is neither a pulse device nor a state device.")
+
+
+def write_device(
+    device: AbstractDevice, folder: Path, *, name: str = "", spread: dict[str, AbstractSpread] | None = None
+) -> list[Path]:
+    """Write the figures of `plot_device` as PNG files into `folder`; → their paths."""
+    written = []
+    for label, figure in plot_device(device, name, spread).items():
+        write_bytes(folder / f"{label}.png", png(figure))
+        written.append(folder / f"{label}.png")
+    return written
