@@ -34,11 +34,12 @@ def asymmetry(device: AbstractPulseDevice, points: int = 401) -> Asymmetry:
         np.asarray(sign * (device.stored(device.program(state, sign)) - before) / span(device), dtype=float)
         for sign in (1, -1)
     )
-    # the clip at the range ends hides the step there
-    inside = slice(1, points - 1)
-    gap, grid = (up - down)[inside], np.asarray(share, dtype=float)[inside]
+    # where a pulse ends at a bound, the clip hides its true size
+    grid = np.asarray(share, dtype=float)
+    free = (grid + up < 1 - 1e-6) & (grid - down > 1e-6)
+    gap, grid = (up - down)[free], grid[free]
     crossing = np.flatnonzero(np.signbit(gap[1:]) != np.signbit(gap[:-1]))
-    if not len(crossing) or np.abs(gap).max() < 1e-9:
+    if not len(crossing) or np.abs(gap).max() < 1e-6:
         return Asymmetry(np.asarray(share), up, down, float("nan"), False)
     k = int(crossing[len(crossing) // 2])
     where = grid[k] + (grid[k + 1] - grid[k]) * gap[k] / (gap[k] - gap[k + 1])
