@@ -219,7 +219,13 @@ KILLED = ("epochs=8", "batch=4", "checkpoint_every=40")  # 80 steps an epoch in 
 def start(out, *extra):
     command = [sys.executable, "-m", "memspike.cli", "run", "memprop-digits", *small(*KILLED), "--out", str(out)]
 
-    return subprocess.Popen([*command, *extra], stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    # a background job inherits "ignore SIGINT", and would never be interrupted
+    return subprocess.Popen(
+        [*command, *extra],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 def stop_after_checkpoint(out, number):
