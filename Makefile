@@ -22,7 +22,7 @@ demo: $(VENV)/.core
 	$(BIN)/memspike run memprop-digits
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .

@@ -4,6 +4,7 @@ python scripts/results.py record NAME RUN_FOLDER --title TEXT --command "memspik
 python scripts/results.py table [--check]
 python scripts/results.py figures RUN_FOLDER
 python scripts/results.py device-figures
+python scripts/results.py record-fit FIT_FOLDER --command "memspike fit …"
 """
 
 import argparse
@@ -57,6 +58,30 @@ def bench_table() -> str:
     return "\n".join(lines)
 
 
+def device_table() -> str:
+    bench = json.loads((RESULTS / "bench-devices.json").read_text())
+    lines = ["| pulse update of 1,024² varied cells, one core | M updates/s | ratio |", "|---|---|---|"]
+    for name, rate in bench["rates_M_per_s"].items():
+        ratio = bench["ratios"].get(name)
+        lines.append(f"| {name} | {rate} | {f'{ratio:.1f}×' if ratio else ''} |")
+    return "\n".join(lines)
+
+
+def fit_table() -> str:
+    entry = json.loads((RESULTS / "fit-reram.json").read_text())
+    lines = [
+        "| fit of a measured ReRAM | rms of the mean, of the range | noise of a pulse | ramp to ramp |",
+        "|---|---|---|---|",
+    ]
+    for model, row in entry["models"].items():
+        for side, name in (("up", "SET"), ("down", "RESET")):
+            lines.append(
+                f"| {model}, {name} | {percent(row[f'rms_{side}'])} | {1e6 * row[f'noise_{side}']:.3f} µS "
+                f"| {percent(row[f'variation_{side}'])} |"
+            )
+    return "\n".join(lines) + f"\n\n`{entry['command']}`, {entry['ramps']} ramps, {entry['points']} points."
+
+
 def block() -> str:
     text = f"""{accuracy_table()}
 
@@ -69,7 +94,14 @@ only.
 {bench_table()}
 
 Both compute the same gradient, forward and backward, in one run of `make bench` on two cores of a shared
-machine; the ratio counts, not the milliseconds."""
+machine; the ratio counts, not the milliseconds.
+
+{device_table()}
+
+With device-to-device spread of three parameters and cycle-to-cycle noise; NumPy and eager PyTorch run the same
+equations, Synaptogen its own model of another device (`make bench`).
+
+{fit_table()}"""
     return f"{START}\n\n{text}\n\n{END}"
 
 
@@ -96,6 +128,20 @@ def record(options: argparse.Namespace) -> int:
     result = json.loads((options.folder / "result.json").read_text())
     entry = {"title": options.title, "command": options.command, "order": options.order, "result": result}
     (RESULTS / f"run-{options.name}.json").write_text(json.dumps(entry, indent=2, ensure_ascii=False) + "\n")
+    return 0
+
+
+def record_fit(folder: Path, command: str) -> int:
+    fit = json.loads((folder / "fit.json").read_text())
+    keys = [f"{what}_{side}" for what in ("rms", "noise", "variation") for side in ("up", "down")]
+    chosen = {fit["model"]: fit, "soft-bounds": fit["candidates"]["soft-bounds"]}
+    entry = {
+        "command": command,
+        "ramps": fit["ramps_up"] + fit["ramps_down"],
+        "points": fit["points_up"] + fit["points_down"],
+        "models": {name: {key: row[key] for key in keys} for name, row in chosen.items()},
+    }
+    (RESULTS / "fit-reram.json").write_text(json.dumps(entry, indent=2) + "\n")
     return 0
 
 
@@ -135,7 +181,12 @@ def main() -> int:
     commands.add_parser("table").add_argument("--check", action="store_true")
     commands.add_parser("figures").add_argument("folder", type=Path)
     commands.add_parser("device-figures")
+    f = commands.add_parser("record-fit")
+    f.add_argument("folder", type=Path)
+    f.add_argument("--command", required=True)
     options = parser.parse_args()
+    if options.what == "record-fit":
+        return record_fit(options.folder, options.command)
     if options.what == "device-figures":
         return device_figures()
     if options.what == "record":

@@ -216,16 +216,15 @@ def test_seeds_together_equal_seeds_alone(finished, tmp_path):
 KILLED = ("epochs=8", "batch=4", "checkpoint_every=40")  # 80 steps an epoch in two chunks
 
 
-def start(out, *extra):
-    command = [sys.executable, "-m", "memspike.cli", "run", "memprop-digits", *small(*KILLED), "--out", str(out)]
+# a background job inherits "ignore SIGINT", and would never be interrupted
+INTERRUPTIBLE = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); import memspike.cli as c; c.main()"
+)
 
-    # a background job inherits "ignore SIGINT", and would never be interrupted
-    return subprocess.Popen(
-        [*command, *extra],
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+
+def start(out, *extra):
+    command = [sys.executable, "-c", INTERRUPTIBLE, "run", "memprop-digits", *small(*KILLED), "--out", str(out)]
+    return subprocess.Popen([*command, *extra], stderr=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
 def stop_after_checkpoint(out, number):
