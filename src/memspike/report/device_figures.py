@@ -25,7 +25,7 @@ from memspike.report.page import png
 
 POPULATION = 200
 POINTS = 100
-LONGEST = 4096
+LONGEST = 1 << 14
 
 
 def _readable(values: Any, unit: str) -> tuple[Float[np.ndarray, "..."], str]:
