@@ -261,6 +261,13 @@ def test_a_single_column_is_cut_where_it_turns(one, tmp_path):
     np.testing.assert_allclose(found.down[0, 1:], one.down[0], rtol=1e-6)
 
 
+def test_two_files_in_different_units_are_refused(one, tmp_path):
+    up = write(tmp_path / "up.csv", "\n".join(",".join(f"{v:.6g}" for v in row) for row in one.up.T))
+    down = write(tmp_path / "down.csv", "\n".join(",".join(f"{20 * v:.6g}" for v in row) for row in one.down.T))
+    with pytest.raises(ms.InputError, match=r"up.csv, rows 1 to 61, column 1 .* down.csv, .* mixed units"):
+        read([up, down])
+
+
 def edited(row, column, text):
     def change(lines):
         cells = lines[row - 1].split(",")

@@ -133,6 +133,19 @@ def _check_scales(ramps: list[Ramp]) -> None:
             )
 
 
+def _check_overlap(sides: dict[str, list[Ramp]]) -> None:
+    """Potentiation and depression of one device run over the same conductances."""
+    low = {side: min(float(np.nanmin(r.values)) for r in ramps) for side, ramps in sides.items()}
+    high = {side: max(float(np.nanmax(r.values)) for r in ramps) for side, ramps in sides.items()}
+    if max(low.values()) >= min(high.values()):
+        spans = {s: f"go from {low[s]:.3g} to {high[s]:.3g} S" for s in sides}
+        raise InputError(
+            f"{sides['up'][0].where()} and the other ramps of potentiation {spans['up']}, but "
+            f"{sides['down'][0].where()} and the other ramps of depression {spans['down']}: "
+            "mixed units, or two devices; the two directions of one device overlap."
+        )
+
+
 def _table(ramps: list[Ramp]) -> Table:
     table = np.full((len(ramps), max(len(r.values) for r in ramps)), np.nan)
     for row, ramp in zip(table, ramps, strict=True):
@@ -188,4 +201,5 @@ def read(paths: list[Path], read_voltage: float | None = None) -> Measurements:
                 f"{sides[side][0].where()} is the only ramp of {NAMES[side]}; at least 2 are needed, "
                 "because one cannot show how ramps differ."
             )
+    _check_overlap(sides)
     return Measurements(_table(sides["up"]), _table(sides["down"]), voltage)
