@@ -1,4 +1,5 @@
 import os
+import sys
 from pathlib import Path
 
 import jax
@@ -31,3 +32,18 @@ def shared_data(root) -> Path:
             pytest.fail(f"measured data is required and {folder} is absent")
         pytest.skip(f"no measured data: {folder} is absent; set MEMSPIKE_SHARED_DATA")
     return folder
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Run the program in this process → exit status, output, error output."""
+    from memspike import cli  # not above: the type checker must be hooked in before the package is imported
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["memspike", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        captured = capsys.readouterr()
+        return stop.value.code, captured.out, captured.err
+
+    return run

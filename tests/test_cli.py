@@ -13,26 +13,12 @@ import numpy as np
 import pytest
 
 import memspike as ms
-from memspike import _atomic, cli
+from memspike import _atomic
 from memspike.data import store
 from memspike.experiments.folder import RunFolder
 from memspike.experiments.settings import resolve
 
 SMALL = ["data.train=320", "data.test=40", "hidden=[8]", "evaluation.chips=2", "fine_dt=50us", "checkpoint_every=10"]
-
-
-@pytest.fixture
-def call(monkeypatch, capsys):
-    """Run the program in this process → exit status, output, error output."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["memspike", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        captured = capsys.readouterr()
-        return stop.value.code, captured.out, captured.err
-
-    return run
 
 
 def small(*extra):

@@ -2,7 +2,6 @@
 
 import json
 import math
-import sys
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +9,6 @@ import numpy as np
 import pytest
 
 import memspike as ms
-from memspike import cli
 from memspike.devices import description, labels, likelihood
 from memspike.devices.candidates import LAWS
 from memspike.devices.fitting import fit
@@ -351,18 +349,6 @@ def test_other_refusals(one, tmp_path):
 
 
 # ---- the command line
-
-
-@pytest.fixture
-def call(monkeypatch, capsys):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["memspike", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        captured = capsys.readouterr()
-        return stop.value.code, captured.out, captured.err
-
-    return run
 
 
 def test_fit_from_the_command_line(call, one, tmp_path, monkeypatch):

@@ -1,5 +1,7 @@
 """Spread, noise, faults, levels, endurance; measured tables; devices as files."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -331,6 +333,24 @@ def test_bad_device_files(tmp_path, text, message):
     (tmp_path / "d.toml").write_text(text)
     with pytest.raises(InputError, match=message):
         description.find(str(tmp_path / "d.toml"))
+
+
+def test_soft_bounds_by_labels_or_rates(tmp_path):
+    file = tmp_path / "d.toml"
+    file.write_text('model = "SoftBounds"\nnl_up = 2.4\nnl_down = -4.88\npulses_up = 97\n')
+    by_label: Any = devices.read(file)
+    np.testing.assert_array_equal(by_label.curvature_up, devices.SoftBounds.from_labels(2.4, -4.88).curvature_up)
+    assert float(by_label.pulses_up) == 97
+    file.write_text('model = "SoftBounds"\nalpha_up = 0.02\nalpha_down = 0.09\n')
+    by_rate: Any = devices.read(file)
+    np.testing.assert_array_equal(by_rate.pulses_up, devices.SoftBounds.from_rates(0.02, 0.09).pulses_up)
+    for text, words in (
+        ("nl_up = 2.4", "not a complete SoftBounds"),
+        ("nl_up = 2.4\nnl_dwn = 1.0", "Did you mean 'nl_down'"),
+    ):
+        file.write_text('model = "SoftBounds"\n' + text)
+        with pytest.raises(InputError, match=words):
+            devices.read(file)
 
 
 def test_units_in_a_device_file(tmp_path):

@@ -18,7 +18,7 @@ from memspike._parallel import use_cores
 from memspike._progress import RunProgress
 from memspike._registry import REGISTRIES, Entry
 from memspike.data import store
-from memspike.devices import AbstractDevice, AbstractPulseDevice
+from memspike.devices import AbstractDevice, AbstractPulseDevice, AbstractVariation, SoftBounds, labels
 from memspike.devices.asymmetry import asymmetry
 from memspike.experiments.base import Experiment
 from memspike.experiments.config import ExperimentConfig
@@ -105,6 +105,12 @@ def _show_device(device: AbstractDevice, name: str, folder: Path | None) -> None
         curve = asymmetry(device)
         where = f"at {curve.symmetry_point:.3f} of the range, {'attracts' if curve.attracting else 'repels'}"
         out.print(f"symmetry point: {where if np.isfinite(curve.symmetry_point) else 'none inside the range'}")
+    law = device
+    while isinstance(law, AbstractVariation):
+        law = law.device
+    if isinstance(law, SoftBounds):
+        up, down = (float(labels.label(k)) for k in (law.curvature_up, law.curvature_down))
+        out.print(f"nonlinearity labels: NL_LTP {up:+.2f}, NL_LTD {down:+.2f}")
     for path in write_device(device, folder, name=name, spread=devices.spread_of(name)) if folder else ():
         out.print(f"{path.stem}: {path}", soft_wrap=True, markup=False)
 

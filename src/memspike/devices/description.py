@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
 import tomli_w
 
@@ -17,6 +18,7 @@ from memspike._atomic import write_text
 from memspike._errors import InputError, unknown
 from memspike._registry import DEVICES
 from memspike.devices.base import AbstractDevice
+from memspike.devices.soft_bounds import SoftBounds
 
 
 def _final_classes(base: type) -> Iterator[type]:
@@ -76,16 +78,27 @@ def _value(given: Any, cls: type, field: dataclasses.Field, where: str) -> Any:
         try:
             if isinstance(given, bool):
                 raise ValueError
-            return np.asarray(given, dtype=float)
+            number = np.asarray(given, dtype=float)
         except (TypeError, ValueError):
             raise InputError(f"{where} is {given!r}; a number or a list of numbers is needed.") from None
+        return jnp.asarray(number, jnp.result_type(float)) if number.ndim else float(number)
     return given
+
+
+# other ways to write a model: constructor, and its own keys with the field that has their unit
+OTHER_FORMS: dict[type, tuple[tuple[Any, dict[str, str]], ...]] = {
+    SoftBounds: (
+        (SoftBounds.from_labels, {"nl_up": "curvature_up", "nl_down": "curvature_down"}),
+        (SoftBounds.from_rates, {"alpha_up": "curvature_up", "alpha_down": "curvature_down"}),
+    )
+}
 
 
 def from_dict(entries: dict[str, Any], where: str = "device") -> Any:
     """The device that the dictionaries describe; InputError for unknown models, keys and values out of bounds.
 
-    Numbers may be texts with a unit ("10 uS"); keys that are left out keep the model's default.
+    Numbers may be texts with a unit ("10 uS"); keys that are left out keep the model's default. `SoftBounds` may
+    be given by labels (`nl_up`, `nl_down`) or rates per pulse (`alpha_up`, `alpha_down`) instead of curvatures.
     """
     if not isinstance(entries, dict) or not isinstance(entries.get("model"), str):
         raise InputError(f'{where} names no model; give it as model = "SoftBounds", for example.')
@@ -95,11 +108,14 @@ def from_dict(entries: dict[str, Any], where: str = "device") -> Any:
     cls = known[entries["model"]]
     fields = {f.name: f for f in dataclasses.fields(cls)}
     given = {k: v for k, v in entries.items() if k != "model"}
+    make, others = next(
+        ((make, names) for make, names in OTHER_FORMS.get(cls, ()) if any(k in names for k in given)), (cls, {})
+    )
     for key in given:
-        if key not in fields:
-            raise unknown(f"parameter of {cls.__name__}", key, fields)
+        if key not in fields and key not in others:
+            raise unknown(f"parameter of {cls.__name__}", key, [*fields, *others])
     try:
-        return cls(**{k: _value(v, cls, fields[k], f"{where}.{k}") for k, v in given.items()})
+        return make(**{k: _value(v, cls, fields[others.get(k, k)], f"{where}.{k}") for k, v in given.items()})
     except (TypeError, AttributeError) as error:
         raise InputError(f"{where} is not a complete {cls.__name__}: {error}.") from None
 

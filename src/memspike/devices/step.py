@@ -7,26 +7,12 @@ import jax.numpy as jnp
 from memspike.devices.base import AbstractPulseDevice, Key, Pulses, Real, Seconds, counts, span
 
 
-class AbstractStepDevice(AbstractPulseDevice):
-    """A device without memory but its conductance: the state is G in S, any shape.
-
-    A final class declares `g_min`, `g_max` and `response`, the law on the share g = (G − G_min)/(G_max − G_min).
-    No drift, no read noise, no cycle-to-cycle noise: `memspike.devices` has wrappers for those.
-    """
-
-    @abstractmethod
-    def response(self, share: Real, pulses: Real) -> Real:
-        """The share of the range after `pulses` signed identical pulses, before it is clipped to [0, 1]."""
+class AbstractConductanceDevice(AbstractPulseDevice):
+    """A device without memory but its conductance: the state is G in S, any shape; no drift, no read noise."""
 
     def init(self, shape: tuple[int, ...] = (), *, key: Key = None) -> Real:
         """All devices at G_min."""
         return jnp.broadcast_to(jnp.asarray(self.g_min), shape or jnp.shape(self.g_min))
-
-    def program(self, state: Real, pulses: Pulses, *, key: Key = None) -> Real:
-        """The law, all pulses in one map, clipped to the range."""
-        share = (state - self.g_min) / span(self)
-        moved = jnp.clip(self.response(share, counts(pulses)), 0.0, 1.0)
-        return jnp.where(counts(pulses) == 0, state, self.g_min + span(self) * moved)
 
     def reset(self, state: Real, *, key: Key = None) -> Real:
         """G_min."""
@@ -51,3 +37,21 @@ class AbstractStepDevice(AbstractPulseDevice):
     def conductance(self, state: Real, t: Seconds = 0.0, *, key: Key = None) -> Real:
         """The state, at any time."""
         return state
+
+
+class AbstractStepDevice(AbstractConductanceDevice):
+    """A device whose law is one function of the share g = (G − G_min)/(G_max − G_min) and the pulse count.
+
+    A final class declares `g_min`, `g_max` and `response`. No cycle-to-cycle noise: `memspike.devices` has a
+    wrapper for it.
+    """
+
+    @abstractmethod
+    def response(self, share: Real, pulses: Real) -> Real:
+        """The share of the range after `pulses` signed identical pulses, before it is clipped to [0, 1]."""
+
+    def program(self, state: Real, pulses: Pulses, *, key: Key = None) -> Real:
+        """The law, all pulses in one map, clipped to the range."""
+        share = (state - self.g_min) / span(self)
+        moved = jnp.clip(self.response(share, counts(pulses)), 0.0, 1.0)
+        return jnp.where(counts(pulses) == 0, state, self.g_min + span(self) * moved)

@@ -14,7 +14,8 @@ from scipy.special import ndtri
 
 from memspike._errors import InputError
 from memspike._param import Parameter, is_concrete, param
-from memspike.devices.base import AbstractPulseDevice, Key, Pulses, Real, Seconds, counts
+from memspike.devices.base import Key, Pulses, Real, counts
+from memspike.devices.step import AbstractConductanceDevice
 
 Grid = Float[Array, "devices g"]
 Table = Float[Array, "devices quantiles g"]
@@ -32,7 +33,7 @@ def _example(direction: float) -> Float[np.ndarray, "1 21 11"]:
     return 1e-6 * (direction * 0.5 * ahead[None, :] + 0.2 * normal[:, None])[None]
 
 
-class Tabular(AbstractPulseDevice):
+class Tabular(AbstractConductanceDevice):
     """One pulse changes G by a value drawn from the table at G: ΔG = F⁻¹(u | G), u uniform in [0, 1).
 
     `g` [devices, G] is the grid of conductances in S, equidistant; `up` and `down` [devices, quantiles, G] are
@@ -108,10 +109,6 @@ class Tabular(AbstractPulseDevice):
         rows = jax.random.randint(key, shape, 0, self.devices).astype(jnp.result_type(float))
         return eqx.tree_at(lambda d: d.which, self, rows)
 
-    def init(self, shape: tuple[int, ...] = (), *, key: Key = None) -> Real:
-        """All devices at the low end of their grid."""
-        return jnp.broadcast_to(self.g_min, shape or jnp.shape(self.which))
-
     def _position(self, g: Real) -> tuple[Array, Real]:
         """Grid interval of a conductance and the share of it."""
         last = self.g.shape[1] - 1
@@ -150,27 +147,3 @@ class Tabular(AbstractPulseDevice):
             return jnp.where(jnp.abs(n) > k.astype(n.dtype), moved, g)
 
         return jax.lax.fori_loop(0, jnp.max(jnp.abs(n), initial=0).astype(jnp.int32), pulse, start)
-
-    def reset(self, state: Real, *, key: Key = None) -> Real:
-        """The low end of the grid."""
-        return jnp.zeros_like(state) + self.g_min
-
-    def place(self, state: Real, g: Real, *, key: Key = None) -> Real:
-        """`g` inside the grid."""
-        return jnp.zeros_like(state) + jnp.clip(g, self.g_min, self.g_max)
-
-    def stored(self, state: Real) -> Real:
-        """The state."""
-        return state
-
-    def wait(self, state: Real, dt: Seconds) -> Real:
-        """The state: tables know no drift."""
-        return state
-
-    def conductance(self, state: Real, t: Seconds = 0.0, *, key: Key = None) -> Real:
-        """The state, at any time."""
-        return state
-
-    def current(self, state: Real, v: Real) -> Real:
-        """Ohmic: G·v in A."""
-        return state * v
