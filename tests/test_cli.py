@@ -80,6 +80,8 @@ def test_show_a_device_file(call, tmp_path):
     assert status == 0, error
     assert "device.power_up" in text
     assert (tmp_path / "figures/pulses.png").is_file()
+    assert call("show", tmp_path / "device.toml")[0] == 0
+    assert (tmp_path / "device/pulses.png").is_file()
     status, _, error = call("show", tmp_path / "none.toml")
     assert (status, error.count("\n")) == (2, 1)
 

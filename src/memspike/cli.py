@@ -119,13 +119,15 @@ def _show_device(device: AbstractDevice, name: str, folder: Path | None) -> None
 def show(
     name: Annotated[str, typer.Argument(help="Anything that `memspike list` names, or a device file (.toml).")],
     out_dir: Annotated[
-        Path | None, typer.Option("--out", help="Folder for the figures of a device; runs/devices/NAME by default.")
+        Path | None, typer.Option("--out", help="Folder for its figures; runs/devices/NAME, or beside the file.")
     ] = None,
     figures: Annotated[bool, typer.Option(help="Draw how a device behaves.")] = True,
 ) -> None:
     """Show one thing: what it is, its source, its parameters with units and bounds; of a device, figures too."""
-    folder = (out_dir or Path("runs/devices") / Path(name).stem) if figures else None
-    if name.endswith(".toml"):
+    is_file = name.endswith(".toml")
+    beside = Path(name).with_suffix("") if is_file else Path("runs/devices") / name
+    folder = (out_dir or beside) if figures else None
+    if is_file:
         device = devices.find(name)
         out.print(f"[bold]{name}[/bold] (device): {type(device).__name__}\n[dim]source:[/dim] {device.source}")
         _show_device(device, name, folder)
