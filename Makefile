@@ -37,6 +37,7 @@ bench: pyproject.toml
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt -e .
 	.venv-bench/bin/python benchmarks/bptt.py --out results/bench-bptt.json
 	.venv-bench/bin/python benchmarks/devices.py --out results/bench-devices.json
+	.venv-bench/bin/python benchmarks/arrays.py --out results/bench-arrays.json
 
 clean:
 	rm -rf $(VENV) .venv-bench site .jax_cache

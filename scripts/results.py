@@ -67,6 +67,16 @@ def device_table() -> str:
     return "\n".join(lines)
 
 
+def array_table() -> str:
+    bench = json.loads((RESULTS / "bench-arrays.json").read_text())
+    lines = ["| wires, r/R = 10⁻⁴, one input, one core | memspike | SciPy spsolve | ratio |", "|---|---|---|---|"]
+    lines += [
+        f"| {row['size']}² | {row['memspike_ms']:.2f} ms | {row['scipy_ms']:.0f} ms | {row['ratio_scipy']:.0f}× |"
+        for row in bench["rows"]
+    ]
+    return "\n".join(lines)
+
+
 def fit_table() -> str:
     entry = json.loads((RESULTS / "fit-reram.json").read_text())
     lines = [
@@ -100,6 +110,8 @@ machine; the ratio counts, not the milliseconds.
 
 With device-to-device spread of three parameters and cycle-to-cycle noise; NumPy and eager PyTorch run the same
 equations, Synaptogen its own model of another device (`make bench`).
+
+{array_table()}
 
 {fit_table()}"""
     return f"{START}\n\n{text}\n\n{END}"

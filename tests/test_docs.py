@@ -46,10 +46,11 @@ def test_how_to_pages_run(root, page, x64, clean_registry):
     exec(compile(code, page, "exec"), {})
 
 
-def test_devices_page_runs(root):
-    code = "\n".join(blocks(root / "docs/devices.md"))
-    assert "fabricate" in code
-    exec(compile(code, "devices.md", "exec"), {})
+@pytest.mark.parametrize(("page", "word"), [("devices", "fabricate"), ("physics", "solve")])
+def test_pages_run(root, page, word):
+    code = "\n".join(blocks(root / f"docs/{page}.md"))
+    assert word in code
+    exec(compile(code, page, "exec"), {})
 
 
 @pytest.mark.parametrize("script", ["results.py table --check", "catalogue.py --check"])

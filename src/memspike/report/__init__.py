@@ -1,5 +1,6 @@
 """Figures and the self-contained report of a run; reads results and runs nothing."""
 
+from memspike.report.array_figures import array_figure as array_figure
 from memspike.report.device_figures import plot_device as plot_device
 from memspike.report.device_figures import write_device as write_device
 from memspike.report.fit_page import write_fit as write_fit

@@ -20,20 +20,12 @@ from memspike.devices.base import AbstractDevice, AbstractPulseDevice, AbstractS
 from memspike.devices.fabricate import AbstractSpread, fabricate
 from memspike.devices.state_presets import SWEEPS, SweepSetting
 from memspike.devices.sweep import load_line, sweep
-from memspike.report.figures import ACCENT, MUTED, SECOND, new_figure
+from memspike.report.figures import ACCENT, MUTED, SECOND, new_figure, readable
 from memspike.report.page import png
 
 POPULATION = 200
 POINTS = 100
 LONGEST = 1 << 14
-
-
-def _readable(values: Any, unit: str) -> tuple[Float[np.ndarray, "..."], str]:
-    """Values with the prefix that keeps their numbers short."""
-    values = np.asarray(values, dtype=float)
-    prefixes = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
-    scale, prefix = next(((s, p) for s, p in prefixes if np.nanmax(np.abs(values)) >= s), (1e-12, "p"))
-    return values / scale, prefix + unit
 
 
 class Staircase(NamedTuple):
@@ -88,7 +80,7 @@ def pulse_figure(device: AbstractPulseDevice, spread: dict[str, AbstractSpread] 
     stairs = staircase(device, spread)
     figure, axes = new_figure(7.2, 3.6)
     axis = axes[0, 0]
-    drawn, unit = _readable(stairs.drawn, "S")
+    drawn, unit = readable(stairs.drawn, "S")
     scale = np.nanmax(np.abs(stairs.drawn)) / np.nanmax(np.abs(drawn))
     axis.plot(stairs.pulses, drawn[:, :8], color=MUTED, lw=0.6, alpha=0.7)
     middle, sd = drawn.mean(axis=1), drawn.std(axis=1)
@@ -109,7 +101,7 @@ def step_figure(device: AbstractPulseDevice) -> Figure:
     axis = axes[0, 0]
     curve = asymmetry(device)
     low, wide = float(jnp.asarray(device.g_min)), float(span(device))
-    g, unit = _readable(low + wide * curve.share, "S")
+    g, unit = readable(low + wide * curve.share, "S")
     per = (low + wide) / g[-1]
     shares = jnp.linspace(0.0, 1.0, 41)[:, None] * jnp.ones((1, 400))
     state = device.place(device.init(shares.shape), low + wide * shares)
@@ -144,7 +136,7 @@ def time_figure(device: AbstractPulseDevice) -> Figure:
         g = jnp.full((POPULATION,), low + level * wide)
         state = device.place(device.init((POPULATION,)), g, key=jax.random.key(k))
         table.append([np.asarray(device.conductance(state, float(t), key=jax.random.key(7))) for t in times])
-    reads, unit = _readable(np.asarray(table), "S")
+    reads, unit = readable(np.asarray(table), "S")
     for k, level in enumerate(levels):
         shade = (0.04, 0.36, 0.68, 0.3 + 0.7 * level)
         mean, sd = reads[k].mean(axis=1), reads[k].std(axis=1)
@@ -164,7 +156,7 @@ def loop_figure(device: AbstractStateDevice, setting: SweepSetting) -> Figure:
     for axis, factor in zip(axes[0], (0.1, 1.0, 10.0), strict=True):
         frequency = setting.frequency * factor
         loop = sweep(device, setting.amplitude, frequency, periods=2, steps=4000, load=setting.load)
-        current, unit = _readable(loop.i, "A")
+        current, unit = readable(loop.i, "A")
         half = len(current) // 2
         axis.plot(np.asarray(loop.v)[:half], current[:half], color=MUTED, lw=1, label="first period")
         axis.plot(np.asarray(loop.v)[half:], current[half:], color=ACCENT, lw=1.6, label="second period")
@@ -191,8 +183,8 @@ def transient_figure(device: AbstractStateDevice, setting: SweepSetting) -> Figu
         return jax.lax.scan(step, device.init(), parts)[1]
 
     traces = [np.asarray(run(device, jnp.asarray(setting.amplitude * f))) for f in (0.5, 0.75, 1.0)]
-    drawn, unit = _readable(np.asarray(traces), "S")
-    clock, seconds = _readable(times, "s")
+    drawn, unit = readable(np.asarray(traces), "S")
+    clock, seconds = readable(times, "s")
     scale = times[-1] / clock[-1]
     for trace, factor in zip(drawn, (0.5, 0.75, 1.0), strict=True):
         level = _units.show(setting.amplitude * factor, "V")
