@@ -46,8 +46,13 @@ def show(value: float, unit: str) -> str:
     """`value` with the prefix that people would write, e.g. 5e-05 S → 50 µS."""
     if unit == "1" or value == 0:
         return f"{value:g}" if unit == "1" else f"{value:g} {unit}"
+    scale, prefixed = scaled(value, unit)
+    return f"{value / scale:.6g} {prefixed}"
+
+
+def scaled(largest: float, unit: str) -> tuple[float, str]:
+    """The scale in which a number of that size is short, and `unit` with its prefix: 5e-5 S → 1e-6, "µS"."""
     for prefix in ("G", "M", "k", "", "m", "µ", "n", "p", "f"):
-        scale = PREFIXES[prefix]
-        if abs(value) >= scale * 0.9999:
-            return f"{value / scale:.6g} {prefix}{unit}"
-    return f"{value:g} {unit}"
+        if abs(largest) >= PREFIXES[prefix] * 0.9999:
+            return PREFIXES[prefix], prefix + unit
+    return 1.0, unit

@@ -36,6 +36,10 @@ IGNORED = {
 }  # fmt: skip
 
 
+# spreads of the balance and of the slopes; those of step size and bounds are translated
+WITHOUT_SPREAD = {"up_down_dtod", "gamma_up_dtod", "gamma_down_dtod", "pow_gamma_dtod"}
+
+
 class _Units(NamedTuple):
     """The map of weight units onto siemens."""
 
@@ -174,7 +178,7 @@ def from_aihwkit(parameters: Mapping[str, Any], *, g_min: float = 1e-6, g_max: f
     device = _noise(law, p, u, LAWS[law](p, u))
     prefix = "device.device." if isinstance(device, WriteNoise) else "device."
     notes = ["spread of the bounds scales the step with the range of the device"]
-    notes += [f"{key} is not translated" for key in sorted(set(given) & IGNORED)]
+    notes += [f"{key} is not translated" for key in sorted(set(given) & (IGNORED | WITHOUT_SPREAD))]
     return Imported(device, _spread(law, p, u, prefix), notes=tuple(notes))
 
 

@@ -34,16 +34,24 @@ def asymmetry(device: AbstractPulseDevice, points: int = 401) -> Asymmetry:
         np.asarray(sign * (device.stored(device.program(state, sign)) - before) / span(device), dtype=float)
         for sign in (1, -1)
     )
-    # where a pulse ends at a bound, the clip hides its true size
     grid = np.asarray(share, dtype=float)
-    free = (grid + up < 1 - 1e-6) & (grid - down > 1e-6)
-    gap, grid = (up - down)[free], grid[free]
+    return Asymmetry(grid, up, down, *symmetry_point(grid, up, down))
+
+
+def symmetry_point(share: Curve, up: Curve, down: Curve) -> tuple[float, bool]:
+    """Where the steps `up` and `down` (both positive) are equal, nearest to mid-range, and whether it attracts.
+
+    All are shares of the range. NaN and False if there is no such point.
+    """
+    # where a pulse ends at a bound, the clip hides its true size
+    free = (share + up < 1 - 1e-6) & (share - down > 1e-6)
+    gap, grid = (up - down)[free], share[free]
     crossing = np.flatnonzero(np.signbit(gap[1:]) != np.signbit(gap[:-1]))
     if not len(crossing) or np.abs(gap).max() < 1e-6:
-        return Asymmetry(np.asarray(share), up, down, float("nan"), False)
-    k = int(crossing[len(crossing) // 2])
+        return float("nan"), False
+    k = int(crossing[np.argmin(np.abs(grid[crossing] - 0.5))])
     where = grid[k] + (grid[k + 1] - grid[k]) * gap[k] / (gap[k] - gap[k + 1])
-    return Asymmetry(np.asarray(share), up, down, float(where), bool(gap[k] > gap[k + 1]))
+    return float(where), bool(gap[k] > gap[k + 1])
 
 
 def half_range_asymmetry(device: AbstractPulseDevice, pulses_up: int, pulses_down: int) -> float:

@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from memspike._errors import InputError, unknown
 from memspike.devices import labels
+from memspike.devices.asymmetry import symmetry_point
 from memspike.devices.candidates import LAWS, SIDES, Law
 from memspike.devices.likelihood import Problem, Ramps, intervals, maximise, ramps, start
 from memspike.devices.measurements import Measurements, read
@@ -219,8 +220,7 @@ def _responses(
 ) -> tuple[dict[str, Vector], dict[str, Vector], float | None]:
     """Shares after 0, 1, 2, … pulses and steps at `SHARES` of each direction, and the symmetry point; no noise.
 
-    The laws compose exactly, so k pulses are one call. The symmetry point is where a pulse up and a pulse down
-    are equally large, the one nearest to mid-range; None if there is none.
+    The laws compose exactly, so k pulses are one call. No symmetry point is None.
     """
     share = SHARES
     curves, steps = {}, {}
@@ -229,12 +229,8 @@ def _responses(
         starts = np.append(np.full(length, first[side]), share)
         after = sides[side].problem.program(sides[side].theta, starts, pulses)
         curves[side], steps[side] = after[:length], after[length:] - share
-    total = np.where((share > 0.01) & (share < 0.99), steps["up"] + steps["down"], 0.0)
-    changes = np.flatnonzero(np.sign(total[:-1]) * np.sign(total[1:]) < 0)
-    if not len(changes):
-        return curves, steps, None
-    k = changes[np.argmin(np.abs(share[changes] - 0.5))]
-    return curves, steps, float(share[k] + (share[k + 1] - share[k]) * total[k] / (total[k] - total[k + 1]))
+    where, _ = symmetry_point(share, steps["up"], -steps["down"])
+    return curves, steps, where if np.isfinite(where) else None
 
 
 def _candidate(

@@ -15,6 +15,7 @@ from scipy.special import ndtri
 from memspike._errors import InputError
 from memspike._param import Parameter, is_concrete, param
 from memspike.devices.base import Key, Pulses, Real, counts
+from memspike.devices.fabricate import AnyOf, fabricate
 from memspike.devices.step import AbstractConductanceDevice
 
 Grid = Float[Array, "devices g"]
@@ -23,6 +24,12 @@ Table = Float[Array, "devices quantiles g"]
 
 def _array(value: object) -> Array:
     return jnp.asarray(value, dtype=jnp.result_type(float))
+
+
+def _table(value: object) -> Array:
+    """Quantiles that never fall: one below an earlier one is raised to it."""
+    array = _array(value)
+    return jax.lax.cummax(array, axis=1) if array.ndim == 3 else array
 
 
 def _example(direction: float) -> Float[np.ndarray, "1 21 11"]:
@@ -51,8 +58,8 @@ class Tabular(AbstractConductanceDevice):
     volatile: ClassVar[bool] = False
 
     g: Grid = eqx.field(default_factory=lambda: np.linspace(1e-6, 10e-6, 11)[None], converter=_array)
-    up: Table = eqx.field(default_factory=lambda: _example(1.0), converter=_array)
-    down: Table = eqx.field(default_factory=lambda: _example(-1.0), converter=_array)
+    up: Table = eqx.field(default_factory=lambda: _example(1.0), converter=_table)
+    down: Table = eqx.field(default_factory=lambda: _example(-1.0), converter=_table)
     which: Parameter = param(0.0, "1", "row of the tables that is this device", bounds=(0, 1e6))
 
     def __check_init__(self) -> None:
@@ -75,7 +82,7 @@ class Tabular(AbstractConductanceDevice):
     def from_npz(cls, path: Path | str) -> "Tabular":
         """Tables in the layout of the reduced CrossSim file: `G` [devices, G], `dG_inc`, `dG_dec` [devices, cdf, G].
 
-        The distribution axis is made monotone. InputError if the file lacks one of them.
+        InputError if the file lacks one of them.
         """
         try:
             with np.load(io.BytesIO(Path(path).read_bytes()), allow_pickle=False) as archive:
@@ -84,7 +91,7 @@ class Tabular(AbstractConductanceDevice):
             raise InputError(f"{path} does not exist.") from None
         except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
             raise InputError(f"{path} is not a file of step tables (G, dG_inc, dG_dec): {error}.") from None
-        return cls(g=g, up=np.maximum.accumulate(up, axis=1), down=np.maximum.accumulate(down, axis=1))
+        return cls(g=g, up=up, down=down)
 
     @property
     def devices(self) -> int:
@@ -106,8 +113,7 @@ class Tabular(AbstractConductanceDevice):
 
     def mixed(self, shape: tuple[int, ...], *, key: PRNGKeyArray) -> "Tabular":
         """A chip of `shape` devices, each a random one of the measured ones."""
-        rows = jax.random.randint(key, shape, 0, self.devices).astype(jnp.result_type(float))
-        return eqx.tree_at(lambda d: d.which, self, rows)
+        return fabricate(self, {"which": AnyOf(self.devices)}, shape=shape, key=key)
 
     def _position(self, g: Real) -> tuple[Array, Real]:
         """Grid interval of a conductance and the share of it."""

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from memspike import _units
 from memspike.neurons.observer import SpikeObserver
 
 ACCENT, SECOND, MUTED = "#0b5cad", "#c8501e", "#8a8f98"
@@ -17,9 +18,8 @@ Arrays = dict[str, np.ndarray]
 def readable(values: Any, unit: str) -> tuple[Float[np.ndarray, "..."], str]:
     """Values with the prefix that keeps their numbers short."""
     values = np.asarray(values, dtype=float)
-    prefixes = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
-    scale, prefix = next(((s, p) for s, p in prefixes if np.nanmax(np.abs(values)) >= s), (1e-12, "p"))
-    return values / scale, prefix + unit
+    scale, prefixed = _units.scaled(float(np.nanmax(np.abs(values))), unit)
+    return values / scale, prefixed
 
 
 def new_figure(width: float, height: float, columns: int = 1, rows: int = 1) -> tuple[Figure, Any]:

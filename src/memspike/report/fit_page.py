@@ -32,10 +32,8 @@ class _Steps(NamedTuple):
 
 def _unit(fit: Fit) -> tuple[float, str]:
     """The factor and the unit in which conductances of this device are easy to read."""
-    for factor, unit in ((1e3, "mS"), (1e6, "µS"), (1e9, "nS")):
-        if fit.g_max * factor >= 1:
-            return factor, unit
-    return 1e12, "pS"
+    scale, unit = _units.scaled(fit.g_max, "S")
+    return 1 / scale, unit
 
 
 def _steps(fit: Fit, side: str) -> _Steps:
