@@ -1,5 +1,7 @@
 """Wire resistance against a sparse nodal solve written here, KCL, limits, gradients and bad input."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,7 +21,7 @@ def array(rows, columns, seed=0):
     return rng.uniform(-0.2, 0.2, rows), 1 / (1e4 * (1 + rng.random((rows, columns))))
 
 
-def nodal(v, g, r_row, r_col, ends=(None, None)):
+def nodal(v, g, r_row, r_col, ends=(None, None), two_sided=False):
     """Row and column node voltages by the full conductance matrix, stamped resistor by resistor."""
     rows, columns = g.shape
     n = rows * columns
@@ -43,9 +45,13 @@ def nodal(v, g, r_row, r_col, ends=(None, None)):
     resistors(n + place[:-1], n + place[1:], 1 / r_col)
     to_ground(place[:, 0], driver)
     to_ground(n + place[-1], sense)
+    if two_sided:
+        to_ground(place[:, -1], driver)
     matrix = sparse.csc_matrix((np.concatenate(w), (np.concatenate(a), np.concatenate(b))))
     drive = np.zeros(2 * n)
     drive[place[:, 0]] = driver * v
+    if two_sided:
+        np.add.at(drive, place[:, -1], driver * v)
     x = np.asarray(spsolve(matrix, drive))
     return x[:n].reshape(rows, columns), x[n:].reshape(rows, columns)
 
@@ -96,8 +102,9 @@ def test_ends_of_their_own(x64):
 
 
 @settings(max_examples=15, deadline=None)
-@given(rows=st.integers(1, 12), columns=st.integers(1, 12), log=st.floats(-6, 1), seed=st.integers(0, 99))
-def test_kirchhoff_holds_at_every_node(rows, columns, log, seed):
+@given(size=st.sampled_from([(1, 1), (1, 12), (11, 1), (5, 8), (12, 7)]), log=st.floats(-6, 1), seed=st.integers(0, 99))
+def test_kirchhoff_holds_at_every_node(size, log, seed):
+    rows, columns = size
     with jax.enable_x64(True):
         v, g = array(rows, columns, seed)
         r = 10**log * 1e4
@@ -127,23 +134,81 @@ def test_batches_and_superposition(x64):
     np.testing.assert_allclose(both, s.currents.output[0, 0] + 2 * s.currents.output[1, 1], rtol=1e-9)
 
 
-@pytest.mark.parametrize("size", [(6, 20), (20, 6), (9, 9)], ids=str)
-def test_transfer_matrix_by_rows_or_by_columns(x64, size):
+@pytest.mark.parametrize("ratio", [1e-6, 1e-4, 1e-2, 1e-1])
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (9, 1), (64, 48)], ids=str)
+def test_rows_driven_from_both_ends(x64, size, ratio):
     v, g = array(*size)
-    matrix = transfer(g, r_row=30.0, r_col=50.0, r_driver=100.0, r_sense=10.0)
-    wanted = solve(v, g, r_row=30.0, r_col=50.0, r_driver=100.0, r_sense=10.0).currents.output
+    r = ratio * 1e4
+    found = solve(v, g, r_row=r, r_col=0.7 * r, r_driver=3 * r, two_sided=True)
+    row, column = nodal(v, g, r, 0.7 * r, (3 * r, None), two_sided=True)
+    wanted = (g * (row - column)).sum(0)
+    np.testing.assert_allclose(found.currents.output, wanted, rtol=0, atol=1e-10 * np.abs(wanted).max())
+    np.testing.assert_allclose(found.voltages.row, row, rtol=0, atol=1e-10 * 0.2)
+    np.testing.assert_allclose(found.voltages.column, column, rtol=0, atol=1e-10 * 0.2)
+
+
+def test_both_ends_in_single_precision_and_without_resistance():
+    v, g = array(64, 48)
+    for r in (1e-2, 1.0, 100.0, 1000.0):
+        row, column = nodal(v, g, r, r, two_sided=True)
+        wanted = (g * (row - column)).sum(0)
+        found = solve(v, g, r_row=r, r_col=r, two_sided=True).currents.output
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+    choices: tuple[Any, ...] = ({}, {"r_driver": 5.0}, {"r_sense": 5.0})
+    for ends in choices:
+        free = solve(v, g, r_row=0.0, r_col=0.0, two_sided=True, **ends)
+        low: Any = {"r_row": 1e-6, "r_col": 1e-6, "r_driver": 0.0, "r_sense": 0.0}
+        near = solve(v, g, **(low | ends), two_sided=True)
+        np.testing.assert_allclose(free.currents.output, near.currents.output, rtol=1e-4, atol=1e-9)
+
+
+def test_a_second_driver_raises_every_node(x64):
+    _, g = array(12, 9)
+    v = np.ones(12)
+    once, twice = (solve(v, g, r_row=90.0, r_col=40.0, two_sided=t).voltages for t in (False, True))
+    assert (np.asarray(twice.row) > np.asarray(once.row)).all()
+    assert (np.asarray(twice.column) > np.asarray(once.column)).all()
+
+
+def test_gradient_of_both_ends_at_no_resistance(x64):
+    """At 0 Ω along a line the slope is that of equal segments, the direction in which the default wires grow."""
+    v, g = array(6, 4)
+    output = lambda r: solve(v, g, r_row=r, r_col=r, two_sided=True).currents.output.sum()  # noqa: E731
+    exact = float(jax.grad(output)(jnp.zeros(())))
+    assert exact == pytest.approx(float(output(jnp.asarray(1e-3)) - output(jnp.zeros(()))) / 1e-3, rel=1e-5)
+
+
+def test_convergence_is_reported(x64):
+    v, g = array(30, 20)
+    steps, residual = solve(np.stack([v, 2 * v]), g, r_row=10.0, r_col=10.0).convergence
+    assert steps.shape == residual.shape == (2,)
+    assert 1 < int(steps[0]) < 30
+    assert 0 < float(residual[0]) < 1e-9
+    assert int(solve(v, g, r_row=0.0, r_col=0.0).convergence.steps) == 0
+
+
+@pytest.mark.parametrize("two_sided", [False, True])
+@pytest.mark.parametrize("size", [(6, 20), (20, 6), (9, 9)], ids=str)
+def test_transfer_matrix_by_rows_or_by_columns(x64, size, two_sided):
+    v, g = array(*size)
+    wires = {"r_row": 30.0, "r_col": 50.0, "r_driver": 100.0, "r_sense": 10.0, "two_sided": two_sided}
+    matrix = transfer(g, **wires)
+    wanted = solve(v, g, **wires).currents.output
     np.testing.assert_allclose(v @ np.asarray(matrix), wanted, rtol=1e-9, atol=1e-16)
 
 
+@pytest.mark.parametrize("two_sided", [False, True])
 @pytest.mark.parametrize("what", ["outputs", "voltages", "transfer"])
-def test_gradient_is_that_of_finite_differences(x64, what):
+def test_gradient_is_that_of_finite_differences(x64, what, two_sided):
     v, g = array(7, 5)
     weights = np.random.default_rng(2).normal(size=(7, 5))
     arguments = {"v": jnp.asarray(v), "g": jnp.asarray(g * 1e4)}
     arguments |= {"r": jnp.asarray([30.0, 50.0]), "ends": jnp.asarray([400.0, 60.0])}
 
+    @jax.jit
     def loss(a):
         parts = {"r_row": a["r"][0], "r_col": a["r"][1], "r_driver": a["ends"][0], "r_sense": a["ends"][1]}
+        parts["two_sided"] = two_sided
         if what == "transfer":
             return (weights * transfer(a["g"] * 1e-4, **parts)).sum() * 1e4
         s = solve(a["v"], a["g"] * 1e-4, **parts)

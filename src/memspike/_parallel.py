@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections.abc import Callable
 
 import jax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
@@ -28,6 +29,18 @@ def use_cores(count: int | None = None) -> int:
     with contextlib.suppress(RuntimeError):  # JAX has started already
         jax.config.update("jax_num_cpu_devices", cores)
     return jax.device_count()
+
+
+def map_split(one: Callable[[Array], Array], items: Array) -> Array:
+    """`one` of every item along axis 0, one after the other, shared out among devices where their number divides it."""
+    devices = jax.device_count()
+    if devices == 1 or items.shape[0] % devices:
+        return jax.lax.map(one, items)
+    mesh = jax.make_mesh((devices,), ("items",), axis_types=(AxisType.Auto,))
+    spec = PartitionSpec("items")
+    return jax.shard_map(
+        lambda part: jax.lax.map(one, part), mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False
+    )(items)
 
 
 def split(x: Array, axis: int) -> Array:

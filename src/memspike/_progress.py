@@ -42,7 +42,7 @@ class RunProgress:
     def update(self, status: Status) -> None:
         """Show the newest status."""
         now = time.monotonic()
-        if self.first is None:  # the first chunk holds the compilation: the rate counts from its end
+        if self.first is None or status.step <= self.first:  # the first chunk of a training holds its compilation
             self.first, self.start = status.step, now
         rate = (status.step - self.first) / (now - self.start) if now > self.start else 0.0
         accuracy = "" if status.accuracy is None else f", test {status.accuracy:.2%}"
@@ -51,5 +51,5 @@ class RunProgress:
             self.bar.update(self.task, completed=status.step, total=status.total, info=info)
         elif now - self.last > QUIET_SECONDS or status.step == status.total:
             self.last = now
-            left = (status.total - status.step) / rate if rate else float("nan")
-            self.console.print(f"step {status.step}/{status.total}, {info}, {left:.0f} s left")
+            left = f", {(status.total - status.step) / rate:.0f} s left" if rate else ""
+            self.console.print(f"step {status.step}/{status.total}, {info}{left}")

@@ -51,6 +51,8 @@ NEURONS = Registry("neuron")
 FILTERS = Registry("synaptic filter")
 INTEGRATORS = Registry("integrator")
 SYNAPSES = Registry("synapse")
+COMPENSATIONS = Registry("compensation")
+PROGRAMMERS = Registry("programmer")
 RULES = Registry("rule")
 SCHEMES = Registry("scheme")
 LOSSES = Registry("loss")
@@ -63,6 +65,8 @@ REGISTRIES = {
     "filters": FILTERS,
     "integrators": INTEGRATORS,
     "synapses": SYNAPSES,
+    "programmers": PROGRAMMERS,
+    "compensations": COMPENSATIONS,
     "rules": RULES,
     "schemes": SCHEMES,
     "losses": LOSSES,

@@ -56,3 +56,11 @@ def scaled(largest: float, unit: str) -> tuple[float, str]:
         if abs(largest) >= PREFIXES[prefix] * 0.9999:
             return PREFIXES[prefix], prefix + unit
     return 1.0, unit
+
+
+def duration(seconds: float) -> str:
+    """A time with the unit that people would use: 3600 → 1 h, 1e-3 → 1 ms."""
+    for unit, length in reversed(TIMES.items()):
+        if seconds >= length * (1 - 1e-9):
+            return f"{seconds / length:.4g} {unit}"
+    return show(seconds, "s")

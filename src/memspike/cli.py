@@ -203,11 +203,31 @@ def run(
     out.print(
         f"test accuracy [bold]{100 * result['test_accuracy']:.2f}{spread} %[/bold], expected {expected:.1%}{changed}"
     )
-    out.print(
-        f"{result['chips']} chips with programming spread and read noise: "
-        f"{100 * result['chips_accuracy']:.2f} ± {100 * result['chips_accuracy_sd']:.2f} %"
-    )
+    if "chips" in result:
+        out.print(
+            f"{result['chips']} chips with programming spread and read noise: "
+            f"{100 * result['chips_accuracy']:.2f} ± {100 * result['chips_accuracy_sd']:.2f} %"
+        )
+    _print_rows(result.get("rows", []))
     out.print(f"report: {page}", soft_wrap=True, markup=False)
+
+
+def _print_rows(rows: list[dict[str, Any]]) -> None:
+    """The rows of a study as a table; accuracies of aged chips as sentences."""
+    if rows and "age_s" not in rows[0]:
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for column in rows[0]:
+            table.add_column(column)
+        for row in rows:
+            table.add_row(*(f"{x:.4g}" if isinstance(x, float) else str(x) for x in row.values()))
+        out.print(table)
+        return
+    for row in rows:
+        held = "" if row["compensation"] == "none" else f", compensation {row['compensation']}"
+        out.print(
+            f"{_units.duration(row['age_s'])} after programming{held}: "
+            f"{100 * row['accuracy_mean']:.2f} ± {100 * row['accuracy_sd']:.2f} %"
+        )
 
 
 @app.command()

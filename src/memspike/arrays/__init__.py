@@ -1,6 +1,50 @@
-"""How cells share wires and how they answer while they are read."""
+"""How cells share wires, how they are read and programmed, and what it costs."""
 
+from memspike.arrays.compensation import AbstractCompensation as AbstractCompensation
+from memspike.arrays.compensation import ColumnDrift as ColumnDrift
+from memspike.arrays.compensation import GlobalDrift as GlobalDrift
+from memspike.arrays.compensation import NoCompensation as NoCompensation
+from memspike.arrays.compensation import Recalibration as Recalibration
+from memspike.arrays.converters import ADC as ADC
+from memspike.arrays.converters import DAC as DAC
+from memspike.arrays.converters import Identity as Identity
+from memspike.arrays.converters import SenseAmplifier as SenseAmplifier
+from memspike.arrays.converters import calibrated as calibrated
+from memspike.arrays.converters import calibrated_least_squares as calibrated_least_squares
+from memspike.arrays.costs import Costs as Costs
+from memspike.arrays.costs import endurance_used as endurance_used
+from memspike.arrays.costs import summary as summary
 from memspike.arrays.crossbar import Crossbar as Crossbar
+from memspike.arrays.crossbar import Seen as Seen
+from memspike.arrays.curves import AbstractCurve as AbstractCurve
+from memspike.arrays.curves import Ohmic as Ohmic
+from memspike.arrays.curves import PooleFrenkel as PooleFrenkel
+from memspike.arrays.curves import Selector as Selector
+from memspike.arrays.curves import Sinh as Sinh
+from memspike.arrays.disturb import disturbed as disturbed
+from memspike.arrays.disturb import half_selected as half_selected
+from memspike.arrays.disturb import read_cell as read_cell
+from memspike.arrays.disturb import read_margin as read_margin
+from memspike.arrays.disturb import write_voltages as write_voltages
+from memspike.arrays.fidelity import AbstractWires as AbstractWires
+from memspike.arrays.fidelity import Ideal as Ideal
+from memspike.arrays.fidelity import Resistive as Resistive
+from memspike.arrays.ledger import Drive as Drive
+from memspike.arrays.ledger import Ledger as Ledger
+from memspike.arrays.ledger import Pulse as Pulse
+from memspike.arrays.ledger import empty as empty
+from memspike.arrays.ledger import erased as erased
+from memspike.arrays.ledger import read as read
+from memspike.arrays.ledger import stepped as stepped
+from memspike.arrays.ledger import written as written
+from memspike.arrays.periphery import AfterConversion as AfterConversion
+from memspike.arrays.periphery import BeforeConversion as BeforeConversion
+from memspike.arrays.periphery import Periphery as Periphery
+from memspike.arrays.periphery import Shared as Shared
+from memspike.arrays.programmer import AbstractProgrammer as AbstractProgrammer
+from memspike.arrays.programmer import OpenLoop as OpenLoop
+from memspike.arrays.programmer import Statistical as Statistical
+from memspike.arrays.programmer import WriteVerify as WriteVerify
 from memspike.arrays.rows import DynamicalRows as DynamicalRows
 from memspike.arrays.rows import StaticRows as StaticRows
 from memspike.arrays.solution import Currents as Currents
@@ -8,3 +52,5 @@ from memspike.arrays.solution import Solution as Solution
 from memspike.arrays.solution import Voltages as Voltages
 from memspike.arrays.solution import solve as solve
 from memspike.arrays.solution import transfer as transfer
+from memspike.arrays.tiles import Tiles as Tiles
+from memspike.arrays.wires import Convergence as Convergence

@@ -1,54 +1,165 @@
-"""A crossbar of differential pairs with ideal wires and virtual-ground columns."""
+"""A crossbar: cells of devices, the wires they share, what is programmed into them and what a read returns."""
+
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from memspike._parallel import map_split
 from memspike._param import Parameter, check_bounds, param
-from memspike.cells.differential import DifferentialPair, Pair
+from memspike.arrays.fidelity import AbstractWires, Ideal
+from memspike.arrays.periphery import Periphery
+from memspike.arrays.tiles import Tiles
+from memspike.cells.base import AbstractCell, Lines
+from memspike.cells.differential import DifferentialPair
 
 Real = Float[Array, "..."]
+Correction = Lines | None
+
+
+class Seen(NamedTuple):
+    """What reads see: transfer of every line in S and the s.d. of one read, each [lines, rows, columns]."""
+
+    lines: Lines
+    sd: Lines
+
+
+def _root(variance: Real) -> Real:
+    """√variance with a finite slope at 0."""
+    positive = variance > 0
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, variance, 1.0)), 0.0)
 
 
 class Crossbar(eqx.Module):
-    """Rows carry voltages, columns sit at virtual ground and deliver I_j = Σ_i v_i·(G⁺_ij − G⁻_ij).
+    """Rows carry voltages, columns sit at virtual ground and deliver I_j = Σ_i v_i·Σ_l gain_l·G_lij.
 
-    What is on the chip is `self`; the programmed conductances are the state (`Pair` of [rows, columns]).
+    What is on the chip is `self`; the programmed conductances are the state, `Lines` [lines, rows, columns] in S.
+    The lines of a cell are neighbouring column wires of the same array; with `tiles` the matrix lies on several
+    arrays whose partial sums are added, as numbers behind a converter each or as currents (`Tiles.analog`).
     """
 
-    cell: DifferentialPair = eqx.field(default_factory=DifferentialPair)
+    cell: AbstractCell = eqx.field(default_factory=DifferentialPair)
+    wires: AbstractWires = eqx.field(default_factory=Ideal)
+    tiles: Tiles | None = None
+    periphery: Periphery = eqx.field(default_factory=Periphery)
     programming_spread: Parameter = param(0.0, "1", "s.d. of a programmed conductance over its target", bounds=(0, 10))
     read_noise: Parameter = param(0.0, "1", "s.d. of a conductance over its mean at each read", bounds=(0, 10))
 
     def __check_init__(self) -> None:
         check_bounds(self)
 
-    def program(self, w: Real, *, key: PRNGKeyArray | None = None) -> Pair:
-        """Conductances in S for logical weights `w` [rows, columns].
+    def program(self, w: Float[Array, "rows columns"], *, key: PRNGKeyArray | None = None) -> Lines:
+        """Conductances in S for logical weights `w`.
 
         With a key every device misses its target by a relative Gaussian error of `programming_spread`,
         drawn once, and stays inside the device range. Without a key programming is exact.
         """
-        pair = self.cell.conductances(w)
+        lines = self.cell.conductances(w)
         if key is None:
-            return pair
-        keys = jax.random.split(key)
-        missed = (
-            g * (1 + self.programming_spread * jax.random.normal(k, g.shape)) for g, k in zip(pair, keys, strict=True)
-        )
-        return self.cell.clip(Pair(*missed))
+            return lines
+        return self.cell.clip(lines * (1 + self.programming_spread * jax.random.normal(key, lines.shape)))
 
-    def read(self, pair: Pair, v: Float[Array, "... rows"], *, key: PRNGKeyArray | None = None) -> Real:
+    def _on_tiles(self, lines: Lines, one: Any, each: Any) -> Lines:
+        """`one` applied to every physical array: neighbouring lines interleaved, the matrix cut into tiles.
+
+        `each` maps it over tiles: one after the other, or all together.
+        """
+        n, rows, columns = lines.shape
+        physical = jnp.moveaxis(lines, 0, -1).reshape(rows, columns * n)
+        if self.tiles is None:
+            done = one(physical)
+        else:
+            self.tiles.check(physical.shape, n)
+            blocks = self.tiles.split(physical, n)
+            flat = each(one, blocks.reshape(-1, *blocks.shape[2:]))
+            done = self.tiles.join(flat.reshape(blocks.shape), physical.shape)
+        return jnp.moveaxis(done.reshape(rows, columns, n), -1, 0)
+
+    def _exact(self, lines: Lines, tolerance: float | None = None) -> Lines:
+        return self._on_tiles(lines, lambda g: self.wires.transfer(g, tolerance), map_split)
+
+    def _estimate(self, lines: Lines) -> Lines:
+        return self._on_tiles(lines, self.wires.estimate, lambda one, blocks: jax.vmap(one)(blocks))
+
+    def _through(self, lines: Lines, correction: Correction) -> Lines:
+        if isinstance(self.wires, Ideal):
+            return lines
+        if correction is None:
+            return self._exact(lines)
+        return self._estimate(lines) * correction
+
+    def transfer(self, lines: Lines, *, correction: Correction = None, sd: Lines | None = None) -> Seen:
+        """What the array does to row voltages: line currents = v @ transfer; `lines` itself with ideal wires.
+
+        Exact, by one solution of the nodal equations for every row or column of a tile. With the `correction` of
+        conductances nearby it is the estimate of the wires times that ratio: exact where the correction was
+        taken, a few orders of magnitude cheaper, with the gradient of the estimate. See `correction`.
+
+        `sd` in S is that of one read of every device; without it, read_noise·G. With wires the noise of a device
+        acts through its own element of the transfer matrix: first order in the voltage drop.
+        """
+        through = self._through(lines, correction)
+        if sd is None:
+            return Seen(through, self.read_noise * through)
+        return Seen(through, sd * jnp.where(lines > 0, through / jnp.where(lines > 0, lines, 1.0), 1.0))
+
+    def correction(self, lines: Lines, tolerance: float | None = None) -> Correction:
+        """Exact transfer over its estimate at these conductances; None with ideal wires.
+
+        Training takes it once in a while: the ratio moves far more slowly than the weights. `tolerance` of the
+        solver: None is what the precision gives.
+        """
+        if isinstance(self.wires, Ideal):
+            return None
+        return self._exact(lines, tolerance) / self._estimate(lines)
+
+    def deviation(self, lines: Lines, used: Correction, exact: Correction) -> Float[Array, ""]:
+        """Rms error of the signed transfer with the correction `used` over its rms; 0 with ideal wires."""
+        if used is None or exact is None:
+            return jnp.zeros(())
+        estimate = self._estimate(lines)
+        gains = self.cell.gains().astype(lines.dtype)
+        true, wrong = (jnp.tensordot(gains, estimate * c, axes=1) for c in (exact, used - exact))
+        # relative before squaring: squared microsiemens underflow in float32
+        unit = jnp.abs(true).max()
+        return _root(jnp.square(wrong / unit).mean()) / _root(jnp.square(true / unit).mean())
+
+    def read(self, seen: Seen | Lines, v: Float[Array, "... rows"], *, key: PRNGKeyArray | None = None) -> Real:
         """Column currents in A for row voltages `v` in V; with a key, with fresh read noise.
 
-        The noise of all devices of a column adds up to one Gaussian of variance
-        read_noise²·Σ_i v_i²·(G⁺_ij² + G⁻_ij²), so one normal per output is drawn: same distribution.
+        `seen` is what `transfer` returns, or the conductances it is to be taken of. The noise of all devices of a
+        column adds up to one Gaussian of variance Σ_i v_i²·Σ_l gain_l²·sd_lij², so one normal per output is drawn:
+        the same distribution as noise of every device, unless a read is clipped (a device near the floor of its
+        reads). With converters it is one normal per converted current, and what is returned is the current that
+        the sum of the codes stands for.
         """
-        current = v @ (pair.plus - pair.minus)
-        if key is None:
-            return current
-        variance = jnp.square(v) @ (jnp.square(pair.plus) + jnp.square(pair.minus))
-        positive = variance > 0
-        spread = jnp.where(positive, jnp.sqrt(jnp.where(positive, variance, 1.0)), 0.0)
-        return current + self.read_noise * spread * jax.random.normal(key, current.shape)
+        seen = seen if isinstance(seen, Seen) else self.transfer(seen)
+        gains = self.cell.gains().astype(seen.lines.dtype)
+        if self.periphery.ideal:
+            current = v @ jnp.tensordot(gains, seen.lines, axes=1)
+            if key is None:
+                return current
+            variance = jnp.square(v) @ jnp.tensordot(jnp.square(gains), jnp.square(seen.sd), axes=1)
+            return current + _root(variance) * jax.random.normal(key, current.shape)
+        keys = (None, None) if key is None else jax.random.split(key)
+        driven = self.periphery.drive(v, key=keys[0])
+        return self._converted(seen, driven, gains, key=keys[1])
+
+    def _converted(self, seen: Seen, v: Real, gains: Real, *, key: PRNGKeyArray | None) -> Real:
+        """Every tile read and converted, partial sums added; one conversion for all with analog partial sums."""
+        rows = seen.lines.shape[1]
+        step = rows if self.tiles is None or self.tiles.analog else self.tiles.size(seen.lines.shape[1:])[0]
+        total = jnp.zeros((), v.dtype)
+        for k, first in enumerate(range(0, rows, step)):
+            part = slice(first, first + step)
+            here = v[..., part]
+            currents = jnp.stack([here @ g for g in seen.lines[:, part]])
+            sense_key = None
+            if key is not None:
+                sense_key, noise_key = jax.random.split(jax.random.fold_in(key, k))
+                variance = jnp.stack([jnp.square(here) @ jnp.square(sd) for sd in seen.sd[:, part]])
+                currents = currents + _root(variance) * jax.random.normal(noise_key, currents.shape)
+            total = total + self.periphery.sense(currents, gains, key=sense_key)
+        return total

@@ -1,61 +1,63 @@
 """Two devices whose conductances are subtracted: one signed weight."""
 
-from typing import NamedTuple
-
 import equinox as eqx
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
-from memspike._errors import InputError
-from memspike._param import Parameter, check_bounds, is_concrete, param
-
-Real = Float[Array, "..."]
-
-
-class Pair(NamedTuple):
-    """Conductances in S of the positive and the negative device, of equal shape."""
-
-    plus: Real
-    minus: Real
+from memspike._param import Parameter, param
+from memspike.cells.base import AbstractCell, Devices, Lines, Real, Weight, shared_range
+from memspike.cells.write import AbstractWrite, OneSided
+from memspike.devices.base import AbstractPulseDevice
+from memspike.devices.constant_step import ConstantStep
 
 
-class DifferentialPair(eqx.Module):
-    """A weight w in [−1, 1] is (G⁺ − G⁻)/(G_max − G_min); the idle device of a pair stays at G_min.
+def _range() -> ConstantStep:
+    return ConstantStep(g_min=10e-6, g_max=100e-6)
 
-    The scale is fixed by the device range alone: |w| = 1 is one device at G_max, the other at G_min.
-    The default range is a reconstruction (upper-resistance end of the RRAM range).
+
+def on_sides(w: Weight, scale: Parameter) -> tuple[Weight, Weight]:
+    """Shares of the range, in [0, 1], of the positive and the negative side; the idle side is at 0."""
+    share = jnp.clip(w * scale, -1, 1)
+    plus = jnp.maximum(share, 0)
+    return plus, plus - share
+
+
+class DifferentialPair(AbstractCell):
+    """A weight w in [−1, 1] is (G⁺ − G⁻)/(scale·(G_max − G_min)); the idle device of a pair stays at G_min.
+
+    `write` says which device takes a pulse. The default device is linear between 10 and 100 µS, a
+    reconstruction of the upper-resistance end of the RRAM range.
     """
 
-    g_min: Parameter = param(10e-6, "S", "lowest programmable conductance", bounds=(0, 1e3))
-    g_max: Parameter = param(100e-6, "S", "highest programmable conductance", bounds=(0, 1e3))
+    device: AbstractPulseDevice = eqx.field(default_factory=_range)
+    write: AbstractWrite = eqx.field(default_factory=OneSided)
+    scale: Parameter = param(1.0, "1", "conductance difference of w = 1 over the range of a device", bounds=(1e-6, 1e6))
 
-    def __check_init__(self) -> None:
-        check_bounds(self)
-        if not (is_concrete(self.g_min) and is_concrete(self.g_max)):
-            return
-        low, high = np.max(np.asarray(self.g_min)), np.min(np.asarray(self.g_max))
-        if low >= high:
-            raise InputError(
-                f"The conductance range is reversed or empty: g_min is {low:g} S and g_max is {high:g} S; "
-                "g_min must be below g_max."
-            )
+    def gains(self) -> Float[Array, " lines"]:
+        """+1 and −1."""
+        return jnp.asarray([1.0, -1.0])
 
-    @property
-    def span(self) -> Parameter:
-        """G_max − G_min in S: the conductance difference of w = 1."""
-        return self.g_max - self.g_min
+    def unit(self) -> Float[Array, ""]:
+        """scale·(G_max − G_min)."""
+        return self.scale * shared_range(self)[1]
 
-    def conductances(self, w: Real) -> Pair:
-        """The pair that stands for `w`, clipped to the device range."""
-        w = jnp.clip(w, -1, 1)
-        rise = jnp.maximum(w, 0) * self.span
-        return Pair(self.g_min + rise, self.g_min + rise - w * self.span)
+    def programmed(self) -> int:
+        """Both."""
+        return 2
 
-    def weight(self, pair: Pair) -> Real:
-        """The logical weight that a pair stands for."""
-        return (pair.plus - pair.minus) / self.span
+    def conductances(self, w: Weight) -> Lines:
+        """One device of each pair carries |w|, the other stays at G_min."""
+        low, width = shared_range(self)
+        return low + width * jnp.stack(on_sides(w, self.scale))
 
-    def clip(self, pair: Pair) -> Pair:
-        """The pair with both conductances inside the device range."""
-        return Pair(*(jnp.clip(g, self.g_min, self.g_max) for g in pair))
+    def complete(self, g: Devices) -> Lines:
+        """`g` itself."""
+        return g
+
+    def start(self, shape: tuple[int, ...]) -> Real:
+        """Updates that each weight has had."""
+        return jnp.zeros(shape)
+
+    def deal(self, pulses: Weight, counter: Real) -> tuple[Devices, Real]:
+        """What `write` says."""
+        return jnp.stack(self.write.sides(pulses, counter)), counter + (pulses != 0).astype(counter.dtype)

@@ -54,6 +54,11 @@ from memspike.devices.step import AbstractStepDevice as AbstractStepDevice
 from memspike.devices.sweep import Sweep as Sweep
 from memspike.devices.sweep import sweep as sweep
 from memspike.devices.tabular import Tabular as Tabular
+from memspike.devices.targets import Programmed as Programmed
+from memspike.devices.targets import open_loop as open_loop
+from memspike.devices.targets import ramp as ramp
+from memspike.devices.targets import statistical as statistical
+from memspike.devices.targets import write_verify as write_verify
 from memspike.devices.thermal_nbo2 import ThermalNbO2 as ThermalNbO2
 from memspike.devices.threshold_switch import ThresholdSwitch as ThresholdSwitch
 from memspike.devices.variation import AbstractVariation as AbstractVariation

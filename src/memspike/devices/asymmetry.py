@@ -1,12 +1,13 @@
 """How unequal potentiation and depression are: response functions, symmetry point, half-range asymmetry."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from memspike.devices.base import AbstractPulseDevice, span
+from memspike.devices.base import AbstractPulseDevice, Real, span
 
 Curve = Float[np.ndarray, " points"]
 
@@ -64,3 +65,34 @@ def half_range_asymmetry(device: AbstractPulseDevice, pulses_up: int, pulses_dow
     risen = device.stored(device.program(low, pulses_up / 2))
     fallen = device.stored(device.program(high, -pulses_down / 2))
     return float((risen - fallen) / span(device))
+
+
+def symmetry_points(device: AbstractPulseDevice, shape: tuple[int, ...] = ()) -> Real:
+    """The conductance in S where the mean steps up and down are equal, for each of `shape` devices by bisection.
+
+    For laws with one such point, as all step laws here; NaN where up exceeds down, or falls short, all over.
+    """
+    blank = device.init(shape)
+
+    def gap(share: Real) -> Real:
+        state = device.place(blank, device.g_min + span(device) * share)
+        up, down = (device.stored(device.program(state, n)) - device.stored(state) for n in (1, -1))
+        return up + down
+
+    like = jnp.zeros_like(device.stored(blank))
+    low, high = like + 1e-3, like + (1 - 1e-3)
+    first, last = gap(low), gap(high)
+
+    def halve(_: Any, bracket: tuple[Real, Real]) -> tuple[Real, Real]:
+        below, above = bracket
+        middle = 0.5 * (below + above)
+        same = jnp.sign(gap(middle)) == jnp.sign(first)
+        return jnp.where(same, middle, below), jnp.where(same, above, middle)
+
+    below, above = jax.lax.fori_loop(0, 40, halve, (low, high))
+    share = 0.5 * (below + above)
+    found = device.place(blank, device.g_min + span(device) * share)
+    # where a pulse ends at a bound, the clip hides its true size
+    up, down = ((device.stored(device.program(found, n)) - device.g_min) / span(device) for n in (1, -1))
+    free = (up < 1 - 1e-6) & (down > 1e-6) & (jnp.sign(first) * jnp.sign(last) < 0)
+    return jnp.where(free, device.stored(found), jnp.nan)

@@ -129,6 +129,10 @@ class AbstractPulseDevice(AbstractDevice):
     def conductance(self, state: Any, t: Seconds = 0.0, *, key: Key = None) -> Real:
         """The conductance in S that a read sees in `t` seconds, with drift, and with read noise if keyed."""
 
+    @abstractmethod
+    def read_sd(self, state: Any, t: Seconds = 0.0) -> Real:
+        """S.d. in S of one read in `t` seconds, before any clipping; 0 where reads are exact."""
+
 
 def span(device: AbstractPulseDevice) -> Real:
     """G_max − G_min in S."""

@@ -122,16 +122,16 @@ class PCM(AbstractPulseDevice):
         """The factor (t/T0)^(−ν) of a device whose last write is `age` seconds ago."""
         return jnp.exp(-self.nu * jnp.log(jnp.maximum(age, self.t_first) / self.t0))
 
-    def read_sd(self, g: Real) -> Real:
-        """S.d. in S of one read of a conductance `g` S."""
-        return self.read_slope * g + self.read_offset
+    def read_sd(self, state: PCMState, t: Seconds = 0.0) -> Real:
+        """S.d. in S of one read: grows with the drifted conductance."""
+        return self.read_slope * self.conductance(state, t) + self.read_offset
 
     def conductance(self, state: PCMState, t: Seconds = 0.0, *, key: Key = None) -> Real:
         """Drifted conductance in `t` seconds; with a key, one noisy read."""
         g = state.g * self.drift(state.age + t)
         if key is None:
             return g
-        return jnp.clip(g + self.read_sd(g) * jax.random.normal(key, g.shape), self.floor, self.g_max)
+        return jnp.clip(g + self.read_sd(state, t) * jax.random.normal(key, g.shape), self.floor, self.g_max)
 
     def current(self, state: PCMState, v: Real) -> Real:
         """Ohmic: G·v in A."""

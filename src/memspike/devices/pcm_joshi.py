@@ -114,6 +114,9 @@ class PCMJoshi(AbstractPulseDevice):
     def _share(self, g: Real) -> Real:
         return g / self.g_max
 
+    def _age(self, state: JoshiState, t: Seconds) -> Real:
+        return jnp.maximum(state.age + t, self.t_c)
+
     def init(self, shape: tuple[int, ...] = (), *, key: Key = None) -> JoshiState:
         """Devices programmed to G_min."""
         shape = shape or jnp.broadcast_shapes(jnp.shape(self.g_min), jnp.shape(self.g_max))
@@ -154,13 +157,15 @@ class PCMJoshi(AbstractPulseDevice):
 
     def conductance(self, state: JoshiState, t: Seconds = 0.0, *, key: Key = None) -> Real:
         """Drifted conductance in `t` seconds; with a key, one noisy read."""
-        age = jnp.maximum(state.age + t, self.t_c)
-        g = state.g * jnp.exp(-state.nu * jnp.log(age / self.t_c))
+        g = state.g * jnp.exp(-state.nu * jnp.log(self._age(state, t) / self.t_c))
         if key is None:
             return g
-        grown = jnp.sqrt(jnp.log((age + self.t_read) / (2 * self.t_read)))
-        sd = g * self.noise(self._share(state.g)) * grown
-        return jnp.maximum(g + sd * jax.random.normal(key, g.shape), 0.0)
+        return jnp.maximum(g + self.read_sd(state, t) * jax.random.normal(key, g.shape), 0.0)
+
+    def read_sd(self, state: JoshiState, t: Seconds = 0.0) -> Real:
+        """S.d. in S of one read: 1/f noise that grows with the age."""
+        grown = jnp.sqrt(jnp.log((self._age(state, t) + self.t_read) / (2 * self.t_read)))
+        return self.conductance(state, t) * self.noise(self._share(state.g)) * grown
 
     def current(self, state: JoshiState, v: Real) -> Real:
         """Ohmic: G·v in A."""

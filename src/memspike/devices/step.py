@@ -38,6 +38,10 @@ class AbstractConductanceDevice(AbstractPulseDevice):
         """The state, at any time."""
         return state
 
+    def read_sd(self, state: Real, t: Seconds = 0.0) -> Real:
+        """0: reads are exact."""
+        return jnp.zeros_like(state)
+
 
 class AbstractStepDevice(AbstractConductanceDevice):
     """A device whose law is one function of the share g = (G − G_min)/(G_max − G_min) and the pulse count.

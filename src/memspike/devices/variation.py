@@ -93,6 +93,11 @@ class AbstractVariation(AbstractPulseDevice):
         """What a read sees in `t` seconds, in S."""
         return self.seen(state.memory, self.device.conductance(state.inner, t, key=key))
 
+    def read_sd(self, state: Varied, t: Seconds = 0.0) -> Real:
+        """That of the device inside, as far as reads see its conductance."""
+        g, sd = self.device.conductance(state.inner, t), self.device.read_sd(state.inner, t)
+        return jnp.abs(jax.jvp(lambda x: self.seen(state.memory, x), (g,), (sd,))[1])
+
     def current(self, state: Varied, v: Real) -> Real:
         """Ohmic: G·v in A."""
         return self.conductance(state) * v

@@ -1,5 +1,6 @@
 """What an experiment is: a configuration with a target and a citation."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from memspike._registry import EXPERIMENTS
@@ -10,7 +11,8 @@ class Experiment(NamedTuple):
     """A registered experiment.
 
     `quick` holds the overrides (dotted keys) of `--quick`; `expected` and `expected_quick` are the test
-    accuracies measured with seed 0; `reference` says what was published and where.
+    accuracies measured with seed 0; `reference` says what was published and where. A study brings its own `study`,
+    called like `run`, which trains and measures many configurations and returns its table as `rows`.
     """
 
     config: ExperimentConfig
@@ -18,6 +20,7 @@ class Experiment(NamedTuple):
     expected: float
     expected_quick: float
     reference: str
+    study: Callable[..., dict[str, Any]] | None = None
 
     @property
     def name(self) -> str:

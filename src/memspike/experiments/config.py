@@ -18,6 +18,8 @@ def _field(unit: str, doc: str, **bounds: Any) -> Any:
 Seconds = Annotated[float, _quantity("s")]
 Volts = Annotated[float, _quantity("V")]
 Siemens = Annotated[float, _quantity("S")]
+Amperes = Annotated[float, _quantity("A")]
+Ohms = Annotated[float, _quantity("Ω")]
 Number = Annotated[float, _quantity("1")]
 Positive = Annotated[int, Field(ge=1)]
 
@@ -95,6 +97,45 @@ class SynapseConfig(Section):
         return self
 
 
+class ArrayConfig(Section):
+    """The wires that the devices share."""
+
+    r_row: Ohms = _field("Ω", "resistance of a row wire from device to device; 0 for ideal wires", default=0.0, ge=0)
+    r_column: Ohms = _field("Ω", "resistance of a column wire from device to device", default=0.0, ge=0)
+    r_driver: Ohms | None = Field(
+        default=None, ge=0, description="resistance between a driver and the first device; r_row by default"
+    )
+    r_sense: Ohms | None = Field(
+        default=None, ge=0, description="resistance between the last device and the sense node; r_column by default"
+    )
+    two_sided: bool = Field(default=False, description="rows are driven from both ends")
+    tile: tuple[Positive, Positive] | None = Field(
+        default=None, description="rows and columns of devices on one array; None: each layer on one array"
+    )
+    analog_sums: bool = Field(default=False, description="partial sums of tiles are added as currents, then converted")
+    dac_bits: Annotated[int, Field(ge=1, le=24)] | None = Field(default=None, description="bits of the row drivers")
+    dac_range: Volts = _field("V", "full scale of the row drivers", default=1.0, gt=0)
+    adc_bits: Annotated[int, Field(ge=1, le=24)] | None = Field(default=None, description="bits of the converters")
+    adc_range: Amperes | None = Field(default=None, gt=0, description="full scale of the converters in A")
+    subtract_first: bool = Field(
+        default=True, description="lines of a cell are subtracted as currents; false: converted one by one"
+    )
+    train: bool = Field(
+        default=True, description="wires and converters also in the training loop, not only in the evaluation"
+    )
+
+    @model_validator(mode="after")
+    def _converters(self) -> "ArrayConfig":
+        if self.adc_bits is not None and self.adc_range is None:
+            raise ValueError("array.adc_bits needs array.adc_range, the full scale of the converters in A, e.g. 20uA")
+        return self
+
+    @property
+    def ideal(self) -> bool:
+        """Whether no wire has resistance."""
+        return not any((self.r_row, self.r_column, self.r_driver, self.r_sense))
+
+
 class SimulationConfig(Section):
     """Time."""
 
@@ -140,13 +181,35 @@ class TrainingConfig(Section):
         return self
 
 
+Age = Annotated[Seconds, Field(ge=0, allow_inf_nan=False)]
+
+
 class EvaluationConfig(Section):
     """What is measured after training."""
+
+    age: tuple[Age, ...] = Field(
+        default=(), description="seconds since programming at which chips made of synapse.device are read again"
+    )
+    programmer: str = Field(default="statistical", description="how they are programmed: memspike list programmers")
+    tolerance: Number = _field("1", "accepted error of write-verify over the range", default=0.01, gt=0, le=1)
+    compensation: str = Field(default="none", description="against drift, see: memspike list compensations")
+    reference_age: Seconds = _field("s", "age of the first read, which write-verify aims at", default=30.0, ge=0)
 
     programming_spread: Number = _field("1", "relative programming error of a device", default=0.05, ge=0, le=1)
     read_noise: Number = _field("1", "relative noise of a device at each read", default=0.01, ge=0, le=1)
     chips: Positive = Field(default=20, description="chips with their own programming errors")
     fine_dt: Seconds = _field("s", "time step of the accuracy check at a fine step", default=10e-6, gt=0)
+
+
+class StudyConfig(Section):
+    """What a study runs through; other experiments ignore it."""
+
+    resistances: tuple[Ohms, ...] = Field(
+        default=(0.1, 1.0, 3.0, 10.0), min_length=1, description="wire resistances in Ω per segment"
+    )
+    tiles: tuple[Positive, ...] = Field(
+        default=(128, 256), min_length=1, description="rows and columns of devices on one array"
+    )
 
 
 class ExperimentConfig(Section):
@@ -159,6 +222,8 @@ class ExperimentConfig(Section):
     input: InputConfig = InputConfig()
     network: NetworkConfig = NetworkConfig()
     synapse: SynapseConfig = SynapseConfig()
+    array: ArrayConfig = ArrayConfig()
     simulation: SimulationConfig = SimulationConfig()
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    study: StudyConfig = StudyConfig()

@@ -22,13 +22,13 @@ def _culprit(trainer: Trainer, state: TrainState, images: Array, labels: Array, 
     model = trainer.model
     augment_key, rule_key, _ = trainer.step_keys(key, jnp.asarray(step, jnp.int32))
     batch = trainer.batch(images, labels, key=augment_key)
-    for k, pair in enumerate(state.pairs):
-        if not is_finite(pair):
+    for k, lines in enumerate(state.lines):
+        if not is_finite(lines):
             return f"the conductances of layer {k}"
-    for k, trace in enumerate(model.traces(state.pairs, batch.pixels)):
+    for k, trace in enumerate(model.traces(model.network.transfer(state.lines), batch.pixels)):
         if not is_finite(trace):
             return f"the membranes of layer {k}"
-    weights = model.network.weights(state.pairs)
+    weights = model.network.weights(state.lines)
     for k, gradient in enumerate(jax.grad(trainer.loss)(weights, batch, key=rule_key)):
         if not is_finite(gradient):
             return f"the gradient of layer {k}"

@@ -1,6 +1,7 @@
 """From a checked configuration to objects; from here on there are no strings."""
 
 import inspect
+from itertools import pairwise
 from typing import Any
 
 import equinox as eqx
@@ -10,23 +11,28 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike._errors import InputError
 from memspike._registry import FILTERS, INTEGRATORS, LOSSES, NEURONS, RULES, SCHEMES, SYNAPSES
-from memspike.arrays.crossbar import Crossbar
+from memspike.arrays.converters import ADC, DAC, Identity
+from memspike.arrays.crossbar import Crossbar, Seen
+from memspike.arrays.fidelity import AbstractWires, Ideal, Resistive
+from memspike.arrays.periphery import AfterConversion, BeforeConversion, Periphery
 from memspike.arrays.rows import DynamicalRows, StaticRows
-from memspike.cells.differential import DifferentialPair, Pair
+from memspike.arrays.tiles import Tiles
+from memspike.cells.differential import DifferentialPair
 from memspike.data.base import Dataset
 from memspike.data.encoders import AmplitudeEvents
 from memspike.devices.base import AbstractPulseDevice
+from memspike.devices.constant_step import ConstantStep
 from memspike.devices.description import find
 from memspike.devices.metastable_switch import MetastableSwitch
-from memspike.experiments.config import ExperimentConfig, NetworkConfig, SynapseConfig, TrainingConfig
+from memspike.experiments.config import ArrayConfig, ExperimentConfig, NetworkConfig, SynapseConfig, TrainingConfig
 from memspike.learning.losses import AbstractReadout, SmoothMaximum, TimeMean, Windowed, predict
-from memspike.networks.feedforward import Feedforward
+from memspike.networks.feedforward import Conductances, Feedforward
 from memspike.networks.layer import Layer
 from memspike.networks.simulate import simulate
 from memspike.neurons.base import AbstractNeuron
 
 Real = Float[Array, "..."]
-Pairs = tuple[Pair, ...]
+Reads = tuple[Seen, ...] | Conductances
 
 
 class Classifier(eqx.Module):
@@ -39,11 +45,11 @@ class Classifier(eqx.Module):
     dt: float = eqx.field(static=True)
     checkpoint: bool = eqx.field(static=True, default=True)
 
-    def traces(self, pairs: Pairs, pixels: Float[Array, "*batch pixels"], *, key: PRNGKeyArray | None = None) -> tuple:
-        """Membrane voltages in V of every layer, [steps, ..., neurons]."""
+    def traces(self, seen: Reads, pixels: Float[Array, "*batch pixels"], *, key: PRNGKeyArray | None = None) -> tuple:
+        """Membrane voltages in V of every layer, [steps, ..., neurons]; `seen` as of `network.transfer`."""
         return simulate(
             self.network,
-            pairs,
+            seen,
             self.encoder(pixels),
             steps=self.steps,
             dt=self.dt,
@@ -51,14 +57,14 @@ class Classifier(eqx.Module):
             checkpoint=self.checkpoint,
         )
 
-    def above_rest(self, pairs: Pairs, pixels: Real, *, key: PRNGKeyArray | None = None) -> tuple[Real, ...]:
+    def above_rest(self, seen: Reads, pixels: Real, *, key: PRNGKeyArray | None = None) -> tuple[Real, ...]:
         """Membrane voltages of every layer, less the rest voltage, in V."""
-        traces = self.traces(pairs, pixels, key=key)
+        traces = self.traces(seen, pixels, key=key)
         return tuple(v - layer.neuron.rest() for v, layer in zip(traces, self.network.layers, strict=True))
 
-    def predict(self, pairs: Pairs, pixels: Real, *, key: PRNGKeyArray | None = None) -> Array:
+    def predict(self, seen: Reads, pixels: Real, *, key: PRNGKeyArray | None = None) -> Array:
         """Class of each image; with a key, under read noise."""
-        return predict(self.readout, self.above_rest(pairs, pixels, key=key)[-1])
+        return predict(self.readout, self.above_rest(seen, pixels, key=key)[-1])
 
     def at_step(self, dt: float) -> "Classifier":
         """The same network simulated with another time step."""
@@ -66,26 +72,61 @@ class Classifier(eqx.Module):
         return Classifier(self.network, self.encoder, self.readout, steps, dt, self.checkpoint)
 
 
-def _rows(synapse: SynapseConfig) -> Any:
+def _rows(cell: DifferentialPair, synapse: SynapseConfig) -> Any:
     SYNAPSES.get(synapse.model)
     if synapse.model == "static":
         return StaticRows()
-    return DynamicalRows(MetastableSwitch(r_on=1 / synapse.g_max, r_off=1 / synapse.g_min, tau=synapse.tau))
+    low, high = (float(g) for g in cell.window())
+    return DynamicalRows(MetastableSwitch(r_on=1 / high, r_off=1 / (low or 1e-12), tau=synapse.tau))
 
 
-def _with_range(synapse: SynapseConfig) -> SynapseConfig:
-    """The synapses with the conductance range of the device they name."""
+def synaptic_device(synapse: SynapseConfig) -> AbstractPulseDevice:
+    """The device of the crossbars: the named one, or a linear one between g_min and g_max."""
     if synapse.device is None:
-        return synapse
+        return ConstantStep(g_min=synapse.g_min, g_max=synapse.g_max)
     device = find(synapse.device)
     if not isinstance(device, AbstractPulseDevice):
         raise InputError(
             f"synapse.device is '{synapse.device}', a {type(device).__name__}; a pulse device is needed, "
             "see: memspike list devices."
         )
-    return synapse.model_copy(
-        update={"g_min": float(jnp.max(device.g_min)) or 1e-12, "g_max": float(jnp.min(device.g_max))}
+    return device
+
+
+def wires(array: ArrayConfig) -> AbstractWires:
+    """The wires that a configuration asks for."""
+    if array.ideal:
+        return Ideal()
+    return Resistive(
+        r_row=array.r_row,
+        r_column=array.r_column,
+        r_driver=array.r_row if array.r_driver is None else array.r_driver,
+        r_sense=array.r_column if array.r_sense is None else array.r_sense,
+        two_sided=array.two_sided,
     )
+
+
+def periphery(array: ArrayConfig) -> Periphery:
+    """The converters that a configuration asks for."""
+    dac = DAC(bits=array.dac_bits, range=array.dac_range) if array.dac_bits else Identity()
+    adc = ADC(bits=array.adc_bits, range=array.adc_range) if array.adc_bits and array.adc_range else Identity()
+    return Periphery(dac=dac, adc=adc, order=BeforeConversion() if array.subtract_first else AfterConversion())
+
+
+def _tiles(array: ArrayConfig, shapes: list[tuple[int, int]], lines: int) -> list[Tiles | None]:
+    """The tiles of each layer of `shapes` physical devices, none larger than the layer itself."""
+    if array.tile is None:
+        return [None] * len(shapes)
+    tiles = Tiles(*array.tile, array.analog_sums)
+    if not any(tiles.rows <= rows and tiles.columns <= columns for rows, columns in shapes):
+        largest = max(shapes, key=lambda shape: shape[0] * shape[1])
+        raise InputError(
+            f"array.tile is {list(array.tile)}, larger than every array of the network; the largest has "
+            f"{largest[0]} × {largest[1]} devices."
+        )
+    for shape in shapes:
+        tiles.within(shape).check(shape, lines)
+    return [tiles.within(shape) for shape in shapes]
 
 
 def _neuron(net: NetworkConfig) -> AbstractNeuron:
@@ -108,21 +149,33 @@ def readout(training: TrainingConfig) -> AbstractReadout:
 
 def classifier(config: ExperimentConfig, data: Dataset) -> Classifier:
     """The network for a data set: its pixels and a bias row in, one neuron a class out."""
-    net, synapse, evaluation = config.network, _with_range(config.synapse), config.evaluation
+    net, synapse, evaluation = config.network, config.synapse, config.evaluation
     for registry, name in ((RULES, config.training.rule), (SCHEMES, config.training.scheme)):
         registry.get(name)
     neuron = _neuron(net)
     filters = [FILTERS.get(net.input_filter).value(tau=net.input_tau)]
     filters += [FILTERS.get(net.filter).value(tau=net.tau)] * len(net.hidden)
-    crossbar = Crossbar(
-        cell=DifferentialPair(g_min=synapse.g_min, g_max=synapse.g_max),
-        programming_spread=evaluation.programming_spread,
-        read_noise=evaluation.read_noise,
-    )
-    sizes = (data.pixels + 1, *net.hidden, data.classes)
+    cell = DifferentialPair(synaptic_device(synapse))
+    shapes = list(pairwise((data.pixels + 1, *net.hidden, data.classes)))
+    lines = cell.gains().shape[0]
     layers = tuple(
-        Layer((n, m), crossbar, _rows(synapse), f, neuron)
-        for n, m, f in zip(sizes[:-1], sizes[1:], filters, strict=True)
+        Layer(
+            shape,
+            Crossbar(
+                cell,
+                wires(config.array),
+                tile,
+                periphery(config.array),
+                evaluation.programming_spread,
+                evaluation.read_noise,
+            ),
+            _rows(cell, synapse),
+            f,
+            neuron,
+        )
+        for shape, tile, f in zip(
+            shapes, _tiles(config.array, [(n, m * lines) for n, m in shapes], lines), filters, strict=True
+        )
     )
     encoder = AmplitudeEvents(config.input.read_voltage, config.input.offset, config.input.times, config.input.width)
     simulation = config.simulation

@@ -11,8 +11,12 @@ from jaxtyping import Float
 
 from memspike._errors import InputError
 from memspike._param import parameters
+from memspike._registry import COMPENSATIONS, PROGRAMMERS
+from memspike.arrays.programmer import WriteVerify
+from memspike.data.base import Dataset
 from memspike.data.store import load
-from memspike.experiments.config import ExperimentConfig
+from memspike.experiments.aging import Plan, inference_over_time
+from memspike.experiments.config import ArrayConfig, ExperimentConfig
 from memspike.experiments.diagnose import raise_not_finite
 from memspike.experiments.folder import Checkpoint, RunFolder
 from memspike.experiments.model import Classifier, classifier, pixels
@@ -33,7 +37,7 @@ class Progress(NamedTuple):
 Report = Callable[[Progress], None]
 
 
-def _silent(progress: Progress) -> None:
+def silent(progress: Progress) -> None:
     """Report nothing."""
 
 
@@ -76,7 +80,7 @@ def _train(
         state, losses = _chunk(trainer, state, first, end)
         summed = summed + losses.sum(axis=0, dtype=np.float64)
         if end % per_epoch == 0:
-            scores = evaluator.accuracy(state.pairs)
+            scores = evaluator.accuracy(state.lines)
             numbers = zip(range(config.seed, config.seed + config.seeds), summed / per_epoch, scores, strict=True)
             history += [
                 {"epoch": end // per_epoch, "step": end, "seed": s, "loss": float(loss), "test_accuracy": float(score)}
@@ -94,18 +98,17 @@ def _train(
     return state, history, saved.seconds + time.perf_counter() - begin
 
 
-def _samples(model: Classifier, evaluator: Evaluator, pairs: Any, fine_dt: float) -> dict[str, np.ndarray]:
+def _samples(model: Classifier, evaluator: Evaluator, lines: Any, fine_dt: float) -> dict[str, np.ndarray]:
     """Waveforms of a few test images at a fine step and the confusion matrix of the first seed."""
     data, fine = evaluator.data, model.at_step(fine_dt)
-    one = seed_of(pairs, 0)
+    one = seed_of(lines, 0)
     images = data.x_test[:SAMPLES]
-    traces = fine.traces(one, pixels(jax.numpy.asarray(images), data.full_scale))
-    predicted = evaluator.predictions(jax.tree.map(lambda leaf: leaf[:1], pairs))[0]
+    traces = fine.traces(model.network.transfer(one), pixels(jax.numpy.asarray(images), data.full_scale))
+    predicted = evaluator.predictions(jax.tree.map(lambda leaf: leaf[:1], lines))[0]
     confusion = np.zeros((data.classes, data.classes), dtype=np.int64)
     np.add.at(confusion, (data.y_test, predicted), 1)
     arrays = {f"trace_{k}": np.asarray(trace) for k, trace in enumerate(traces)}
-    arrays |= {f"g_plus_{k}": np.asarray(p.plus) for k, p in enumerate(one)}
-    arrays |= {f"g_minus_{k}": np.asarray(p.minus) for k, p in enumerate(one)}
+    arrays |= {f"g_{k}": np.asarray(g) for k, g in enumerate(one)}
     rest = [np.asarray(layer.neuron.rest()) for layer in model.network.layers]
     return arrays | {
         "images": images,
@@ -117,55 +120,107 @@ def _samples(model: Classifier, evaluator: Evaluator, pairs: Any, fine_dt: float
     }
 
 
-def _spread(values: np.ndarray) -> float:
+def spread(values: np.ndarray) -> float:
     """Sample standard deviation, 0 for a single value."""
     return float(values.std(ddof=1)) if len(values) > 1 else 0.0
 
 
-def _evaluate(model: Classifier, evaluator: Evaluator, config: ExperimentConfig, pairs: Any) -> dict[str, Any]:
+def _evaluate(model: Classifier, evaluator: Evaluator, config: ExperimentConfig, lines: Any) -> dict[str, Any]:
     """Final accuracies: as trained, at a fine step, and of noisy chips."""
-    scores = evaluator.accuracy(pairs)
-    fine = evaluator.accuracy(pairs, model=model.at_step(config.evaluation.fine_dt))
+    scores = evaluator.accuracy(lines)
+    fine = evaluator.accuracy(lines, model=model.at_step(config.evaluation.fine_dt))
     chip_key, read_key = jax.random.split(jax.random.key(config.seed + 1_000_003))
-    chips = fabricated(model, seed_of(pairs, 0), config.evaluation.chips, key=chip_key)
+    chips = fabricated(model, seed_of(lines, 0), config.evaluation.chips, key=chip_key)
     noisy = evaluator.accuracy(chips, key=read_key)
     return {
         "test_accuracy": float(scores.mean()),
-        "test_accuracy_sd": _spread(scores),
+        "test_accuracy_sd": spread(scores),
         "test_accuracy_min": float(scores.min()),
         "test_accuracy_fine_step": float(fine.mean()),
         "chips_accuracy": float(noisy.mean()),
-        "chips_accuracy_sd": _spread(noisy),
+        "chips_accuracy_sd": spread(noisy),
         "chips_accuracy_min": float(noisy.min()),
     }
 
 
-def run(config: ExperimentConfig, out: Path, *, resume: bool = False, report: Report = _silent) -> dict[str, Any]:
+def _check_names(config: ExperimentConfig) -> None:
+    """What the evaluation names must exist, and ages need a device."""
+    COMPENSATIONS.get(config.evaluation.compensation)
+    PROGRAMMERS.get(config.evaluation.programmer)
+    if config.evaluation.age and config.synapse.device is None:
+        raise InputError("evaluation.age needs devices that age; set synapse.device, e.g. synapse.device=pcm-joshi.")
+
+
+def _over_time(model: Classifier, evaluator: Evaluator, config: ExperimentConfig, lines: Any) -> list[dict[str, Any]]:
+    """A row for every age, without compensation and with the chosen one."""
+    wanted = config.evaluation
+    programmer = PROGRAMMERS.get(wanted.programmer).value
+    options = {"tolerance": wanted.tolerance, "settle": wanted.reference_age} if programmer is WriteVerify else {}
+    weights = model.network.weights(seed_of(lines, 0))
+    rows = []
+    for name in dict.fromkeys(("none", wanted.compensation)):
+        plan = Plan(
+            ages=wanted.age,
+            programmer=programmer(**options),
+            compensation=COMPENSATIONS.get(name).value(),
+            reference_age=wanted.reference_age,
+            chips=wanted.chips,
+        )
+        found = inference_over_time(model, evaluator, weights, plan, key=jax.random.key(config.seed + 2_000_003))
+        failed = float(np.mean([np.asarray(w.failed).mean() for w in found.written]))
+        pulses = float(np.mean([np.asarray(w.up + w.down + w.resets).mean() for w in found.written]))
+        rows += [
+            {
+                "age_s": age,
+                "compensation": name,
+                "accuracy_mean": float(scores.mean()),
+                "accuracy_sd": spread(scores),
+                "accuracy_min": float(scores.min()),
+                "chips": wanted.chips,
+                "pulses_per_device": pulses,
+                "failed": failed,
+            }
+            for age, scores in zip(wanted.age, found.accuracy, strict=True)
+        ]
+    return rows
+
+
+def read_data(config: ExperimentConfig) -> Dataset:
+    """The images that a configuration asks for."""
+    data = load(config.data.name).limited(config.data.train, config.data.test)
+    return data if config.data.hold_out is None else data.held_out(config.data.hold_out)
+
+
+def run(config: ExperimentConfig, out: Path, *, resume: bool = False, report: Report = silent) -> dict[str, Any]:
     """Run `config` in the folder `out` and return the content of its result.json.
 
     InputError for input that cannot be used, RunError if the run fails; an interrupted run goes on from
     its last checkpoint with `resume=True` and ends with the same numbers.
     """
-    data = load(config.data.name).limited(config.data.train, config.data.test)
-    if config.data.hold_out is not None:
-        data = data.held_out(config.data.hold_out)
+    data = read_data(config)
     if config.training.batch > len(data.y_train):
         raise InputError(
             f"training.batch is {config.training.batch}; {data.name} has {len(data.y_train)} training images here."
         )
+    _check_names(config)
     model = classifier(config, data)
+    trained = model if config.array.train else classifier(config.model_copy(update={"array": ArrayConfig()}), data)
     folder = RunFolder(out)
     folder.start(config, resume=resume)
-    trainer, evaluator = Trainer(model, data, config), Evaluator(model, data)
+    trainer, evaluator = Trainer(trained, data, config), Evaluator(model, data)
     state, history, seconds = _train(trainer, evaluator, folder, resume=resume, report=report)
     folder.write_csv("metrics.csv", history)
-    folder.write_arrays("samples.npz", _samples(model, evaluator, state.pairs, config.evaluation.fine_dt))
+    folder.write_arrays("samples.npz", _samples(model, evaluator, state.lines, config.evaluation.fine_dt))
     table = [
         {"name": p.path, "value": np.asarray(p.value).tolist(), "unit": p.unit, "doc": p.doc, "source": p.source}
         for p in parameters(model)
     ]
     folder.write_json("parameters.json", table)
-    result = {"experiment": config.experiment, **_evaluate(model, evaluator, config, state.pairs)}
+    result = {"experiment": config.experiment, **_evaluate(model, evaluator, config, state.lines)}
+    if config.evaluation.age:
+        result["rows"] = _over_time(model, evaluator, config, state.lines)
+    if not config.array.ideal:
+        result["wires_deviation"] = float(np.max(state.wires.deviation))
     result |= {
         "chips": config.evaluation.chips,
         "seeds": config.seeds,

@@ -12,32 +12,45 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
 
 from memspike._parallel import split
 from memspike._registry import RULES, SCHEMES
+from memspike.arrays.crossbar import Correction
 from memspike.data import augment
 from memspike.data.base import Dataset
 from memspike.experiments.config import ExperimentConfig, TrainingConfig
-from memspike.experiments.model import Classifier, Pairs, one_hot, pixels
+from memspike.experiments.model import Classifier, Reads, one_hot, pixels
 from memspike.learning.losses import cross_entropy, excess
 from memspike.learning.programming.base import Scheme
 from memspike.learning.rules.base import Rule
+from memspike.networks.feedforward import Conductances
 
 Images = UInt8[Array, "images height width"]
 Labels = Int[Array, " images"]
 CHUNK = 50
+# of the wire solver for the correction in training: well below what the correction moves until it is renewed
+LAG_TOLERANCE = 1e-3
+
+
+class Lagged(NamedTuple):
+    """The correction of the wires that training uses, and how far off it was at most when it was renewed."""
+
+    correction: tuple[Correction, ...]
+    deviation: Float[Array, "*seeds"]
 
 
 class TrainState(NamedTuple):
     """What training carries from step to step, for one seed or with a leading axis of seeds."""
 
-    pairs: Pairs
+    lines: Conductances
     rule: Any
     scheme: Any
+    wires: Lagged
 
 
 class Batch(NamedTuple):
-    """Pixel values in [0, 1] and target probabilities."""
+    """Pixel values in [0, 1], target probabilities, and the correction of the wires that holds for now."""
 
     pixels: Float[Array, "batch pixels"]
     target: Float[Array, "batch classes"]
+    correction: Any = None
 
 
 def _schedule(training: TrainingConfig, total: int) -> optax.Schedule:
@@ -63,6 +76,7 @@ class Trainer:
         self.labels = jnp.asarray(data.y_train)
         self.keys = jnp.stack([jax.random.key(config.seed + i) for i in range(config.seeds)])
         self._chunk = jax.jit(self._run_chunk)
+        self._renew = jax.jit(jax.vmap(self._renew_one))
 
     def loss(self, weights: tuple, batch: Batch, *, key: PRNGKeyArray) -> Float[Array, ""]:
         """Mean cross-entropy of a batch for logical weights with the training noise on them, and the price
@@ -72,7 +86,9 @@ class Trainer:
         if noise:
             keys = jax.random.split(key, len(weights))
             weights = tuple(w * (1 + noise * jax.random.normal(k, w.shape)) for w, k in zip(weights, keys, strict=True))
-        membranes = self.model.above_rest(self.model.network.program(weights), batch.pixels)
+        network = self.model.network
+        seen = network.transfer(network.program(weights), batch.correction)
+        membranes = self.model.above_rest(seen, batch.pixels)
         loss = cross_entropy(self.model.readout, membranes[-1], batch.target).mean()
         training = self.config.training
         if training.swing_weight:
@@ -95,10 +111,10 @@ class Trainer:
     def _init_one(self, key: PRNGKeyArray) -> TrainState:
         network = self.model.network
         weights = network.init_weights(key=jax.random.fold_in(key, 0), gain=self.config.training.init_gain)
-        pairs = network.program(weights)
+        lines = network.program(weights)
         crossbars = [layer.crossbar for layer in network.layers]
-        scheme = tuple(self.scheme.init(c, p) for c, p in zip(crossbars, pairs, strict=True))
-        return TrainState(pairs, self.rule.init(weights), scheme)
+        scheme = tuple(self.scheme.init(c, g) for c, g in zip(crossbars, lines, strict=True))
+        return TrainState(lines, self.rule.init(weights), scheme, Lagged(network.unity(lines), jnp.zeros(())))
 
     def init(self) -> TrainState:
         """The states of all seeds before the first step, with a leading axis of seeds."""
@@ -113,18 +129,18 @@ class Trainer:
     ) -> tuple[TrainState, dict[str, Array]]:
         """One update of one seed: rule, then programming, layer by layer."""
         augment_key, rule_key, scheme_key = self.step_keys(key, step)
-        weights = self.model.network.weights(state.pairs)
-        batch = self.batch(images, labels, key=augment_key)
+        weights = self.model.network.weights(state.lines)
+        batch = self.batch(images, labels, key=augment_key)._replace(correction=state.wires.correction)
         rule, change, metrics = self.rule.update(state.rule, weights, batch, key=rule_key)
         scheme_keys = jax.random.split(scheme_key, len(weights))
         done = [
-            self.scheme.apply(s, layer.crossbar, pair, dw, key=k)
-            for s, layer, pair, dw, k in zip(
-                state.scheme, self.model.network.layers, state.pairs, change, scheme_keys, strict=True
+            self.scheme.apply(s, layer.crossbar, lines, dw, key=k)
+            for s, layer, lines, dw, k in zip(
+                state.scheme, self.model.network.layers, state.lines, change, scheme_keys, strict=True
             )
         ]
-        scheme, pairs = zip(*done, strict=True)
-        return TrainState(pairs, rule, scheme), metrics
+        scheme, lines = zip(*done, strict=True)
+        return TrainState(lines, rule, scheme, state.wires), metrics
 
     def _run_chunk(
         self, state: TrainState, images: Images, labels: Labels, indices: Int[Array, "steps seeds batch"], first: Array
@@ -146,17 +162,46 @@ class Trainer:
         ]
         return np.stack([order.reshape(n, batch) for order in shuffled], axis=1).astype(np.int32)
 
+    def _renew_one(self, state: TrainState) -> TrainState:
+        """The exact correction of the wires at the present conductances, and how far off the one in use was.
+
+        That is the rms error of a weight's transfer over its rms, the largest of the layers.
+        """
+        network, lines = self.model.network, state.lines
+        fresh = network.correction(lines, LAG_TOLERANCE)
+        used = zip(network.layers, lines, state.wires.correction, fresh, strict=True)
+        errors = [layer.crossbar.deviation(g, old, new) for layer, g, old, new in used]
+        deviation = jnp.maximum(state.wires.deviation, jnp.stack(errors).max())
+        return state._replace(wires=Lagged(fresh, deviation))
+
+    def _chunk_length(self) -> int:
+        return -(-self.per_epoch // -(-self.per_epoch // CHUNK))
+
+    def _due(self, first: int) -> bool:
+        """Whether the correction is renewed at step `first`: at every epoch, in the first one also in between.
+
+        The ratio moves far more slowly than the weights (`Crossbar.correction`), and these move fastest at first.
+        """
+        epoch, offset = divmod(first, self.per_epoch)
+        number = offset // self._chunk_length()
+        return not offset or (epoch == 0 and number.bit_count() == 1)
+
     def boundaries(self) -> list[int]:
         """Steps where a chunk ends; the same for every run of a configuration, resumed or not."""
-        pieces = -(-self.per_epoch // CHUNK)
-        length = -(-self.per_epoch // pieces)
-        within = [min(length * (i + 1), self.per_epoch) for i in range(pieces)]
+        length = self._chunk_length()
+        within = [min(length * (i + 1), self.per_epoch) for i in range(-(-self.per_epoch // length))]
         return [epoch * self.per_epoch + end for epoch in range(self.config.training.epochs) for end in within]
 
     def chunk(
         self, state: TrainState, first: int, indices: Int[np.ndarray, "steps seeds batch"]
     ) -> tuple[TrainState, dict[str, Float[Array, "steps seeds"]]]:
         """Run the steps that `indices` lists, the first of which is step number `first` of the training."""
+        if self._due(first) and any(c is not None for c in state.wires.correction):
+            # two programs over several CPU devices in flight can wait for each other for ever
+            state = jax.block_until_ready(self._renew(state))
+            if not first:  # nothing was in use before
+                wires = state.wires._replace(deviation=jnp.zeros_like(state.wires.deviation))
+                state = state._replace(wires=wires)
         return self._chunk(state, self.images, self.labels, jnp.asarray(indices), jnp.asarray(first, jnp.int32))
 
 
@@ -170,12 +215,13 @@ class Evaluator:
         order = np.arange(n + padding) % n
         self.images = jnp.asarray(data.x_test[order]).reshape(-1, batch, *data.x_test.shape[1:])
         self.model = model
+        self._seen = jax.jit(lambda model, lines: jax.lax.map(model.network.transfer, lines))
         self._predict = jax.jit(self._all)
 
     def _all(
         self,
         model: Classifier,
-        pairs: Pairs,
+        seen: Reads,
         images: UInt8[Array, "batches batch height width"],
         key: PRNGKeyArray | None,
     ) -> Array:
@@ -183,35 +229,43 @@ class Evaluator:
             image, number = x
             flat = split(pixels(image, self.data.full_scale), 0)
             if key is None:
-                return jax.vmap(lambda p: model.predict(p, flat))(pairs)
-            chips = jax.tree.leaves(pairs)[0].shape[0]
+                return jax.vmap(lambda g: model.predict(g, flat))(seen)
+            chips = jax.tree.leaves(seen)[0].shape[0]
             keys = jax.random.split(jax.random.fold_in(key, number), chips)
-            return jax.vmap(lambda p, k: model.predict(p, flat, key=k))(pairs, keys)
+            return jax.vmap(lambda g, k: model.predict(g, flat, key=k))(seen, keys)
 
         return jax.lax.map(one_batch, (images, jnp.arange(len(images), dtype=jnp.int32)))
 
     def predictions(
-        self, pairs: Pairs, *, key: PRNGKeyArray | None = None, model: Classifier | None = None
+        self, lines: Conductances, *, key: PRNGKeyArray | None = None, model: Classifier | None = None
     ) -> Int[np.ndarray, "chips images"]:
-        """Predicted class of every test image by every chip; `pairs` has a leading axis of chips."""
-        out = self._predict(model or self.model, pairs, self.images, key)
+        """Predicted class of every test image by every chip; `lines` has a leading axis of chips."""
+        model = model or self.model
+        return self._classes(model, self._seen(model, lines), key)
+
+    def _classes(self, model: Classifier, seen: Reads, key: PRNGKeyArray | None) -> Int[np.ndarray, "chips images"]:
+        out = self._predict(model, seen, self.images, key)
         n_chips = out.shape[1]
         return np.moveaxis(np.asarray(out), 1, 0).reshape(n_chips, -1)[:, : len(self.data.y_test)]
 
-    def accuracy(self, pairs: Pairs, **options: Any) -> Float[np.ndarray, " chips"]:
+    def accuracy(self, lines: Conductances, **options: Any) -> Float[np.ndarray, " chips"]:
         """Share of the test images that each chip classifies correctly."""
-        return (self.predictions(pairs, **options) == self.data.y_test).mean(axis=1)
+        return (self.predictions(lines, **options) == self.data.y_test).mean(axis=1)
+
+    def accuracy_of(self, seen: Reads, *, key: PRNGKeyArray | None = None) -> Float[np.ndarray, " chips"]:
+        """The same for what reads see of every chip (`network.transfer`)."""
+        return (self._classes(self.model, seen, key) == self.data.y_test).mean(axis=1)
 
 
-def fabricated(model: Classifier, pairs: Pairs, chips: int, *, key: PRNGKeyArray) -> Pairs:
+def fabricated(model: Classifier, lines: Conductances, chips: int, *, key: PRNGKeyArray) -> Conductances:
     """`chips` copies of programmed conductances, each missing its targets by its own programming errors."""
-    weights = model.network.weights(pairs)
+    weights = model.network.weights(lines)
     return jax.vmap(lambda k: model.network.program(weights, key=k))(jax.random.split(key, chips))
 
 
-def seed_of(pairs: Pairs, seed: int) -> Pairs:
+def seed_of(lines: Conductances, seed: int) -> Conductances:
     """The conductances of one seed out of a stack of seeds."""
-    return jax.tree.map(lambda leaf: leaf[seed], pairs)
+    return jax.tree.map(lambda leaf: leaf[seed], lines)
 
 
 def is_finite(tree: Any) -> bool:

@@ -9,8 +9,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike._errors import InputError
-from memspike.cells.differential import Pair
-from memspike.networks.feedforward import Feedforward
+from memspike.arrays.crossbar import Seen
+from memspike.cells.base import Lines
+from memspike.networks.feedforward import Conductances, Feedforward
 from memspike.networks.layer import Layer
 from memspike.neurons.base import AbstractNeuron
 
@@ -71,11 +72,18 @@ def _scan_neuron(
 
 
 def _run_events(
-    layer: Layer, pair: Pair, events: Events, steps: int, dt: float, *, key: PRNGKeyArray | None, checkpoint: bool
+    layer: Layer,
+    seen: Seen | Lines,
+    events: Events,
+    steps: int,
+    dt: float,
+    *,
+    key: PRNGKeyArray | None,
+    checkpoint: bool,
 ) -> Trace:
     """One GEMM for all events; the filter's response to them is known in closed form."""
     held, durations = events.holds()
-    jumps = layer.crossbar.read(pair, layer.rows.effective(held, durations)[1::2], key=key)
+    jumps = layer.crossbar.read(seen, layer.rows.effective(held, durations)[1::2], key=key)
     middles = (jnp.arange(steps, dtype=jnp.result_type(float)) + 0.5) * dt
     since = middles[:, None] - jnp.asarray(events.times, dtype=middles.dtype)[None, :]
 
@@ -88,7 +96,7 @@ def _run_events(
 
 def _run_dense(
     layer: Layer,
-    pair: Pair,
+    seen: Seen | Lines,
     v: Float[Array, "steps *batch rows"],
     dt: float,
     *,
@@ -97,7 +105,7 @@ def _run_dense(
 ) -> Trace:
     """One GEMM for all steps; filter and membranes are scanned."""
     durations = jnp.full(v.shape[0], dt, dtype=v.dtype)
-    currents = layer.crossbar.read(pair, layer.rows.effective(v, durations), key=key)
+    currents = layer.crossbar.read(seen, layer.rows.effective(v, durations), key=key)
     shape = currents.shape[1:]
 
     def drive(state: Any, current: Real) -> tuple[Any, Real]:
@@ -108,7 +116,7 @@ def _run_dense(
 
 def simulate(
     network: Feedforward,
-    pairs: tuple[Pair, ...],
+    seen: tuple[Seen, ...] | Conductances,
     inputs: Events | Float[Array, "steps *batch rows"],
     *,
     steps: int,
@@ -118,6 +126,7 @@ def simulate(
 ) -> tuple[Float[Array, "steps *batch columns"], ...]:
     """Membrane voltages in V at the end of every step, one array [steps, ..., neurons] a layer.
 
+    `seen` holds the conductances of every layer, or what `Feedforward.transfer` made of them once for many calls.
     `inputs` are row voltages in V: `Events`, or an array [steps, ..., rows] held over each step of `dt`
     seconds. The membrane of a neuron minus its rest voltage drives its row of the next crossbar through
     a buffer. With a `key`, crossbars are read with their read noise. `checkpoint` recomputes the inside
@@ -128,14 +137,14 @@ def simulate(
         raise InputError(f"The input has {rows} rows; the first layer has {network.layers[0].shape[0]}.")
     if not isinstance(inputs, Events) and inputs.shape[0] != steps:
         raise InputError(f"The input has {inputs.shape[0]} steps; {steps} were asked for.")
-    keys = [None] * len(pairs) if key is None else list(jax.random.split(key, len(pairs)))
+    keys = [None] * len(seen) if key is None else list(jax.random.split(key, len(seen)))
     traces = []
     drive: Events | Real = inputs
-    for layer, pair, k in zip(network.layers, pairs, keys, strict=True):
+    for layer, one, k in zip(network.layers, seen, keys, strict=True):
         if isinstance(drive, Events):
-            trace = _run_events(layer, pair, drive, steps, dt, key=k, checkpoint=checkpoint)
+            trace = _run_events(layer, one, drive, steps, dt, key=k, checkpoint=checkpoint)
         else:
-            trace = _run_dense(layer, pair, drive, dt, key=k, checkpoint=checkpoint)
+            trace = _run_dense(layer, one, drive, dt, key=k, checkpoint=checkpoint)
         traces.append(trace.v)
         drive = trace.above_rest
     return tuple(traces)

@@ -4,4 +4,6 @@ from memspike.report.array_figures import array_figure as array_figure
 from memspike.report.device_figures import plot_device as plot_device
 from memspike.report.device_figures import write_device as write_device
 from memspike.report.fit_page import write_fit as write_fit
+from memspike.report.ledger_figures import cost_figure as cost_figure
+from memspike.report.ledger_figures import pulse_maps as pulse_maps
 from memspike.report.page import write_report as write_report

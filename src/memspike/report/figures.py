@@ -1,5 +1,6 @@
 """Figures of a run, drawn from its files."""
 
+import re
 from typing import Any
 
 import jax.numpy as jnp
@@ -132,15 +133,53 @@ def rasters(samples: Arrays) -> Figure:
 
 def conductances(samples: Arrays) -> Figure:
     """Histograms of both devices of the pairs, a panel a layer."""
-    layers = sum(name.startswith("g_plus_") for name in samples)
+    layers = sum(re.fullmatch(r"g_\d+", name) is not None for name in samples)
     figure, axes = new_figure(4.2 * layers, 3.0, columns=layers)
     for k in range(layers):
         axis = axes[0, k]
-        both = [samples[f"g_{side}_{k}"].ravel() * 1e6 for side in ("plus", "minus")]
+        lines = samples[f"g_{k}"] * 1e6
+        both = [half.ravel() for half in np.split(lines, 2)]
         bins = np.linspace(min(b.min() for b in both), max(b.max() for b in both), 46)
         for values, color, label in zip(both, (ACCENT, SECOND), ("G⁺", "G⁻"), strict=True):
             axis.hist(values, bins, histtype="step", color=color, label=label, lw=1.4)
         axis.set(xlabel="conductance (µS)", ylabel="devices", yscale="log", title=_layer_names(layers)[k])
+        axis.legend(frameon=False)
+    return figure
+
+
+def over_time(rows: list[dict[str, Any]]) -> Figure:
+    """Accuracy of aged chips against the time since programming: mean and s.d. of the chips, a line a compensation."""
+    figure, axes = new_figure(7.0, 3.6)
+    axis = axes[0, 0]
+    for name, colour in zip(dict.fromkeys(r["compensation"] for r in rows), (MUTED, ACCENT, SECOND), strict=False):
+        own = [r for r in rows if r["compensation"] == name]
+        ages = np.maximum([r["age_s"] for r in own], 1e-6)
+        mean, sd = (100 * np.array([r[f"accuracy_{k}"] for r in own]) for k in ("mean", "sd"))
+        label = "without compensation" if name == "none" else f"compensation: {name}"
+        axis.errorbar(ages, mean, sd, color=colour, label=label, lw=1.8, capsize=3, marker="o", ms=4)
+    axis.set(xscale="log", xlabel="time since programming", ylabel="test accuracy (%)", title="inference over time")
+    marks = {"1 s": 1, "1 min": 60, "1 h": 3600, "1 d": 86400, "1 month": 2629746, "1 y": 31556952}
+    low, high = axis.get_xlim()
+    shown = {name: at for name, at in marks.items() if low <= at <= high}
+    axis.set_xticks(list(shown.values()), list(shown))
+    axis.minorticks_off()
+    axis.legend(frameon=False)
+    return figure
+
+
+def wire_study(rows: list[dict[str, Any]]) -> Figure:
+    """Accuracy against wire resistance: a panel a tile size, trained with the wires and with ideal ones."""
+    tiles = list(dict.fromkeys(r["tile"] for r in rows))
+    figure, axes = new_figure(4.6 * len(tiles), 3.6, columns=len(tiles))
+    for axis, tile in zip(axes[0], tiles, strict=True):
+        for trained, colour in (("ideal wires", SECOND), ("with its wires", ACCENT)):
+            own = [r for r in rows if r["tile"] == tile and r["trained"] == trained]
+            ohms = [r["r_ohm"] for r in own]
+            mean, sd = (100 * np.array([r[f"accuracy_{k}"] for r in own]) for k in ("mean", "sd"))
+            label = f"trained {'with' if trained != 'ideal wires' else 'without'} the wires"
+            axis.errorbar(ohms, mean, sd, color=colour, label=label, lw=1.8, capsize=3, marker="o", ms=4)
+        axis.set(xscale="log", xlabel="wire resistance per segment (Ω)", ylabel="test accuracy (%)")
+        axis.set(title=f"tiles of {tile} × {tile} devices")
         axis.legend(frameon=False)
     return figure
 

@@ -59,6 +59,10 @@ def _number(value: Any, unit: str) -> str:
     return _units.show(float(value), unit)
 
 
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def _headline(result: dict[str, Any], expected: str) -> str:
     percent = {k: f"{100 * v:.2f} %" for k, v in result.items() if "accuracy" in k}
     rows = [
@@ -75,6 +79,38 @@ def _headline(result: dict[str, Any], expected: str) -> str:
     return f"<p class=big>{percent['test_accuracy']}</p><p class=note>{html.escape(expected)}</p>" + table(
         ("", ""), rows
     )
+
+
+def _page(folder: Path, name: str, parts: list[str], config: dict[str, Any], environment: dict[str, Any]) -> Path:
+    parts.append("<h2>Configuration</h2>" + table(("key", "value"), flat(config)))
+    parts.append("<h2>Environment</h2>" + table(("", ""), flat(environment)))
+    title = html.escape(name)
+    page = (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f"<style>{STYLE}</style></head>"
+        f"<body><h1>memspike · {title}</h1>{''.join(parts)}</body></html>"
+    )
+    write_text(folder / "report.html", page)
+    return folder / "report.html"
+
+
+def _rows(rows: list[dict[str, Any]]) -> str:
+    columns = list(rows[0])
+    return table(columns, [[_short(row[c]) for c in columns] for row in rows])
+
+
+def _write_study(folder: Path, expected: str) -> Path:
+    """The page of a study: its figure and its table."""
+    result = json.loads((folder / "result.json").read_text())
+    image = png(figures.wire_study(result["rows"]))
+    write_bytes(folder / "figures" / "study.png", image)
+    parts = [
+        f"<p class=big>{100 * result['test_accuracy']:.2f} %</p><p class=note>{html.escape(expected)}</p>",
+        f"<h2>Accuracy against wire resistance</h2>{img(image, 'accuracy against wire resistance')}",
+        _rows(result["rows"]),
+    ]
+    config = tomllib.loads((folder / "config.toml").read_text())
+    return _page(folder, result["experiment"], parts, config, json.loads((folder / "environment.json").read_text()))
 
 
 def read_run(folder: Path) -> dict[str, Any]:
@@ -102,6 +138,8 @@ def write_report(folder: Path, expected: str = "") -> Path:
 
     `expected` is a line to stand beside the accuracy. InputError if the run is not finished.
     """
+    if (folder / "result.json").is_file() and not (folder / "samples.npz").exists():
+        return _write_study(folder, expected)
     run = read_run(folder)
     samples, result = run["samples"], run["result"]
     drawn = {
@@ -111,23 +149,18 @@ def write_report(folder: Path, expected: str = "") -> Path:
         "Rasters": figures.rasters(samples),
         "Conductances": figures.conductances(samples),
     }
+    if result.get("rows"):
+        drawn["Time since programming"] = figures.over_time(result["rows"])
     published = EXPERIMENTS.get(result["experiment"]).source if result["experiment"] in EXPERIMENTS else ""
     parts = [_headline(result, "; ".join(filter(None, (expected, published))))]
     for title, figure in drawn.items():
         image = png(figure)
         write_bytes(folder / "figures" / f"{title.split()[0].lower()}.png", image)
         parts.append(f"<h2>{html.escape(title)}</h2>{img(image, title)}")
+    if result.get("rows"):
+        parts.append(_rows(result["rows"]))
     parameters = [(p["name"], _number(p["value"], p["unit"]), p["doc"]) for p in run["parameters"]]
     sources = sorted({p["source"] for p in run["parameters"] if p.get("source")})
     parts.append("<h2>Parameters</h2>" + table(("parameter", "value", "meaning"), parameters))
     parts.append("<p class=note>Sources: " + html.escape("; ".join(sources)) + "</p>")
-    parts.append("<h2>Configuration</h2>" + table(("key", "value"), flat(run["config"])))
-    parts.append("<h2>Environment</h2>" + table(("", ""), flat(run["environment"])))
-    title = html.escape(str(result["experiment"]))
-    page = (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f"<style>{STYLE}</style></head>"
-        f"<body><h1>memspike · {title}</h1>{''.join(parts)}</body></html>"
-    )
-    write_text(folder / "report.html", page)
-    return folder / "report.html"
+    return _page(folder, str(result["experiment"]), parts, run["config"], run["environment"])

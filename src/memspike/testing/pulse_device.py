@@ -44,6 +44,18 @@ def _check_reading(device: AbstractPulseDevice, state: Any) -> None:
     same(device.stored(later), device.stored(state), 1e-6, "waiting programs")
 
 
+def _check_read_noise(device: AbstractPulseDevice) -> None:
+    """`read_sd` is the scatter of reads where nothing is clipped."""
+    many = (20 * POPULATION,)
+    state = device.place(device.init(many), jnp.full(many, device.g_min + 0.5 * span(device)))
+    drawn = np.asarray(device.conductance(state, 30.0, key=jax.random.key(0)))
+    mean, sd = np.asarray(device.conductance(state, 30.0)), np.asarray(device.read_sd(state, 30.0))
+    assert np.isfinite(sd).all(), "s.d. of a read is not finite"
+    assert (sd >= 0).all(), "s.d. of a read is negative"
+    scatter, said = (float(np.sqrt(np.mean(x**2))) for x in (drawn - mean, sd + 0 * mean))
+    assert abs(scatter - said) <= 0.06 * scatter + 1e-12, "read_sd is not the scatter of reads"
+
+
 def _check_noise(device: AbstractPulseDevice) -> None:
     """Same key, same result; every device its own draw; noise-free without a key."""
     state = device.place(device.init((POPULATION,)), jnp.full((POPULATION,), device.g_min + 0.4 * span(device)))
@@ -85,6 +97,7 @@ def check_pulse_device(device: AbstractPulseDevice) -> None:
     assert (down[middle] <= np.asarray(device.stored(state))[middle] * (1 + 1e-9)).all(), "a pulse down raises G"
     _check_reading(device, state)
     _check_noise(device)
+    _check_read_noise(device)
     _check_tangents(device, state)
     check_compiles_once(lambda d: d.program(d.place(d.init((7,)), jnp.full((7,), d.g_min)), counts), device)
 

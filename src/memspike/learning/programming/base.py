@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 
 class Scheme(NamedTuple):
-    """A pure pair: `init(crossbar, pair)` → state; `apply(state, crossbar, pair, dw, *, key)` → (state, pair).
+    """A pure pair: `init(crossbar, lines)` → state; `apply(state, crossbar, lines, dw, *, key)` → (state, lines).
 
-    `pair` holds the conductances of one crossbar and `dw` the wanted change of its logical weights.
+    `lines` holds the conductances of one crossbar and `dw` the wanted change of its logical weights.
     """
 
     init: Callable[..., Any]

@@ -6,7 +6,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike._registry import SCHEMES
 from memspike.arrays.crossbar import Crossbar
-from memspike.cells.differential import Pair
+from memspike.cells.base import Lines
 from memspike.learning.programming.base import Scheme
 
 
@@ -15,8 +15,8 @@ def ideal() -> Scheme:
     """Each pair is set to exactly the wanted weight; the device range still clips."""
 
     def apply(
-        state: Any, crossbar: Crossbar, pair: Pair, dw: Float[Array, "rows columns"], *, key: PRNGKeyArray
-    ) -> tuple[Any, Pair]:
-        return state, crossbar.cell.conductances(crossbar.cell.weight(pair) + dw)
+        state: Any, crossbar: Crossbar, lines: Lines, dw: Float[Array, "rows columns"], *, key: PRNGKeyArray
+    ) -> tuple[Any, Lines]:
+        return state, crossbar.cell.conductances(crossbar.cell.weight(lines) + dw)
 
-    return Scheme(lambda crossbar, pair: (), apply)
+    return Scheme(lambda crossbar, lines: (), apply)

@@ -1,0 +1,398 @@
+"""Every pulse, read and conversion of an array, counted exactly: the book that costs are computed from.
+
+Counts of devices are 32-bit integers that stay at their largest value instead of wrapping; counts of the array are
+integers of two words, exact up to 2⁶¹. Energies, times and V² are sums of two floating point words
+(Knuth's two-sum), so that a long training in single precision loses nothing that can be seen: the relative error
+of 10⁷ additions is below 10⁻⁶, where a plain sum is wrong by percents or stops to grow.
+"""
+
+import dataclasses
+import math
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Num
+
+from memspike._errors import InputError
+from memspike._param import is_concrete
+from memspike.devices.base import AbstractPulseDevice, Pulses, Real
+from memspike.devices.base import counts as as_float
+from memspike.devices.neurosim import WritePulse
+from memspike.devices.pulsed import Pulsed
+from memspike.devices.variation import AbstractVariation
+
+Lines = Float[Array, "lines rows columns"]
+Quantity = Float[Array, "..."] | float | None
+WORD = 30
+FULL = 2**31 - 1
+
+
+class Total(eqx.Module):
+    """A sum of floating point numbers in two words, high + low, of which low is the rounding of high."""
+
+    high: Float[Array, "..."]
+    low: Float[Array, "..."]
+
+    @staticmethod
+    def of(x: Real | float) -> "Total":
+        """A sum with one summand."""
+        x = jnp.asarray(x, jnp.result_type(float))
+        return Total(x, jnp.zeros_like(x))
+
+    def __add__(self, other: "Total") -> "Total":
+        a, b = self.high, other.high
+        s = a + b
+        back = s - a
+        lost = (a - (s - back)) + (b - back) + (self.low + other.low)
+        high = s + lost
+        return Total(high, lost - (high - s))
+
+    @property
+    def value(self) -> Float[Array, "..."]:
+        """The sum, rounded to one word."""
+        return self.high + self.low
+
+    def exact(self) -> Float[np.ndarray, "..."]:
+        """The sum in double precision (outside of transformations only)."""
+        return np.asarray(np.asarray(self.high, np.float64) + np.asarray(self.low, np.float64))
+
+
+class Tally(eqx.Module):
+    """A whole number in two words, high·2³⁰ + low, exact from 0 to 2⁶¹."""
+
+    high: Int[Array, "..."]
+    low: Int[Array, "..."]
+
+    @staticmethod
+    def of(n: Num[Array, "..."] | int) -> "Tally":
+        """A number that is known, or a whole number below 2³¹ in an array."""
+        if isinstance(n, int | np.integer):
+            if not 0 <= n < 2 ** (2 * WORD + 1):
+                raise InputError(f"A count is {n}; a whole number from 0 to 2^61 is needed.")
+            return Tally(jnp.asarray(n >> WORD, jnp.int32), jnp.asarray(n & (2**WORD - 1), jnp.int32))
+        whole = n.astype(jnp.int32)
+        return Tally(whole >> WORD, whole & (2**WORD - 1))
+
+    def __add__(self, other: "Tally") -> "Tally":
+        low = self.low + other.low
+        return Tally(self.high + other.high + (low >> WORD), low & (2**WORD - 1))
+
+    def __int__(self) -> int:
+        return (int(self.high) << WORD) + int(self.low)
+
+
+def _count_sum(a: Int[Array, "..."], b: Int[Array, "..."]) -> Int[Array, "..."]:
+    total = a + b
+    return jnp.where(total < 0, jnp.full_like(total, FULL), total)
+
+
+class Wear(eqx.Module):
+    """What every device took, [lines, rows, columns]: pulses up and down, RESETs, energy in J."""
+
+    up: Int[Array, "*chips lines rows columns"]
+    down: Int[Array, "*chips lines rows columns"]
+    resets: Int[Array, "*chips lines rows columns"]
+    energy: Total
+
+    def __add__(self, other: "Wear") -> "Wear":
+        if self.up.shape != other.up.shape:
+            raise InputError(
+                f"Ledgers of arrays of {self.up.shape} and {other.up.shape} devices cannot be added; "
+                "[lines, rows, columns] must agree (`with_fixed` adds lines that are never written)."
+            )
+        up, down = _count_sum(self.up, other.up), _count_sum(self.down, other.down)
+        return Wear(up, down, _count_sum(self.resets, other.resets), self.energy + other.energy)
+
+
+def _sum() -> Any:
+    return eqx.field(default_factory=lambda: Total.of(0.0))
+
+
+def _count() -> Any:
+    return eqx.field(default_factory=lambda: Tally.of(0))
+
+
+class Ledger(eqx.Module):
+    """What an array did. Ledgers add with `+`, are pytrees for `lax.scan` carries, and `vmap` over chips.
+
+    `wear` is None in a ledger without writes; start a carry with `empty`. `read_energy` (J) is dissipated in the
+    devices, `wire_energy` (J) in the resistance of the wires; `read_square` and `write_square` (V²) are
+    Σ v² over row pulses, from which a wire capacitance gives its energy. Times are in s, one operation after
+    the other. `row_conversions` counts rows driven at a voltage other than 0.
+    """
+
+    wear: Wear | None = None
+    writes: Tally = _count()
+    write_seconds: Total = _sum()
+    write_square: Total = _sum()
+    reads: Tally = _count()
+    read_seconds: Total = _sum()
+    read_square: Total = _sum()
+    read_energy: Total = _sum()
+    wire_energy: Total = _sum()
+    row_conversions: Tally = _count()
+    column_conversions: Tally = _count()
+    neuron_steps: Tally = _count()
+    spikes: Tally = _count()
+    neuron_energy: Total = _sum()
+
+    def __add__(self, other: "Ledger") -> "Ledger":
+        def both(name: str) -> Any:
+            a, b = getattr(self, name), getattr(other, name)
+            return b if a is None else a if b is None else a + b
+
+        return Ledger(**{field.name: both(field.name) for field in dataclasses.fields(self)})
+
+    def worn(self) -> Wear:
+        """What the devices took; InputError where nothing was ever written."""
+        if self.wear is None:
+            raise InputError("This ledger holds reads alone and knows no devices; add it to `empty(shape)`.")
+        return self.wear
+
+    @property
+    def up(self) -> Int[Array, "*chips lines rows columns"]:
+        """Pulses up of every device."""
+        return self.worn().up
+
+    @property
+    def down(self) -> Int[Array, "*chips lines rows columns"]:
+        """Pulses down of every device."""
+        return self.worn().down
+
+    @property
+    def resets(self) -> Int[Array, "*chips lines rows columns"]:
+        """Full RESETs of every device."""
+        return self.worn().resets
+
+    @property
+    def write_energy(self) -> Float[Array, "*chips lines rows columns"]:
+        """Energy in J that programming dissipated in every device."""
+        return self.worn().energy.value
+
+    def with_fixed(self, lines: int) -> "Ledger":
+        """The same ledger with `lines` more lines behind the others: reference devices that take no pulse."""
+        own = self.worn()
+        more = jax.tree.map(lambda x: jnp.pad(x, [*[(0, 0)] * (x.ndim - 3), (0, lines), (0, 0), (0, 0)]), own)
+        return dataclasses.replace(self, wear=more)
+
+
+def empty(shape: tuple[int, int, int]) -> Ledger:
+    """The ledger of new devices [lines, rows, columns] that did nothing yet."""
+    none = jnp.zeros(shape, jnp.int32)
+    return Ledger(Wear(none, none, none, Total.of(jnp.zeros(shape))))
+
+
+class Pulse(NamedTuple):
+    """One kind of pulse: voltage (V), width (s), and energy (J per pulse) where it is not to be computed from V."""
+
+    v: Quantity = None
+    width: Quantity = None
+    energy: Quantity = None
+
+
+class Drive(NamedTuple):
+    """The pulses of a device. Without `down` a negative count is one full RESET, as in phase-change memory."""
+
+    up: Pulse
+    down: Pulse | None = None
+    reset: Pulse | None = None
+
+    @staticmethod
+    def of(pulse: WritePulse, reset: Pulse | None = None) -> "Drive":
+        """The drive of a parameter set, such as `from_table(name).pulse`."""
+        return Drive(Pulse(pulse.v_up, pulse.width_up), Pulse(pulse.v_down, pulse.width_down), reset)
+
+
+def _checked(what: str, value: Quantity, unit: str, *, least: float = -math.inf) -> Real:
+    if value is None:
+        raise InputError(
+            f"The {what} is not known; give it in the drive, or an energy per pulse (Pulse.energy) with its width."
+        )
+    if is_concrete(value):
+        bad = np.asarray(value, float)
+        bad = bad[~(np.isfinite(bad) & (bad >= least))]
+        if bad.size:
+            allowed = "a finite number" if math.isinf(least) else f"a finite number from {least:g} {unit} on"
+            raise InputError(f"The {what} is {bad.flat[0]:g} {unit}; {allowed} is needed.")
+    return jnp.asarray(value, jnp.result_type(float))
+
+
+class _Part(NamedTuple):
+    """One polarity of a write: energy of every device (J), longest train and Σ V² summed over the rows."""
+
+    energy: Real
+    seconds: Real
+    square: Real
+
+
+def row_by_row(each: Lines) -> Float[Array, ""]:
+    """Time of one phase of a write, given what every device needs: rows in turn, a row as long as its longest."""
+    return each.max((0, 2)).sum()
+
+
+def _part(name: str, pulse: Pulse, number: Real, g: Real, energy: Real | None = None) -> _Part:
+    """`number` pulses of every device at the mean conductance `g`; with `energy` that is taken as it is."""
+    width = _checked(f"width of a {name} pulse", pulse.width, "s", least=0.0)
+    n = jnp.broadcast_to(number, g.shape)
+    square = jnp.zeros_like(n)
+    if pulse.v is not None or (energy is None and pulse.energy is None):
+        v = _checked(f"voltage of a {name} pulse", pulse.v, "V")
+        square = jnp.broadcast_to(v * v, g.shape) * n
+    if energy is None and pulse.energy is not None:
+        energy = n * jnp.broadcast_to(_checked(f"energy of a {name} pulse", pulse.energy, "J", least=0.0), g.shape)
+    if energy is None:
+        energy = square * g * jnp.broadcast_to(width, g.shape)
+    return _Part(energy, row_by_row(n * jnp.broadcast_to(width, g.shape)), row_by_row(square))
+
+
+def _unwrapped(device: AbstractPulseDevice, state: Any) -> tuple[AbstractPulseDevice, Any]:
+    while isinstance(device, AbstractVariation):
+        device, state = device.device, state.inner
+    return device, state
+
+
+def pulse_energy(device: Pulsed, state: Real, pulses: Pulses, *, substeps: int = 16) -> Real:
+    """Energy in J that signed `pulses` dissipate in every device: ∫ v·i(x(t), v) dt along its own trajectory.
+
+    Simpson's rule on `substeps` parts of every pulse, between which `device.device.advance` moves the state; with
+    16, below 0.1 % where a twelfth of a pulse switches the device. Reverse mode needs counts that are not traced.
+    """
+    inner, n = device.device, as_float(pulses)
+    v = jnp.where(n > 0, device.v_up, device.v_down)
+    number = jnp.abs(n)
+
+    def part(carry: tuple[Real, Total], h: Real) -> tuple[Real, Total]:
+        x, energy = carry
+        middle = inner.advance(x, v, h / 2)
+        end = inner.advance(middle, v, h / 2)
+        mean = (inner.current(x, v) + 4 * inner.current(middle, v) + inner.current(end, v)) / 6
+        return end, energy + Total.of(v * mean * h)
+
+    def pulse(k: Any, carry: tuple[Real, Total]) -> tuple[Real, Total]:
+        share = jnp.clip(number - jnp.asarray(k).astype(number.dtype), 0.0, 1.0)
+        h = share * device.width / substeps
+        return jax.lax.scan(lambda c, _: (part(c, h), None), carry, None, length=substeps)[0]
+
+    shapes = jax.eval_shape(lambda x: pulse(0, (x, Total.of(jnp.zeros_like(v * x))))[0], state)
+    start = (jnp.broadcast_to(state, shapes.shape), Total.of(jnp.zeros(shapes.shape, shapes.dtype)))
+    return jax.lax.fori_loop(0, jnp.ceil(number.max()).astype(int), pulse, start)[1].value
+
+
+def _cells(device: AbstractPulseDevice, before: Any, after: Any, n: Real) -> tuple[Real, Real]:
+    """Counts and mean conductances of one shape, [lines, rows, columns]."""
+    g = 0.5 * (device.stored(before) + device.stored(after))
+    shape = np.broadcast_shapes(g.shape, n.shape)
+    if len(shape) != 3:
+        raise InputError(f"The devices and their pulse counts have shape {shape}; [lines, rows, columns] is needed.")
+    return jnp.broadcast_to(n, shape), jnp.broadcast_to(g, shape)
+
+
+def _book(up: Real, down: Real, resets: Real, parts: list[_Part]) -> Ledger:
+    energy, seconds, square = (sum(column[1:], column[0]) for column in zip(*parts, strict=True))
+    whole = [jnp.ceil(number).astype(jnp.int32) for number in (up, down, resets)]
+    wear = Wear(whole[0], whole[1], whole[2], Total.of(energy))
+    return Ledger(wear, Tally.of(1), Total.of(seconds), Total.of(square))
+
+
+def written(
+    device: AbstractPulseDevice,
+    before: Any,
+    after: Any,
+    counts: Pulses,
+    drive: Drive | WritePulse | None = None,
+) -> Ledger:
+    """The ledger of one write: signed `counts` took the states `before` to `after`, all [lines, rows, columns].
+
+    Energy of a pulse: V²·(G_before + G_after)/2·width (Chen, Peng & Yu, IEEE TCAD 37: 3067 (2018), doi
+    10.1109/TCAD.2018.2789723), with the stored conductances; or what `Pulse.energy` says. A drive without `down`
+    counts every negative count as one RESET. State devices under `Pulsed` bring their own pulses (no `drive`),
+    and their energy is `pulse_energy` of the law inside, whatever variation is around it.
+
+    Time: row after row, all devices of a row at once, for each row its longest train of pulses up, then down.
+    A broken pulse counts as a pulse; its energy and time are broken. InputError where voltage or width of a pulse
+    is not known, for a negative width, and for other shapes.
+    """
+    n, g = _cells(device, before, after, as_float(counts))
+    up, down = jnp.maximum(n, 0.0), jnp.maximum(-n, 0.0)
+    nothing = jnp.zeros_like(n)
+    inside, state = _unwrapped(device, before)
+    if isinstance(inside, Pulsed):
+        if drive is not None:
+            raise InputError("A Pulsed device brings its own voltages and width; `drive` must be left out.")
+        energy = jnp.broadcast_to(pulse_energy(inside, state, n), g.shape)
+        both = ((up, inside.v_up, energy), (down, inside.v_down, nothing))
+        parts = [_part("Pulsed", Pulse(v, inside.width), number, g, joules) for number, v, joules in both]
+        return _book(up, down, nothing, parts)
+    if drive is None:
+        raise InputError(
+            f"The voltage and width of the pulses of a {type(device).__name__} are not known; "
+            "a Drive or a WritePulse is needed."
+        )
+    drive = drive if isinstance(drive, Drive) else Drive.of(drive)
+    first = _part("potentiating", drive.up, up, g)
+    if drive.down is not None:
+        return _book(up, down, nothing, [first, _part("depressing", drive.down, down, g)])
+    resets = (n < 0).astype(n.dtype)
+    return _book(up, nothing, resets, [first, _part("RESET", drive.reset or Pulse(), resets, g)])
+
+
+def erased(device: AbstractPulseDevice, before: Any, after: Any, where: Bool[Array, "..."], reset: Pulse) -> Ledger:
+    """The ledger of full RESETs of the devices `where` true: V²·(G_before + G_after)/2·width each, or its energy."""
+    n, g = _cells(device, before, after, where.astype(jnp.result_type(float)))
+    nothing = jnp.zeros_like(n)
+    return _book(nothing, nothing, n, [_part("RESET", reset, n, g)])
+
+
+def read(
+    lines: Lines,
+    v: Float[Array, "... driven"],
+    duration: Float[Array, "..."] | float,
+    *,
+    across: Float[Array, "..."] | None = None,
+    conversions: int | None = None,
+) -> Ledger:
+    """The ledger of reads of conductances `lines` in S at row voltages `v` in V, `duration` s each.
+
+    Every vector in `v` [..., rows] is one read. With ideal wires each device sees its row voltage and dissipates
+    v²·G·t. With wire resistance give the device voltages `across` [..., lines, rows, columns] in V: devices dissipate
+    Σ across²·G·t, and since the driver of a row delivers all its currents, the wires take Σ (v − across)·across·G·t.
+    `conversions` by ADCs a read: default one a column (lines subtracted before), 0 where neurons take the current.
+    InputError for a negative duration and for shapes that do not fit.
+    """
+    if v.ndim == 0 or v.shape[-1] != lines.shape[1]:
+        raise InputError(f"v has shape {v.shape}; [..., {lines.shape[1]}] is needed for {lines.shape[1]} rows.")
+    t = _checked("duration of a read", duration, "s", least=0.0)
+    if np.broadcast_shapes(t.shape, v.shape[:-1]) != v.shape[:-1]:
+        raise InputError(f"duration has shape {t.shape}; one number or {v.shape[:-1]}, one a read, is needed.")
+    t = jnp.broadcast_to(t, v.shape[:-1])
+    count = math.prod(v.shape[:-1])
+    if across is None:
+        in_devices, in_wires = ((v * v) @ lines.sum((0, 2)) * t).sum(), jnp.zeros(())
+    else:
+        if across.shape != (*v.shape[:-1], *lines.shape):
+            raise InputError(f"across has shape {across.shape}; {(*v.shape[:-1], *lines.shape)} is needed.")
+        current = across * lines.reshape((1,) * (v.ndim - 1) + lines.shape)
+        each = t.reshape(*t.shape, 1, 1, 1)
+        lost = v[..., None, :, None] - across
+        in_devices, in_wires = (across * current * each).sum(), (lost * current * each).sum()
+    return Ledger(
+        reads=Tally.of(count),
+        read_seconds=Total.of(t.sum()),
+        read_square=Total.of((v * v).sum()),
+        read_energy=Total.of(in_devices),
+        wire_energy=Total.of(in_wires),
+        row_conversions=Tally.of((v != 0).sum()),
+        column_conversions=Tally.of(count * (lines.shape[2] if conversions is None else conversions)),
+    )
+
+
+def stepped(
+    neurons: int, steps: int, *, spikes: Num[Array, "..."] | int = 0, energy: Float[Array, "..."] | float = 0.0
+) -> Ledger:
+    """The ledger of `neurons` over `steps` time steps with `spikes` in all, and the J their own devices took."""
+    fired = spikes if isinstance(spikes, int) else spikes.astype(jnp.int32).sum()
+    joules = _checked("energy of the neurons", energy, "J").sum()
+    return Ledger(neuron_steps=Tally.of(neurons * steps), spikes=Tally.of(fired), neuron_energy=Total.of(joules))

@@ -1,0 +1,141 @@
+"""The periphery of an array: drivers and converters, when lines are combined, and how columns share a converter."""
+
+from abc import abstractmethod
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from memspike._errors import InputError
+from memspike._param import Parameter, check_bounds, param
+from memspike.arrays.converters import AbstractStage, Identity
+
+Real = Float[Array, "..."]
+Key = PRNGKeyArray | None
+Stages = tuple[AbstractStage, AbstractStage]
+
+
+def _pass(stages: Stages, i: Real, key: Key) -> Real:
+    early, late = (None, None) if key is None else jax.random.split(key)
+    return stages[1](stages[0](i, key=early), key=late)
+
+
+def _weighted(currents: Real, gains: Real) -> Real:
+    return (currents * gains.reshape(-1, *(1,) * (currents.ndim - 1))).sum(0)
+
+
+class AbstractOrder(eqx.Module):
+    """When the lines of a cell (plus and minus columns, bit slices) are combined."""
+
+    @abstractmethod
+    def sense(self, stages: Stages, currents: Real, gains: Real, *, key: Key = None) -> Real:
+        """Currents [lines, ..., columns] in A through amplifier and ADC, weighted with `gains` [lines], in A."""
+
+    @abstractmethod
+    def conversions(self, lines: int, columns: int) -> int:
+        """Conversions that one read of `columns` cells with `lines` lines each takes."""
+
+
+class BeforeConversion(AbstractOrder):
+    """Analog: the weighted sum of the line currents is amplified and converted, once for each column of cells."""
+
+    def sense(self, stages: Stages, currents: Real, gains: Real, *, key: Key = None) -> Real:
+        """Combine, then convert; InputError for parameters that differ from line to line."""
+        for shape in map(jnp.shape, jax.tree.leaves(stages)):
+            if len(shape) > 1:
+                raise InputError(f"A parameter behind combined lines has shape {shape}; [columns] at most is allowed.")
+        return _pass(stages, _weighted(currents, gains), key)
+
+    def conversions(self, lines: int, columns: int) -> int:
+        """columns."""
+        return columns
+
+
+class AfterConversion(AbstractOrder):
+    """Digital: every line is amplified and converted, then codes are weighted and added.
+
+    A parameter of shape [columns] belongs to an amplifier or converter that the lines of a column use in turn, so that
+    its offset cancels in a difference; one of shape [lines, columns] gives every line its own.
+    """
+
+    def sense(self, stages: Stages, currents: Real, gains: Real, *, key: Key = None) -> Real:
+        """Convert, then combine; InputError for parameters whose first axis is not that of the lines."""
+        lines = currents.shape[0]
+        for shape in map(jnp.shape, jax.tree.leaves(stages)):
+            if len(shape) > 2 or (len(shape) == 2 and shape[0] != lines):
+                raise InputError(f"A parameter behind {lines} lines has shape {shape}; allowed: [{lines}, columns].")
+        keys = None if key is None else jax.random.split(key, lines)
+        axes = (lambda leaf: 0 if jnp.ndim(leaf) == 2 else None, 0, None if key is None else 0)
+        each = eqx.filter_vmap(_pass, in_axes=axes)
+        return _weighted(each(stages, currents, keys), gains)
+
+    def conversions(self, lines: int, columns: int) -> int:
+        """lines·columns."""
+        return lines * columns
+
+
+class Periphery(eqx.Module):
+    """Drivers of the rows, amplifiers and converters of the columns, and when the lines of a cell are combined."""
+
+    dac: AbstractStage = eqx.field(default_factory=Identity)
+    amplifier: AbstractStage = eqx.field(default_factory=Identity)
+    adc: AbstractStage = eqx.field(default_factory=Identity)
+    order: AbstractOrder = eqx.field(default_factory=BeforeConversion)
+
+    @property
+    def ideal(self) -> bool:
+        """Whether every stage passes its input on."""
+        return all(isinstance(stage, Identity) for stage in (self.dac, self.amplifier, self.adc))
+
+    def drive(self, v: Real, *, key: Key = None) -> Real:
+        """Wanted row voltages [..., rows] in V → voltages on the rows in V."""
+        return self.dac(v, key=key)
+
+    def sense(self, currents: Real, gains: Float[Array, " lines"] | tuple[float, ...], *, key: Key = None) -> Real:
+        """Line currents [lines, ..., columns] weighted with one gain for each line → currents [..., columns], in A."""
+        weights = jnp.asarray(gains, currents.dtype)
+        if currents.ndim == 0 or weights.shape != currents.shape[:1]:
+            raise InputError(
+                f"Gains {weights.shape} and currents {currents.shape} do not have the same number of lines."
+            )
+        return self.order.sense((self.amplifier, self.adc), currents, weights, key=key)
+
+    def conversions(self, lines: int, columns: int) -> int:
+        """Conversions that one read takes; none without a converter."""
+        return 0 if isinstance(self.adc, Identity) else self.order.conversions(lines, columns)
+
+
+class Shared(eqx.Module):
+    """A converter that serves `columns_per_adc` columns in turn, their currents held until it comes to them.
+
+    All columns are sampled at time 0; a column in turn k (from 0) is converted at k·period, when its held value has
+    fallen to e^(−droop·k·period). A converter serves neighbouring columns, or, interleaved, each N-th column (N
+    converters in all). InputError for less than one column a converter and a negative droop.
+    """
+
+    source: ClassVar[str] = "definition: time-multiplexed converter behind sample-and-hold stages of one time constant"
+
+    columns_per_adc: int = eqx.field(default=1, static=True)
+    interleaved: bool = eqx.field(default=False, static=True)
+    droop: Parameter = param(0.0, "1/s", "rate at which a held value decays", bounds=(0, 1e15))
+
+    def __check_init__(self) -> None:
+        check_bounds(self)
+        if self.columns_per_adc < 1:
+            raise InputError(f"Shared.columns_per_adc is {self.columns_per_adc}; allowed: from 1.")
+
+    def converters(self, columns: int) -> int:
+        """How many converters `columns` columns need."""
+        return -(-columns // self.columns_per_adc)
+
+    def sample_times(self, columns: int, period: Float[Array, ""] | float) -> Float[Array, " columns"]:
+        """The time in s, from the sampling, at which each column is converted; `period` s a conversion."""
+        column = jnp.arange(columns)
+        turn = column // self.converters(columns) if self.interleaved else column % self.columns_per_adc
+        return turn.astype(jnp.result_type(float)) * period
+
+    def held(self, columns: int, period: Float[Array, ""] | float) -> Float[Array, " columns"]:
+        """Share of the sampled value that is left in each column when it is converted."""
+        return jnp.exp(-self.droop * self.sample_times(columns, period))

@@ -1,0 +1,163 @@
+"""What every cell declares: how its devices make one signed weight, and what a pulse on that weight does to them.
+
+The conductances of a matrix of cells are `Lines`: [lines, rows, columns] in S, one line for each column wire of a
+cell. The weight is Σ_l gain_l·G_l / unit.
+"""
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from memspike._errors import InputError
+from memspike._param import check_bounds, is_concrete
+from memspike.devices.base import AbstractPulseDevice, Seconds
+
+Real = Float[Array, "..."]
+Lines = Float[Array, "lines rows columns"]
+Devices = Float[Array, "devices rows columns"]
+Weight = Float[Array, "rows columns"]
+
+
+class CellState(NamedTuple):
+    """Device states, [programmed lines, rows, columns] in every leaf, and what arbitration counts."""
+
+    devices: Any
+    counter: Any
+
+
+class Worth(NamedTuple):
+    """What one logical pulse changes in the weight: upwards (≥ 0) and downwards (≤ 0) on average."""
+
+    up: Real
+    down: Real
+
+
+class AbstractCell(eqx.Module):
+    """Devices that share one signed weight. Written for a matrix of cells; the device may differ from cell to cell.
+
+    `device` may hold parameters of any shape that broadcasts with [programmed lines, rows, columns]; the window
+    that maps weights to conductances is the mean range of the devices, as a controller that knows the chip's
+    type but not its spread would use.
+    """
+
+    if TYPE_CHECKING:
+        device: AbstractPulseDevice = eqx.field(init=False)
+    else:
+        device: eqx.AbstractVar[AbstractPulseDevice]
+
+    def __check_init__(self) -> None:
+        check_bounds(self)
+        low, high = self.window()
+        if is_concrete(low) and is_concrete(high) and not float(low) < float(high):
+            raise InputError(
+                f"The conductance range of {type(self).__name__} is reversed or empty: on average g_min is "
+                f"{float(low):g} S and g_max is {float(high):g} S."
+            )
+
+    def window(self) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        """Lowest and highest conductance in S that weights are mapped to."""
+        return jnp.mean(jnp.asarray(self.device.g_min)), jnp.mean(jnp.asarray(self.device.g_max))
+
+    @abstractmethod
+    def gains(self) -> Float[Array, " lines"]:
+        """How each line counts in the output current."""
+
+    @abstractmethod
+    def unit(self) -> Float[Array, ""]:
+        """The conductance difference in S that is a weight of 1."""
+
+    @abstractmethod
+    def programmed(self) -> int:
+        """How many of the lines are devices that take pulses; the others are fixed."""
+
+    @abstractmethod
+    def conductances(self, w: Weight) -> Lines:
+        """The conductances in S that stand for `w`, clipped to the window; differentiable."""
+
+    @abstractmethod
+    def complete(self, g: Devices) -> Lines:
+        """All lines, given those of the programmed devices."""
+
+    @abstractmethod
+    def start(self, shape: tuple[int, ...]) -> Any:
+        """The arbitration counter of a fresh matrix."""
+
+    @abstractmethod
+    def deal(self, pulses: Weight, counter: Any) -> tuple[Devices, Any]:
+        """Signed pulses on weights → signed pulses of every programmed device, and the counter afterwards."""
+
+    def weight(self, lines: Lines) -> Weight:
+        """The logical weight that conductances stand for."""
+        return jnp.tensordot(self.gains(), lines, axes=1) / self.unit()
+
+    def clip(self, lines: Lines) -> Lines:
+        """The conductances with every device inside the window."""
+        return jnp.clip(lines, *self.window())
+
+    def init(self, shape: tuple[int, ...], *, key: PRNGKeyArray | None = None) -> CellState:
+        """A matrix of cells [rows, columns] whose devices were all RESET."""
+        return CellState(self.device.init((self.programmed(), *shape), key=key), self.start(shape))
+
+    def place(self, state: CellState, w: Weight, *, key: PRNGKeyArray | None = None) -> CellState:
+        """The devices put at the conductances of `w`; with a key, with the programming error of the device."""
+        target = self.conductances(w)[: self.programmed()]
+        return state._replace(devices=self.device.place(state.devices, target, key=key))
+
+    def program(
+        self, state: CellState, pulses: Weight, *, key: PRNGKeyArray | None = None
+    ) -> tuple[CellState, Devices]:
+        """The state after signed pulses on weights, and the signed pulses that every device took."""
+        dealt, counter = self.deal(jnp.asarray(pulses, jnp.result_type(float)), state.counter)
+        return CellState(self.device.program(state.devices, dealt, key=key), counter), dealt
+
+    def wait(self, state: CellState, dt: Seconds) -> CellState:
+        """The state `dt` seconds later."""
+        return state._replace(devices=self.device.wait(state.devices, dt))
+
+    def stored(self, state: CellState) -> Lines:
+        """Programmed conductances in S of all lines, without drift and read noise."""
+        return self.complete(self.device.stored(state.devices))
+
+    def read(self, state: CellState, t: Seconds = 0.0, *, key: PRNGKeyArray | None = None) -> Lines:
+        """Conductances in S of all lines that a read sees in `t` seconds; with a key, noisy."""
+        return self.complete(self.device.conductance(state.devices, t, key=key))
+
+    def read_sd(self, state: CellState, t: Seconds = 0.0) -> Lines:
+        """S.d. in S of a read of every line in `t` seconds; fixed lines have none."""
+        sd = jnp.broadcast_to(self.device.read_sd(state.devices, t), self.device.stored(state.devices).shape)
+        fixed = self.gains().shape[0] - sd.shape[0]
+        return jnp.concatenate([sd, jnp.zeros((fixed, *sd.shape[1:]), sd.dtype)]) if fixed else sd
+
+    def worth(self, state: CellState) -> Worth:
+        """What one logical pulse changes in each weight [rows, columns] on average, from the present state."""
+        now = self.weight(self.stored(state))
+
+        def moved(pulse: float) -> Weight:
+            after, _ = self.program(state, jnp.full(now.shape, pulse, now.dtype))
+            return self.weight(self.stored(after)) - now
+
+        return Worth(moved(1.0), moved(-1.0))
+
+    def nominal_worth(self) -> Worth:
+        """What one logical pulse is worth in weight for a mean cell with its devices in mid-window."""
+        cell = eqx.tree_at(lambda c: c.device, self, jax.tree.map(jnp.mean, self.device))
+        fresh, middle = cell.init((1, 1)), 0.5 * sum(self.window())
+        here = cell.device.place(fresh.devices, jnp.full((self.programmed(), 1, 1), middle))
+        return Worth(*(x.mean() for x in cell.worth(fresh._replace(devices=here))))
+
+
+def shared_range(cell: AbstractCell) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Lowest conductance and width of the window in S."""
+    low, high = cell.window()
+    return low, high - low
+
+
+def checked_count(name: str, value: int, least: int) -> None:
+    """InputError unless `value` is a whole number from `least` on."""
+    if not isinstance(value, int | np.integer) or value < least:
+        raise InputError(f"{name} is {value}; a whole number from {least} on is needed.")

@@ -1,0 +1,75 @@
+"""Pairs that are written from one side only fill up; refresh empties them and keeps their difference."""
+
+from typing import ClassVar, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
+
+from memspike._param import Parameter, check_bounds, param
+from memspike.cells.base import AbstractCell, CellState, Devices
+from memspike.devices.base import Seconds
+from memspike.devices.targets import open_loop
+
+
+class Refreshed(NamedTuple):
+    """The state afterwards; signed pulses and RESETs of every device; which cells were refreshed."""
+
+    state: CellState
+    pulses: Devices
+    resets: Devices
+    where: Bool[Array, "rows columns"]
+
+
+class Refresh(eqx.Module):
+    """Read, RESET, rewrite: for cells whose fuller side is above `above` while its sides differ by less than `apart`.
+
+    Both thresholds are shares of the conductance range of one device, compared with the mean of each side. The
+    difference is then written blind, by the pulses that the mean device needs, on the side of its sign. The
+    defaults are those of the multi-memristive scheme, 9 µS and 4.5 µS of 12 µS.
+    """
+
+    source: ClassVar[str] = "released code of Demirağ et al., arXiv 2108.01804; thresholds as of its schemes"
+
+    above: Parameter = param(0.75, "1", "mean conductance of the fuller side over the range", bounds=(0, 1))
+    apart: Parameter = param(0.375, "1", "difference of the sides over the range below which it acts", bounds=(0, 2))
+
+    def __check_init__(self) -> None:
+        check_bounds(self)
+
+    def due(self, cell: AbstractCell, g: Devices) -> Bool[Array, "rows columns"]:
+        """Which cells need it, by the conductances of their devices."""
+        low, high = cell.window()
+        plus, minus = _sides(cell, (g - low) / (high - low))
+        return (jnp.maximum(plus, minus) > self.above) & (jnp.abs(plus - minus) < self.apart)
+
+    def apply(
+        self, cell: AbstractCell, state: CellState, t: Seconds = 0.0, *, key: PRNGKeyArray | None = None
+    ) -> Refreshed:
+        """Refresh what is due; with a key the read, `t` seconds from now, the RESET and the pulses are noisy.
+
+        Without a key the controller knows the stored conductances exactly.
+        """
+        read_key, reset_key, write_key = (None, None, None) if key is None else jax.random.split(key, 3)
+        n = cell.programmed()
+        g = cell.stored(state)[:n] if key is None else cell.read(state, t, key=read_key)[:n]
+        where = self.due(cell, g)
+        low, high = cell.window()
+        plus, minus = _sides(cell, g)
+        gap = (plus - minus)[None]
+        positive = (cell.gains()[:n] > 0)[:, None, None]
+        target = low + jnp.where(positive, jnp.maximum(gap, 0.0), jnp.maximum(-gap, 0.0))
+        blank = cell.device.reset(state.devices, key=reset_key)
+        done = open_loop(cell.device, blank, jnp.clip(target, low, high), fresh=False, key=write_key)
+        everywhere = jnp.broadcast_to(where[None], g.shape)
+        devices = jax.tree.map(lambda a, b: jnp.where(everywhere, a, b), done.state, state.devices)
+        pulses = jnp.where(everywhere, done.up - done.down, 0).astype(g.dtype)
+        return Refreshed(state._replace(devices=devices), pulses, everywhere.astype(g.dtype), where)
+
+
+def _sides(cell: AbstractCell, x: Devices) -> tuple[Float[Array, "rows columns"], Float[Array, "rows columns"]]:
+    """The mean over the devices of the positive and of the negative side."""
+    gains = cell.gains()[: cell.programmed()].astype(x.dtype)
+    plus, minus = (jnp.maximum(sign * gains, 0.0) for sign in (1, -1))
+    return jnp.tensordot(plus, x, axes=1) / plus.sum(), jnp.tensordot(minus, x, axes=1) / minus.sum()
