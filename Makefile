@@ -38,6 +38,8 @@ bench: pyproject.toml
 	.venv-bench/bin/python benchmarks/bptt.py --out results/bench-bptt.json
 	.venv-bench/bin/python benchmarks/devices.py --out results/bench-devices.json
 	.venv-bench/bin/python benchmarks/arrays.py --out results/bench-arrays.json
+	.venv-bench/bin/python benchmarks/programming.py --out results/bench-programming.json
+	.venv-bench/bin/python benchmarks/wired_training.py --out results/bench-wired-training.json
 
 clean:
 	rm -rf $(VENV) .venv-bench site .jax_cache

@@ -21,7 +21,7 @@ import numpy as np
 import scipy.sparse as sparse
 from scipy.sparse.linalg import spsolve
 
-from memspike.arrays import solve, transfer
+from memspike.arrays import Sinh, solve, transfer
 
 R, RATIO = 1e4, 1e-4
 
@@ -114,6 +114,16 @@ def main() -> None:
     more["transfer_128_ms"] = 1e3 * seconds(lambda: jax.block_until_ready(transfer(g, r_row=r, r_col=r)), 5)
     known = np.asarray(transfer(g, r_row=r, r_col=r))
     more["extra_input_by_transfer_ms"] = 1e3 * seconds(lambda: inputs[0] @ known, 50)
+    v, g = problem(128)
+    steps, residual = 0, 0.0
+    for bias in (0.1, 0.3, 1.0, 2.0, 3.0):
+        for ratio in (1e-6, 1e-4, 1e-2):
+            found = solve(v, g, r_row=R * ratio, r_col=R * ratio, curve=Sinh(b=bias / v.max()))
+            steps = max(steps, int(found.convergence.steps))
+            residual = max(residual, float(found.convergence.residual))
+    more |= {"newton_steps_sinh_128": steps, "newton_residual_sinh_128": residual}
+    curve = Sinh(b=1.0 / v.max())
+    more["sinh_128_ms"] = 1e3 * seconds(lambda: jax.block_until_ready(solve(v, g, r_row=r, r_col=r, curve=curve)), 5)
     for name, value in more.items():
         print(f"{name}: {value:.3g}")
     if options.out:

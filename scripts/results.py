@@ -5,6 +5,7 @@ python scripts/results.py table [--check]
 python scripts/results.py figures RUN_FOLDER
 python scripts/results.py device-figures
 python scripts/results.py record-fit FIT_FOLDER --command "memspike fit …"
+python scripts/results.py record-study NAME RUN_FOLDER --command "memspike run …"
 """
 
 import argparse
@@ -77,6 +78,34 @@ def array_table() -> str:
     return "\n".join(lines)
 
 
+def wire_study_table() -> str:
+    entry = json.loads((RESULTS / "study-wires.json").read_text())
+    result = entry["result"]
+    rows = {(r["tile"], r["r_ohm"], r["trained"]): r for r in result["rows"]}
+    tiles, ohms = (list(dict.fromkeys(key[k] for key in rows)) for k in (0, 1))
+    lines = [
+        "| MNIST 784-400-10 on tiles, wires of | " + " | ".join(f"{r:g} Ω" for r in ohms) + " |",
+        "|---|" + "---|" * len(ohms),
+    ]
+    for tile in tiles:
+        for trained, name in (("ideal wires", "without"), ("with its wires", "with")):
+            each = (rows[tile, r, trained] for r in ohms)
+            scores = " | ".join(percent(row["accuracy_mean"], row["accuracy_sd"]) for row in each)
+            lines.append(f"| {tile}², trained {name} the wires | {scores} |")
+    base = percent(result["test_accuracy"], result["test_accuracy_sd"])
+    return "\n".join(lines) + (
+        f"\n\n`{entry['command']}`: {result['seeds']} seeds, {result['epochs']} epochs; ideal wires {base}."
+    )
+
+
+def wired_training_table() -> str:
+    bench = json.loads((RESULTS / "bench-wired-training.json").read_text())
+    lines = ["| training step of memprop-mnist, batch 128, two cores | ms | of ideal wires |", "|---|---|---|"]
+    names = {"ideal": "ideal wires", "tiles-128": "1 Ω, tiles of 128²", "tiles-256": "1 Ω, tiles of 256²"}
+    lines += [f"| {names[row['array']]} | {row['ms_per_step']} | {row['ratio']:.2f}× |" for row in bench["rows"]]
+    return "\n".join(lines)
+
+
 def fit_table() -> str:
     entry = json.loads((RESULTS / "fit-reram.json").read_text())
     lines = [
@@ -112,6 +141,10 @@ With device-to-device spread of three parameters and cycle-to-cycle noise; NumPy
 equations, Synaptogen its own model of another device (`make bench`).
 
 {array_table()}
+
+{wired_training_table()}
+
+{wire_study_table()}
 
 {fit_table()}"""
     return f"{START}\n\n{text}\n\n{END}"
@@ -157,6 +190,14 @@ def record_fit(folder: Path, command: str) -> int:
     return 0
 
 
+def record_study(name: str, folder: Path, command: str) -> int:
+    result = json.loads((folder / "result.json").read_text())
+    entry = {"command": command, "result": result}
+    (RESULTS / f"study-{name}.json").write_text(json.dumps(entry, indent=2, ensure_ascii=False) + "\n")
+    (ROOT / f"docs/figures/study-{name}.png").write_bytes((folder / "figures/study.png").read_bytes())
+    return 0
+
+
 def figures(folder: Path) -> int:
     from memspike.neurons import mif
     from memspike.report.figures import overview
@@ -196,7 +237,13 @@ def main() -> int:
     f = commands.add_parser("record-fit")
     f.add_argument("folder", type=Path)
     f.add_argument("--command", required=True)
+    s = commands.add_parser("record-study")
+    s.add_argument("name")
+    s.add_argument("folder", type=Path)
+    s.add_argument("--command", required=True)
     options = parser.parse_args()
+    if options.what == "record-study":
+        return record_study(options.name, options.folder, options.command)
     if options.what == "record-fit":
         return record_fit(options.folder, options.command)
     if options.what == "device-figures":

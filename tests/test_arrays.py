@@ -88,6 +88,19 @@ def test_corrected_estimate_is_exact_where_it_was_taken_and_close_around(x64, r,
     assert float(jnp.sqrt(jnp.square(close - true).mean())) < nearby * signed
 
 
+def test_correction_of_devices_that_can_be_at_zero(x64):
+    """The idle device of a pair of write–verified phase-change devices has no conductance at all."""
+    crossbar = Crossbar(cells.DifferentialPair(PCMJoshi()), Resistive())
+    w = 0.3 * weights(40, 8)
+    lines = crossbar.program(w)
+    assert float(lines.min()) == 0.0
+    correction = crossbar.correction(lines)
+    assert np.isfinite(np.asarray(correction)).all()
+    moved = crossbar.program(-w)
+    close, true = crossbar.transfer(moved, correction=correction).lines, crossbar.transfer(moved).lines
+    np.testing.assert_allclose(close, true, rtol=2e-3, atol=2e-12)
+
+
 def test_gradient_of_the_corrected_estimate_is_near_the_exact_one(x64):
     crossbar = Crossbar(wires=Resistive(), tiles=Tiles(32, 32))
     w, v = 0.3 * weights(64, 16), jax.random.normal(jax.random.key(2), (5, 64))

@@ -161,6 +161,15 @@ def test_a_reference_at_the_symmetry_point_balances_pulses_at_zero(x64):
         cells.at_symmetry_point(ConstantStep(pulses_up=50.0, pulses_down=100.0))
 
 
+def test_saturation_is_where_a_pulse_has_lost_its_effect(x64):
+    cell = cells.DifferentialPair(SoftBounds.from_labels(4.0, -4.0))
+    state = cell.place(cell.init((1, 3)), jnp.asarray([[0.0, 0.5, 1.0]]))
+    np.testing.assert_array_equal(cell.saturated(state).up, [[False, False, True]])
+    np.testing.assert_array_equal(cell.saturated(state).down, [[False, False, False]])  # written on the other side
+    both = cells.DifferentialPair(SoftBounds.from_labels(4.0, -4.0), cells.BothSides())
+    np.testing.assert_array_equal(both.saturated(both.place(both.init((1, 1)), -jnp.ones((1, 1)))).down, [[True]])
+
+
 def test_more_devices_a_side_scatter_less():
     pulses = jnp.full((60, 60), 4.0)
     spreads = []

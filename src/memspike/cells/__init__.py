@@ -2,6 +2,7 @@
 
 from memspike.cells.base import AbstractCell as AbstractCell
 from memspike.cells.base import CellState as CellState
+from memspike.cells.base import Saturated as Saturated
 from memspike.cells.base import Worth as Worth
 from memspike.cells.differential import DifferentialPair as DifferentialPair
 from memspike.cells.multi import GlobalCounter as GlobalCounter

@@ -11,7 +11,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from memspike._errors import InputError
 from memspike._param import check_bounds, is_concrete
@@ -35,6 +35,13 @@ class Worth(NamedTuple):
 
     up: Real
     down: Real
+
+
+class Saturated(NamedTuple):
+    """Where a pulse upwards, or downwards, has nearly lost its effect."""
+
+    up: Bool[Array, "..."]
+    down: Bool[Array, "..."]
 
 
 class AbstractCell(eqx.Module):
@@ -95,9 +102,9 @@ class AbstractCell(eqx.Module):
         """The logical weight that conductances stand for."""
         return jnp.tensordot(self.gains(), lines, axes=1) / self.unit()
 
-    def clip(self, lines: Lines) -> Lines:
-        """The conductances with every device inside the window."""
-        return jnp.clip(lines, *self.window())
+    def clip(self, g: Devices) -> Devices:
+        """Conductances of devices inside the window."""
+        return jnp.clip(g, *self.window())
 
     def init(self, shape: tuple[int, ...], *, key: PRNGKeyArray | None = None) -> CellState:
         """A matrix of cells [rows, columns] whose devices were all RESET."""
@@ -142,6 +149,11 @@ class AbstractCell(eqx.Module):
             return self.weight(self.stored(after)) - now
 
         return Worth(moved(1.0), moved(-1.0))
+
+    def saturated(self, state: CellState, share: float = 0.1) -> Saturated:
+        """Which weights [rows, columns] a pulse moves by less than `share` of the nominal worth, up and down."""
+        now, nominal = self.worth(state), self.nominal_worth()
+        return Saturated(now.up < share * nominal.up, now.down > share * nominal.down)
 
     def nominal_worth(self) -> Worth:
         """What one logical pulse is worth in weight for a mean cell with its devices in mid-window."""

@@ -180,7 +180,13 @@ def wire_study(rows: list[dict[str, Any]]) -> Figure:
             axis.errorbar(ohms, mean, sd, color=colour, label=label, lw=1.8, capsize=3, marker="o", ms=4)
         axis.set(xscale="log", xlabel="wire resistance per segment (Ω)", ylabel="test accuracy (%)")
         axis.set(title=f"tiles of {tile} × {tile} devices")
+        ohms = sorted({r["r_ohm"] for r in rows})
+        axis.set_xticks(ohms, [f"{r:g}" for r in ohms])
+        axis.minorticks_off()
         axis.legend(frameon=False)
+    low = min(axis.get_ylim()[0] for axis in axes[0])
+    for axis in axes[0]:
+        axis.set_ylim(low, max(a.get_ylim()[1] for a in axes[0]))
     return figure
 
 
