@@ -118,7 +118,7 @@ def test_a_run_takes_devices_by_path(call, tmp_path):
     status, _, error = call("run", "memprop-digits", *settings, "--out", tmp_path / "run")
     assert status == 0, error
     used = {p["name"]: p["value"] for p in json.loads((tmp_path / "run/parameters.json").read_text())}
-    assert any(name.endswith("cell.g_max") and value == pytest.approx(50e-6) for name, value in used.items())
+    assert any(name.endswith("cell.device.g_max") and value == pytest.approx(50e-6) for name, value in used.items())
     assert any(name.endswith("m1.v_on") and value == pytest.approx(0.12) for name, value in used.items())
 
 
