@@ -7,8 +7,6 @@ before anything is timed. badcrossbar is timed where it is installed. Run with: 
 import argparse
 import json
 import os
-import statistics
-import time
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -19,6 +17,7 @@ if hasattr(os, "sched_setaffinity"):
 import jax
 import numpy as np
 import scipy.sparse as sparse
+from clock import seconds
 from scipy.sparse.linalg import spsolve
 
 from memspike.arrays import Sinh, solve, transfer
@@ -70,16 +69,6 @@ def badcrossbar_solver(v, g, r):
     except ImportError:
         return None
     return lambda: badcrossbar.compute(v[:, None], 1 / g, r).currents.output[0]
-
-
-def seconds(f, rounds):
-    f()
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        f()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
 
 
 def main() -> None:

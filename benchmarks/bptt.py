@@ -7,8 +7,6 @@ are compared before anything is timed. Run with: make bench
 
 import argparse
 import json
-import statistics
-import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import torch
+from clock import alternate
 
 import memspike as ms
 from memspike._parallel import split
@@ -116,17 +115,6 @@ def compare(ours, theirs):
     (a, ga), (b, gb) = ours(), theirs()
     pairs = [(np.asarray(x), y.numpy()) for x, y in zip(ga, gb, strict=True)]
     return max(abs(float(a) - b) / b, *(float(np.abs(x - y).max() / np.abs(y).max()) for x, y in pairs))
-
-
-def alternate(functions, rounds):
-    """Median seconds of each, measured in turns so that a busy machine hurts all."""
-    times = {f: [] for f in functions}
-    for _ in range(rounds):
-        for f, seconds in times.items():
-            start = time.perf_counter()
-            f()
-            seconds.append(time.perf_counter() - start)
-    return [statistics.median(times[f]) for f in functions]
 
 
 def main() -> None:

@@ -8,8 +8,6 @@ is timed the noise-free results are compared. Run with: make bench
 import argparse
 import json
 import os
-import statistics
-import time
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -21,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import torch
+from clock import alternate
 
 from memspike import devices
 
@@ -63,19 +62,6 @@ def affine(chip, pulses, library, normal):
         return library.where(n == 0, g0, moved)
 
     return update
-
-
-def alternate(functions, rounds):
-    """Median seconds of each, measured in turns so that a busy machine hurts all."""
-    for f in functions:
-        f()
-    times = [[] for _ in functions]
-    for _ in range(rounds):
-        for f, seconds in zip(functions, times, strict=True):
-            start = time.perf_counter()
-            f()
-            seconds.append(time.perf_counter() - start)
-    return [statistics.median(t) for t in times]
 
 
 def synaptogen():

@@ -9,7 +9,6 @@ anything is timed; compilation is not timed. Run with: make bench
 import argparse
 import json
 import os
-import statistics
 import time
 from pathlib import Path
 
@@ -19,6 +18,7 @@ if hasattr(os, "sched_setaffinity"):
 import jax
 import jax.numpy as jnp
 import numpy as np
+from clock import alternate
 
 from memspike import devices
 from memspike.devices.targets import statistical, write_verify
@@ -77,17 +77,6 @@ def numpy_statistical(target, rng):
     scatter = np.clip(F(-0.0125) * log - F(0.0059), F(0.008), F(0.045))
     nu = np.clip(F(-0.0155) * log + F(0.0244), F(0.049), F(0.1)) + scatter * rng.standard_normal(target.shape, F)
     return g * np.exp(-np.abs(nu) * F(np.log(LATER / 20)))
-
-
-def alternate(functions, rounds):
-    """Median seconds of each, measured in turns so that a busy machine hurts all."""
-    times = [[] for _ in functions]
-    for _ in range(rounds):
-        for f, seconds in zip(functions, times, strict=True):
-            start = time.perf_counter()
-            f()
-            seconds.append(time.perf_counter() - start)
-    return [statistics.median(t) for t in times]
 
 
 def agree(name, ours, theirs):

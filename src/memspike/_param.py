@@ -77,6 +77,12 @@ def is_concrete(value: Any) -> bool:
     return eqx.is_array_like(value) and not isinstance(value, Tracer)
 
 
+def check_count(name: str, value: int, least: int = 1) -> None:
+    """InputError unless `value` is a whole number from `least` on."""
+    if not isinstance(value, int | np.integer) or value < least:
+        raise InputError(f"{name} is {value}; a whole number from {least} on is needed.")
+
+
 def check_bounds(module: eqx.Module) -> None:
     """Raise InputError if a parameter is outside its bounds or not finite; traced values pass."""
     for info in own_parameters(module):

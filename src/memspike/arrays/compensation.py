@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from memspike._errors import InputError
+from memspike._param import check_count
 from memspike._registry import COMPENSATIONS
 from memspike.arrays.crossbar import Crossbar, Seen
 
@@ -88,8 +88,7 @@ class Recalibration(AbstractCompensation):
     inputs: int = eqx.field(static=True, default=64)
 
     def __check_init__(self) -> None:
-        if self.inputs < 1:
-            raise InputError(f"Recalibration.inputs is {self.inputs}; a whole number from 1 on is needed.")
+        check_count("Recalibration.inputs", self.inputs)
 
     def gains(self, crossbar: Crossbar, before: Seen, now: Seen, *, key: PRNGKeyArray) -> Gains:
         """Σ y_then·y_now / Σ y_now² over the calibration inputs."""

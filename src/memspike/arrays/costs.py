@@ -12,8 +12,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from memspike._errors import InputError
-from memspike._param import Parameter, check_bounds, is_concrete, param
+from memspike._param import Parameter, check_bounds, check_count, is_concrete, param
 from memspike.arrays.ledger import FULL, Ledger, Wear
+from memspike.arrays.periphery import Shared
 
 if TYPE_CHECKING:
     from typing import ClassVar as AbstractClassVar
@@ -213,13 +214,7 @@ class Costs(eqx.Module):
     columns_per_adc: int = eqx.field(default=128, static=True)
 
     def __check_init__(self) -> None:
-        if self.columns_per_adc < 1:
-            raise InputError(f"columns_per_adc is {self.columns_per_adc}; a whole number from 1 on is needed.")
-
-
-def converters(columns: int, columns_per_adc: int) -> int:
-    """How many converters serve `columns` columns."""
-    return -(-columns // columns_per_adc)
+        check_count("columns_per_adc", self.columns_per_adc)
 
 
 class ReadTime(NamedTuple):
@@ -279,7 +274,7 @@ def _each(what: str, part: Any, count: int, energy: Any) -> float:
 
 def area(lines: int, rows: int, columns: int, costs: Costs) -> float:
     """Area in m²: devices, a driver a row, a hold and a neuron a column, converters with their adders; no routing."""
-    shared = 0 if costs.adc is None else converters(columns, costs.columns_per_adc)
+    shared = 0 if costs.adc is None else Shared(costs.columns_per_adc).converters(columns)
     parts = ((costs.dac, rows), (costs.hold, columns), (costs.adc, shared), (costs.adder, shared))
     periphery = sum(n * float(part.area) for part, n in (*parts, (costs.neuron, columns)) if part is not None)
     return lines * rows * columns * float(costs.cell.area()) + periphery

@@ -4,11 +4,10 @@ from functools import lru_cache
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
-from memspike.arrays.wires import Segments
+from memspike.arrays.wires import Cells, Segments
 
-Cells = Float[Array, "rows columns"]
 MODES = 8
 
 

@@ -4,13 +4,10 @@ from abc import abstractmethod
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
 from memspike._param import Parameter, check_bounds, param
 from memspike.arrays.estimate import estimate
-from memspike.arrays.wires import Segments, transfer
-
-Cells = Float[Array, "rows columns"]
+from memspike.arrays.wires import Cells, Segments, transfer
 
 
 class AbstractWires(eqx.Module):

@@ -18,13 +18,13 @@ from jaxtyping import Array, Bool, Float, Int, Num
 
 from memspike._errors import InputError
 from memspike._param import is_concrete
+from memspike.cells.base import Lines
 from memspike.devices.base import AbstractPulseDevice, Pulses, Real
 from memspike.devices.base import counts as as_float
 from memspike.devices.neurosim import WritePulse
 from memspike.devices.pulsed import Pulsed
 from memspike.devices.variation import AbstractVariation
 
-Lines = Float[Array, "lines rows columns"]
 Quantity = Float[Array, "..."] | float | None
 WORD = 30
 FULL = 2**31 - 1

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from memspike._errors import InputError
+from memspike._param import check_count
 
 Blocks = Float[Array, "down across tile_rows tile_columns"]
 
@@ -22,9 +23,8 @@ class Tiles(eqx.Module):
     analog: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self) -> None:
-        for name, n in (("rows", self.rows), ("columns", self.columns)):
-            if n != int(n) or n < 1:
-                raise InputError(f"Tiles.{name} is {n}; a whole number from 1 on is needed.")
+        check_count("Tiles.rows", self.rows)
+        check_count("Tiles.columns", self.columns)
 
     def check(self, shape: tuple[int, ...], lines: int = 1) -> None:
         """InputError if a tile is larger than a matrix of `shape` physical devices, or narrower than a cell."""

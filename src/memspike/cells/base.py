@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from memspike._errors import InputError
@@ -167,9 +166,3 @@ def shared_range(cell: AbstractCell) -> tuple[Float[Array, ""], Float[Array, ""]
     """Lowest conductance and width of the window in S."""
     low, high = cell.window()
     return low, high - low
-
-
-def checked_count(name: str, value: int, least: int) -> None:
-    """InputError unless `value` is a whole number from `least` on."""
-    if not isinstance(value, int | np.integer) or value < least:
-        raise InputError(f"{name} is {value}; a whole number from {least} on is needed.")

@@ -7,8 +7,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from memspike._param import Parameter, param
-from memspike.cells.base import AbstractCell, Devices, Lines, Real, Weight, checked_count, shared_range
+from memspike._param import Parameter, check_count, param
+from memspike.cells.base import AbstractCell, Devices, Lines, Real, Weight, shared_range
 from memspike.cells.differential import on_sides
 from memspike.cells.write import AbstractWrite, OneSided
 from memspike.devices.base import AbstractPulseDevice
@@ -81,7 +81,7 @@ class MultiDevice(AbstractCell):
     scale: Parameter = param(1.0, "1", "conductance difference of w = 1 over the range of a side", bounds=(1e-6, 1e6))
 
     def __check_init__(self) -> None:
-        checked_count("MultiDevice.per_side", self.per_side, 1)
+        check_count("MultiDevice.per_side", self.per_side, 1)
 
     def gains(self) -> Float[Array, " lines"]:
         """N times +1, then N times −1."""

@@ -1,6 +1,5 @@
 """One device against a fixed reference: one signed weight."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -70,8 +69,3 @@ class SingleReference(AbstractCell):
     def deal(self, pulses: Weight, counter: Real) -> tuple[Devices, Real]:
         """All pulses to the device."""
         return pulses[None], counter
-
-
-def with_midpoint(device: AbstractPulseDevice) -> SingleReference:
-    """A cell whose reference is in the middle of the mean range."""
-    return SingleReference(device, jax.lax.stop_gradient(midpoint(device)))

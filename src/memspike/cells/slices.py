@@ -5,8 +5,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from memspike._param import Parameter, param
-from memspike.cells.base import AbstractCell, Devices, Lines, Real, Weight, checked_count, shared_range
+from memspike._param import Parameter, check_count, param
+from memspike.cells.base import AbstractCell, Devices, Lines, Real, Weight, shared_range
 from memspike.cells.differential import on_sides
 from memspike.devices.base import AbstractPulseDevice
 from memspike.devices.constant_step import ConstantStep
@@ -27,8 +27,8 @@ class BitSliced(AbstractCell):
     scale: Parameter = param(1.0, "1", "conductance difference of w = 1 over the range of a side", bounds=(1e-6, 1e6))
 
     def __check_init__(self) -> None:
-        checked_count("BitSliced.digits", self.digits, 1)
-        checked_count("BitSliced.base", self.base, 2)
+        check_count("BitSliced.digits", self.digits, 1)
+        check_count("BitSliced.base", self.base, 2)
 
     def _weights(self) -> Float[Array, " digits"]:
         return jnp.asarray([float(self.base) ** -k for k in range(self.digits)])

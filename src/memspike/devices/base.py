@@ -4,9 +4,10 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Num, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Num, PRNGKeyArray
 
 from memspike._errors import InputError
 from memspike._param import Parameter, check_bounds, is_concrete
@@ -137,6 +138,11 @@ class AbstractPulseDevice(AbstractDevice):
 def span(device: AbstractPulseDevice) -> Real:
     """G_max − G_min in S."""
     return jnp.asarray(device.g_max - device.g_min)
+
+
+def select(condition: Bool[Array, "..."], yes: Any, no: Any) -> Any:
+    """State `yes` where `condition` holds, else `no`, leaf by leaf."""
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
 
 
 def counts(pulses: Pulses) -> Real:

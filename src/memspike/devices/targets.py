@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from memspike._errors import InputError
 from memspike._param import is_concrete, parameters
-from memspike.devices.base import AbstractPulseDevice, Key, Real, Seconds, span
+from memspike.devices.base import AbstractPulseDevice, Key, Real, Seconds, select, span
 
 Count = Int[Array, "..."]
 Flags = Bool[Array, "..."]
@@ -77,10 +77,6 @@ class _Verify(eqx.Module):
             return device.conductance(state, self.settle)
         keys = jax.random.split(key, self.reads)
         return jax.vmap(lambda k: device.conductance(state, self.settle, key=k))(keys).mean(0)
-
-
-def _select(condition: Flags, yes: Any, no: Any) -> Any:
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
 
 
 def _leaf(module: Any, path: str) -> Any:
@@ -169,8 +165,8 @@ def _blind(device: Any, state: Any, target: Real, most: Int[Array, ""], fresh: b
     erase = fresh | (one_way & (target < device.stored(state)))
     for_reset, for_pulses = (None, None) if key is None else jax.random.split(key)
     aim = jnp.where(one_way, jnp.maximum(target, device.stored(lowest)), target)
-    n, short = _by_mean(device, _select(erase, device.reset(state), state), aim, most)
-    start = _select(erase, device.reset(state, key=for_reset), state)
+    n, short = _by_mean(device, select(erase, device.reset(state), state), aim, most)
+    start = select(erase, device.reset(state, key=for_reset), state)
     none = jnp.zeros_like(n)
     after = device.program(start, n, key=for_pulses)
     return Programmed(after, jnp.maximum(n, 0), jnp.maximum(-n, 0), none + erase.astype(jnp.int32), none, short)
@@ -223,7 +219,7 @@ def _round(device: AbstractPulseDevice, goal: _Goal, how: _Verify, work: _Work, 
     up, down = jnp.where(rise, n, 0), jnp.where(rise | goal.one_way, 0, n)
     pulsed = device.program(work.state, up - down, key=for_pulse)
     state = jax.lax.cond(
-        erase.any(), lambda: _select(erase, device.reset(pulsed, key=for_reset), pulsed), lambda: pulsed
+        erase.any(), lambda: select(erase, device.reset(pulsed, key=for_reset), pulsed), lambda: pulsed
     )
     return _Work(
         state=state,

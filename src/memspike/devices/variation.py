@@ -6,10 +6,9 @@ from typing import Any, ClassVar, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool
 
 from memspike._param import Parameter, param
-from memspike.devices.base import AbstractPulseDevice, Key, Pulses, Real, Seconds, counts, span
+from memspike.devices.base import AbstractPulseDevice, Key, Pulses, Real, Seconds, counts, select, span
 from memspike.devices.soft_bounds import SoftBounds
 
 
@@ -25,10 +24,6 @@ def _keys(key: Key) -> tuple[Key, Key]:
         return None, None
     first, second = jax.random.split(key)
     return first, second
-
-
-def _select(condition: Bool[Array, "..."], yes: Any, no: Any) -> Any:
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
 
 
 class AbstractVariation(AbstractPulseDevice):
@@ -258,7 +253,7 @@ class LimitedEndurance(AbstractVariation):
     def written(self, before: Varied, after: Any, pulses: Real, *, key: Key) -> Varied:
         """The device as it was once its pulses are used up."""
         alive = before.memory < self.endurance
-        return Varied(_select(alive, after, before.inner), before.memory + jnp.abs(pulses))
+        return Varied(select(alive, after, before.inner), before.memory + jnp.abs(pulses))
 
     def held(self, g: Real) -> Real:
         """That of the device inside."""

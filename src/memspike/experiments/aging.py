@@ -43,18 +43,24 @@ def _at(crossbar: Crossbar, written: Written, age: Array) -> Seen:
     return crossbar.transfer(cell.read(state, age), sd=cell.read_sd(state, age))
 
 
+def _stack(chips: list[Any]) -> Any:
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *chips)
+
+
 def inference_over_time(
     model: Classifier,
     evaluator: Evaluator,
     weights: Weights,
     plan: Plan,
     *,
+    written: tuple[Written, ...] | None = None,
     key: PRNGKeyArray,
 ) -> Aged:
     """Program chips with `weights`, let them age, read them with their noise, count what is right.
 
-    Every chip has its own programming errors and drift; chips, reads and calibrations have keys of their own, so
-    that the same key with another compensation shows the same chips. InputError for an age before the programming.
+    `written` are chips of an earlier call with the same key, which then are not programmed again. Every chip has its
+    own programming errors and drift; chips, reads and calibrations have keys of their own, so that the same key with
+    another compensation shows the same chips. InputError for an age before the programming.
     """
     for age in plan.ages:
         if not (np.isfinite(age) and age >= 0):
@@ -77,11 +83,12 @@ def inference_over_time(
             layers.append(compensated(now, gains))
         return tuple(layers)
 
-    written = [write(key) for key in jax.random.split(chip_key, chips)]
+    programmed = _stack([write(key) for key in jax.random.split(chip_key, chips)]) if written is None else written
+    each_chip = [jax.tree.map(lambda leaf, k=k: leaf[k], programmed) for k in range(chips)]
     scores = []
     for number, age in enumerate(plan.ages):
         keys = jax.random.split(jax.random.fold_in(calibration_key, number), chips)
-        each = [seen(one, jnp.asarray(age, jnp.result_type(float)), k) for one, k in zip(written, keys, strict=True)]
-        stack: Any = jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
-        scores.append(evaluator.accuracy_of(stack, key=jax.random.fold_in(read_key, number)))
-    return Aged(np.stack(scores), jax.tree.map(lambda *leaves: jnp.stack(leaves), *written))
+        at = jnp.asarray(age, jnp.result_type(float))
+        each = [seen(one, at, k) for one, k in zip(each_chip, keys, strict=True)]
+        scores.append(evaluator.accuracy_of(_stack(each), key=jax.random.fold_in(read_key, number)))
+    return Aged(np.stack(scores), programmed)

@@ -41,7 +41,7 @@ def silent(progress: Progress) -> None:
     """Report nothing."""
 
 
-def _restore(trainer: Trainer, folder: RunFolder, resume: bool) -> tuple[TrainState, Checkpoint]:
+def restore(trainer: Trainer, folder: RunFolder, resume: bool) -> tuple[TrainState, Checkpoint]:
     """The training state of the newest checkpoint, or of the beginning."""
     start = trainer.init()
     checkpoint = folder.latest() if resume else None
@@ -71,7 +71,7 @@ def _train(
     trainer: Trainer, evaluator: Evaluator, folder: RunFolder, *, resume: bool, report: Report
 ) -> tuple[TrainState, list[dict[str, Any]], float]:
     """Train to the end from the last checkpoint → state, history (a row per epoch and seed), seconds."""
-    state, saved = _restore(trainer, folder, resume)
+    state, saved = restore(trainer, folder, resume)
     config, history, begin = trainer.config, list(saved.history), time.perf_counter()
     every, per_epoch = config.training.checkpoint_every, trainer.per_epoch
     first, summed = saved.step, np.asarray(saved.loss_sum)
@@ -157,7 +157,7 @@ def _over_time(model: Classifier, evaluator: Evaluator, config: ExperimentConfig
     programmer = PROGRAMMERS.get(wanted.programmer).value
     options = {"tolerance": wanted.tolerance, "settle": wanted.reference_age} if programmer is WriteVerify else {}
     weights = model.network.weights(seed_of(lines, 0))
-    rows = []
+    rows, chips, key = [], None, jax.random.key(config.seed + 2_000_003)
     for name in dict.fromkeys(("none", wanted.compensation)):
         plan = Plan(
             ages=wanted.age,
@@ -166,7 +166,8 @@ def _over_time(model: Classifier, evaluator: Evaluator, config: ExperimentConfig
             reference_age=wanted.reference_age,
             chips=wanted.chips,
         )
-        found = inference_over_time(model, evaluator, weights, plan, key=jax.random.key(config.seed + 2_000_003))
+        found = inference_over_time(model, evaluator, weights, plan, written=chips, key=key)
+        chips = found.written
         failed = float(np.mean([np.asarray(w.failed).mean() for w in found.written]))
         pulses = float(np.mean([np.asarray(w.up + w.down + w.resets).mean() for w in found.written]))
         rows += [

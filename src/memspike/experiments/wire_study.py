@@ -4,9 +4,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-
 from memspike._errors import RunError
 from memspike.experiments.base import Experiment, register
 from memspike.experiments.config import (
@@ -20,7 +17,7 @@ from memspike.experiments.config import (
 )
 from memspike.experiments.folder import RunFolder
 from memspike.experiments.model import classifier
-from memspike.experiments.run import Report, read_data, run, silent, spread
+from memspike.experiments.run import Report, read_data, restore, run, silent, spread
 from memspike.experiments.training import Evaluator, Trainer
 
 
@@ -35,12 +32,10 @@ def _trained(config: ExperimentConfig, out: Path, report: Report) -> Any:
     if not result.exists():
         run(config, out, resume=(out / "config.toml").exists(), report=report)
     data = read_data(config)
-    state = jax.eval_shape(Trainer(classifier(config, data), data, config).init)
-    checkpoint = RunFolder(out).latest()
-    if checkpoint is None:
+    state, checkpoint = restore(Trainer(classifier(config, data), data, config), RunFolder(out), resume=True)
+    if not checkpoint.step:
         raise RunError(f"The training in {out} left no readable checkpoint.")
-    leaves, tree = jax.tree.flatten(state)
-    return jax.tree.unflatten(tree, [jnp.asarray(x) for x, _ in zip(checkpoint.leaves, leaves, strict=True)]).lines
+    return state.lines
 
 
 def compare_wires(

@@ -190,6 +190,10 @@ def wire_study(rows: list[dict[str, Any]]) -> Figure:
     return figure
 
 
+# experiment → title and drawing of its rows
+STUDIES = {"wire-study": ("Accuracy against wire resistance", wire_study)}
+
+
 def overview(samples: Arrays, accuracy: float) -> Figure:
     """One row that shows a trained network at work: image, hidden membranes, outputs."""
     traces = _traces(samples)

@@ -100,15 +100,15 @@ def _rows(rows: list[dict[str, Any]]) -> str:
 
 
 def _write_study(folder: Path, expected: str) -> Path:
-    """The page of a study: its figure and its table."""
+    """The page of a study: its figure, if there is one of that name, and its table."""
     result = json.loads((folder / "result.json").read_text())
-    image = png(figures.wire_study(result["rows"]))
-    write_bytes(folder / "figures" / "study.png", image)
-    parts = [
-        f"<p class=big>{100 * result['test_accuracy']:.2f} %</p><p class=note>{html.escape(expected)}</p>",
-        f"<h2>Accuracy against wire resistance</h2>{img(image, 'accuracy against wire resistance')}",
-        _rows(result["rows"]),
-    ]
+    parts = [f"<p class=big>{100 * result['test_accuracy']:.2f} %</p><p class=note>{html.escape(expected)}</p>"]
+    if result["experiment"] in figures.STUDIES:
+        title, draw = figures.STUDIES[result["experiment"]]
+        image = png(draw(result["rows"]))
+        write_bytes(folder / "figures" / "study.png", image)
+        parts.append(f"<h2>{html.escape(title)}</h2>{img(image, title)}")
+    parts.append(_rows(result["rows"]))
     config = tomllib.loads((folder / "config.toml").read_text())
     return _page(folder, result["experiment"], parts, config, json.loads((folder / "environment.json").read_text()))
 
