@@ -40,6 +40,7 @@ bench: pyproject.toml
 	.venv-bench/bin/python benchmarks/arrays.py --out results/bench-arrays.json
 	.venv-bench/bin/python benchmarks/programming.py --out results/bench-programming.json
 	.venv-bench/bin/python benchmarks/wired_training.py --out results/bench-wired-training.json
+	.venv-bench/bin/python benchmarks/eprop.py --out results/bench-eprop.json
 
 clean:
 	rm -rf $(VENV) .venv-bench site .jax_cache

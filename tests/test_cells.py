@@ -53,7 +53,7 @@ def test_a_placed_matrix_reads_back_as_its_weights(name, x64):
     w = jax.random.uniform(jax.random.key(0), (5, 4), minval=-0.5, maxval=0.5)
     state = cell.place(cell.init((5, 4)), w)
     np.testing.assert_allclose(cell.weight(cell.stored(state)), cell.weight(cell.conductances(w)), atol=2e-3)
-    assert cell.read_sd(state).shape == cell.stored(state).shape == (*cell.gains().shape, 5, 4)
+    assert cell.read_moments(state).sd.shape == cell.stored(state).shape == (*cell.gains().shape, 5, 4)
 
 
 @every_cell

@@ -1,5 +1,7 @@
 """Ring 1: the contract suites over everything that is registered, unasked."""
 
+import inspect
+
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -8,7 +10,7 @@ import pytest
 from memspike import _registry as registry
 from memspike import testing
 from memspike.arrays.rows import DynamicalRows
-from memspike.neurons import MIF
+from memspike.neurons import MIF, AbstractSpikingNeuron
 
 
 def entries(kind):
@@ -23,6 +25,9 @@ def test_device(x64, make):
 @pytest.mark.parametrize("make", entries(registry.NEURONS))
 def test_neuron(x64, make):
     neuron = make()
+    if isinstance(neuron, AbstractSpikingNeuron):
+        testing.check_spiking_neuron(neuron)
+        return
     current = 50e-3 * float(neuron.m1.conductance(neuron.m1.init())) * 2 if isinstance(neuron, MIF) else 1e-6
     testing.check_neuron(neuron, current=current)
 
@@ -39,7 +44,8 @@ def test_readout(x64, make):
 
 @pytest.mark.parametrize("make", entries(registry.RULES))
 def test_rule(x64, make):
-    testing.check_rule(make, optax.adam(0.02))
+    check = testing.check_eprop_rule if "problem" in inspect.signature(make).parameters else testing.check_rule
+    check(make, optax.adam(0.02 if check is testing.check_rule else 2e-3))
 
 
 @pytest.mark.parametrize("make", entries(registry.SCHEMES))

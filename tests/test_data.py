@@ -1,5 +1,6 @@
-"""Data sets: what ships, the cache, imports in every form, and files that are broken or wrong."""
+"""Data sets: what ships, the cache, imports in every form, files that are broken or wrong, and encoders."""
 
+import dataclasses
 import gzip
 import io
 import os
@@ -12,8 +13,10 @@ import numpy as np
 import pytest
 
 import memspike as ms
-from memspike.data import augment, idx, store
-from memspike.data.sources import IDX_FILES, ROLES, SOURCES, Source
+from memspike.data import ChannelEvents, FrameEvents, FrameSpikes, augment, idx, store
+from memspike.data.images import IDX_FILES, ROLES, IdxSource
+from memspike.data.sources import SOURCES
+from memspike.networks import feedforward, simulate
 
 SHAPES = {"x_train": (6, 4, 4), "y_train": (6,), "x_test": (3, 4, 4), "y_test": (3,)}
 
@@ -26,7 +29,7 @@ def tiny(monkeypatch, tmp_path):
     rng = np.random.default_rng(0)
     arrays = {role: rng.integers(0, 9, SHAPES[role]).astype(np.uint8) for role in ROLES}
     digests = {role: hashlib.sha256(a.tobytes()).hexdigest() for role, a in arrays.items()}
-    source = Source("tiny", "a test set", "none", ("http://127.0.0.1:9/",), digests, IDX_FILES, SHAPES)
+    source = IdxSource("tiny", "a test set", "none", ("http://127.0.0.1:9/",), digests, IDX_FILES, SHAPES)
     monkeypatch.setitem(SOURCES, "tiny", source)
     monkeypatch.setenv(store.FOLDER_VARIABLE, str(tmp_path / "cache"))
     return arrays, source
@@ -78,7 +81,7 @@ def test_import_in_every_form(tiny, tmp_path, make):
     arrays, source = tiny
     path = store.import_file("tiny", make(tmp_path, arrays))
     assert path == tmp_path / "cache" / "tiny.npz"
-    data = store.load_cached(source)
+    data = store.images(source)
     np.testing.assert_array_equal(data.x_train, arrays["x_train"])
     np.testing.assert_array_equal(data.y_test, arrays["y_test"])
 
@@ -174,12 +177,12 @@ def test_a_damaged_cache_is_reported(tiny, tmp_path):
     path = store.import_file("tiny", as_zip(tmp_path, arrays))
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(ms.InputError, match="cannot be read"):
-        store.load_cached(source)
+        store.images(source)
 
 
 def test_an_absent_set_says_how_to_get_it(tiny):
     with pytest.raises(ms.InputError, match="memspike data fetch tiny"):
-        store.load_cached(tiny[1])
+        store.images(tiny[1])
 
 
 def test_fetch_without_network_tries_all_mirrors(tiny, tmp_path):
@@ -208,7 +211,7 @@ def test_fetch_from_the_second_mirror(tiny, tmp_path, monkeypatch):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         mirrors = (source.mirrors[0], f"http://127.0.0.1:{server.server_port}/")
-        monkeypatch.setitem(SOURCES, "tiny", source._replace(mirrors=mirrors))
+        monkeypatch.setitem(SOURCES, "tiny", dataclasses.replace(source, mirrors=mirrors))
         path = store.fetch("tiny")
         server.shutdown()
     assert path.exists()
@@ -278,6 +281,69 @@ def test_encoder():
     events = encoder(jnp.full((3, 4), 0.5))
     assert events.v.shape == (2, 3, 5)
     np.testing.assert_allclose(events.v[0, 0], [0.1, 0.1, 0.1, 0.1, 0.2], rtol=1e-6)
+
+
+def test_spikes_have_the_rate_of_their_frames():
+    """Counts are within one of the integral of the rate; averaged over the phase every step has its exact share."""
+    encoder = FrameSpikes(max_rate=400.0, frame_time=20e-3, dt=1e-3)
+    frames = jnp.asarray(np.random.default_rng(0).random((10, 6)), dtype=jnp.float32)
+    spikes = encoder(frames, key=jax.random.key(0))
+    assert spikes.shape == (200, 6)
+    assert set(np.unique(spikes)) == {0.0, 1.0}
+    expected = 400 * 20e-3 * np.asarray(frames)
+    assert np.abs(spikes.sum(axis=0) - expected.sum(axis=0)).max() < 1
+    many = jax.jit(jax.vmap(lambda k: encoder(frames, key=k)))(jax.random.split(jax.random.key(1), 1500))
+    np.testing.assert_allclose(many.mean(axis=0), 0.4 * np.repeat(frames, 20, axis=0), atol=0.06)
+    np.testing.assert_array_equal(many[0], encoder(frames, key=jax.random.split(jax.random.key(1), 1500)[0]))
+    gaps = np.diff(np.flatnonzero(encoder(jnp.ones((10, 1)), key=jax.random.key(2))[:, 0]))
+    assert set(gaps) == {2, 3}  # 2.5 ms at 400 Hz: regular, unlike Bernoulli
+
+
+def test_spikes_at_the_limits():
+    encoder = FrameSpikes(max_rate=5e3, frame_time=10e-3, dt=1e-3)
+    np.testing.assert_array_equal(encoder(jnp.ones((3, 4)), key=jax.random.key(0)), 1.0)
+    np.testing.assert_array_equal(encoder(jnp.zeros((3, 4)), key=jax.random.key(0)), 0.0)
+    assert encoder.steps(3) == 30
+    with pytest.raises(ms.InputError, match="at least one step"):
+        FrameSpikes(frame_time=1e-4, dt=1e-3)
+    with pytest.raises(ms.InputError, match="max_rate"):
+        FrameSpikes(max_rate=-1.0)
+
+
+def test_frame_events_drive_the_rows_of_their_frame_alone():
+    encoder = FrameEvents(read_voltage=0.2, offset=0.25, times=(0.0, 50e-6))
+    events = encoder(jnp.asarray([[0.5, 1.0, 0.0, 0.25, 0.75, 1.0]]))
+    expected = [[0.05, 0.15, -0.05, 0, 0, 0, 0.2], [0, 0, 0, 0, 0.1, 0.15, 0.2]]
+    np.testing.assert_allclose(events.v[:, 0], expected, atol=1e-7)
+    with pytest.raises(ms.InputError, match="5 pixels does not fall into 2 frames"):
+        encoder(jnp.zeros(5))
+
+
+def test_channel_events_drive_the_same_rows_by_one_frame_after_the_other():
+    encoder = ChannelEvents(read_voltage=0.2, offset=0.25, times=(0.0, 50e-6))
+    pixels = jnp.asarray([[0.5, 1.0, 0.0, 0.25, 0.75, 1.0]])
+    np.testing.assert_allclose(encoder(pixels).v[:, 0], [[0.05, 0.15, -0.05, 0.2], [0, 0.1, 0.15, 0.2]], atol=1e-7)
+    np.testing.assert_array_equal(encoder(jnp.stack([pixels, pixels])).v[:, 1], encoder(pixels).v)
+    assert encoder.rows(6) == 4
+    assert FrameEvents(times=encoder.times).rows(6) == 7
+    with pytest.raises(ms.InputError, match="7 pixels does not fall into 2 frames"):
+        encoder.rows(7)
+
+
+@pytest.mark.parametrize(("make", "rows"), [(FrameEvents, 7), (ChannelEvents, 3)])
+def test_a_network_does_not_hear_a_frame_before_its_time(make, rows):
+    network = feedforward((rows, 4, 3))
+    lines = network.program(network.init_weights(key=jax.random.key(0)))
+    encoder = make(times=(0.0, 200e-6, 400e-6))
+
+    @jax.jit
+    def heard(pixels):
+        return simulate(network, lines, encoder(pixels), steps=30, dt=20e-6)[-1]
+
+    pixels = jnp.asarray([0.2, 0.9, 0.4, 0.1, 0.8, 0.3])
+    change = np.abs(heard(pixels) - heard(pixels.at[4].set(0.0)))
+    assert change[:20].max() < 1e-7  # the third frame begins at 400 µs
+    assert change[25:].max() > 1e-5
 
 
 def test_augmentation_moves_whole_images():

@@ -46,7 +46,9 @@ def test_how_to_pages_run(root, page, x64, clean_registry):
     exec(compile(code, page, "exec"), {})
 
 
-@pytest.mark.parametrize(("page", "word"), [("devices", "fabricate"), ("arrays", "solve")])
+@pytest.mark.parametrize(
+    ("page", "word"), [("devices", "fabricate"), ("arrays", "solve"), ("online-learning", "eprop")]
+)
 def test_pages_run(root, page, word):
     code = "\n".join(blocks(root / f"docs/{page}.md"))
     assert word in code

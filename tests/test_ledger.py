@@ -149,7 +149,7 @@ def test_resets_on_their_own():
     device = PCM()
     before, _ = moved(device, jnp.zeros(SHAPE))
     where = jnp.asarray(random_counts(3) > 2)
-    ledger = erased(device, before, device.reset(before), where, RESET)
+    ledger = erased(device, before, device.reset(before), where.astype(float), RESET)
     np.testing.assert_array_equal(ledger.resets, np.asarray(where))
     assert not np.asarray(ledger.up).any()
     g = 0.5 * np.asarray(before.g + device.reset(before).g, float)

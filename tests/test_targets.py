@@ -82,7 +82,7 @@ def test_finished_devices_are_left_alone():
     device = devices.PCM()
     target = jnp.linspace(1e-6, 9e-6, 20)
     state = device.wait(device.place(device.init((20,)), target.at[::2].add(-0.5e-6)), 100.0)
-    done = write_verify(device, state, target * device.drift(101.0), tolerance=0.02, reads=0, key=KEY)
+    done = write_verify(device, state, target * device.drift(101.0, target), tolerance=0.02, reads=0, key=KEY)
     for before, after in zip(state, done.state, strict=True):
         np.testing.assert_array_equal(np.asarray(before)[1::2], np.asarray(after)[1::2])
     assert not np.asarray(done.up)[1::2].any()

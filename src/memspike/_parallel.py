@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import Callable
+from typing import Any
 
 import jax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
@@ -41,6 +42,20 @@ def map_split(one: Callable[[Array], Array], items: Array) -> Array:
     return jax.shard_map(
         lambda part: jax.lax.map(one, part), mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False
     )(items)
+
+
+def vmap_split(one: Callable[..., Any], *batched: Any) -> Any:
+    """`vmap` of `one` over axis 0 of all leaves, shared out among devices where their number divides it.
+
+    Every device runs its share on its own: loops end when those of its share have ended.
+    """
+    devices, count = jax.device_count(), jax.tree.leaves(batched)[0].shape[0]
+    if devices == 1 or count % devices:
+        return jax.vmap(one)(*batched)
+    mesh = jax.make_mesh((devices,), ("chips",), axis_types=(AxisType.Auto,))
+    spec = PartitionSpec("chips")
+    shared = jax.shard_map(jax.vmap(one), mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
+    return shared(*batched)
 
 
 def split(x: Array, axis: int) -> Array:

@@ -48,6 +48,7 @@ class Registry:
 
 DEVICES = Registry("device")
 NEURONS = Registry("neuron")
+SURROGATES = Registry("surrogate")
 FILTERS = Registry("synaptic filter")
 INTEGRATORS = Registry("integrator")
 SYNAPSES = Registry("synapse")
@@ -62,6 +63,7 @@ EXPERIMENTS = Registry("experiment")
 REGISTRIES = {
     "devices": DEVICES,
     "neurons": NEURONS,
+    "surrogates": SURROGATES,
     "filters": FILTERS,
     "integrators": INTEGRATORS,
     "synapses": SYNAPSES,

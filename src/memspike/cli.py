@@ -21,7 +21,6 @@ from memspike.data import store
 from memspike.devices import AbstractDevice, AbstractPulseDevice, AbstractVariation, SoftBounds, labels
 from memspike.devices.asymmetry import asymmetry
 from memspike.experiments.base import Experiment
-from memspike.experiments.config import ExperimentConfig
 from memspike.experiments.settings import flat
 from memspike.report import write_device, write_fit, write_report
 
@@ -138,9 +137,8 @@ def show(
         out.print(f"[dim]source:[/dim] {entry.source}")
     if kind == "experiments":
         experiment: Experiment = entry.value
-        out.print(
-            f"[dim]expected test accuracy:[/dim] {experiment.expected:.1%}, quick {experiment.expected_quick:.1%}"
-        )
+        own, quick = experiment.shown(experiment.expected), experiment.shown(experiment.expected_quick)
+        out.print(f"[dim]expected:[/dim] {own}, quick {quick}")
         table = Table(box=None, pad_edge=False, header_style="dim")
         for column in ("key", "value"):
             table.add_column(column)
@@ -169,7 +167,7 @@ def _run_folder(name: str, given: Path | None, resume: bool) -> Path:
     return root / (f"{name}-{found[-1][0] + 1}" if found else name)
 
 
-def _changed(config: ExperimentConfig, name: str, quick: bool) -> bool:
+def _changed(config: Any, name: str, quick: bool) -> bool:
     """Whether a configuration differs from the experiment's own in more than its seeds."""
     _, own = experiments.resolve(name, quick=quick)
     return config.model_copy(update={"seed": own.seed, "seeds": own.seeds}) != own
@@ -196,20 +194,26 @@ def run(
             raise InterruptedRunError(
                 f"Interrupted; go on from the last checkpoint with the same options: {again}"
             ) from None
-    expected = experiment.expected_quick if quick else experiment.expected
+    wanted = experiment.expected_quick if quick else experiment.expected
+    expected = experiment.shown(wanted)
     changed = " (settings were changed)" if _changed(config, experiment.name, quick) else ""
-    page = write_report(folder, f"expected {expected:.1%}{changed}")
+    page = write_report(folder, f"expected {expected}{changed}")
+    if experiment.summary is not None:
+        out.print(f"{experiment.summary(result)}; expected {expected}{changed}", soft_wrap=True)
+    else:
+        _print_accuracy(result, f"expected {expected}{changed}")
+    _print_rows(result.get("rows", []))
+    out.print(f"report: {page}", soft_wrap=True, markup=False)
+
+
+def _print_accuracy(result: dict[str, Any], expected: str) -> None:
     spread = f" ± {100 * result['test_accuracy_sd']:.2f}" if result["seeds"] > 1 else ""
-    out.print(
-        f"test accuracy [bold]{100 * result['test_accuracy']:.2f}{spread} %[/bold], expected {expected:.1%}{changed}"
-    )
+    out.print(f"test accuracy [bold]{100 * result['test_accuracy']:.2f}{spread} %[/bold], {expected}")
     if "chips" in result:
         out.print(
             f"{result['chips']} chips with programming spread and read noise: "
             f"{100 * result['chips_accuracy']:.2f} ± {100 * result['chips_accuracy_sd']:.2f} %"
         )
-    _print_rows(result.get("rows", []))
-    out.print(f"report: {page}", soft_wrap=True, markup=False)
 
 
 def _print_rows(rows: list[dict[str, Any]]) -> None:
@@ -266,15 +270,15 @@ def report(folder: Annotated[Path, typer.Argument(help="The folder of a finished
 
 
 @data_app.command("fetch")
-def data_fetch(name: Annotated[str, typer.Argument(help="mnist or fashion-mnist.")]) -> None:
+def data_fetch(name: Annotated[str, typer.Argument(help="mnist, fashion-mnist or spoken-digits.")]) -> None:
     """Download a data set from its mirrors into the cache, checked."""
     out.print(f"{name}: {store.fetch(name, err.print)}", soft_wrap=True, markup=False)
 
 
 @data_app.command("import")
 def data_import(
-    name: Annotated[str, typer.Argument(help="mnist or fashion-mnist.")],
-    path: Annotated[Path, typer.Argument(help="Folder with IDX files, or a tgz, tar, zip or npz file.")],
+    name: Annotated[str, typer.Argument(help="mnist, fashion-mnist or spoken-digits.")],
+    path: Annotated[Path, typer.Argument(help="Folder, tgz, tar or zip with the IDX or wav files, or an npz file.")],
 ) -> None:
     """Put a data set into the cache from files you have, checked."""
     out.print(f"{name}: {store.import_file(name, path)}", soft_wrap=True, markup=False)

@@ -5,19 +5,25 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from memspike._parallel import map_split
 from memspike._param import Parameter, check_bounds, param
 from memspike.arrays.fidelity import AbstractWires, Ideal
+from memspike.arrays.ledger import Drive, Ledger, Pulse, erased, written
 from memspike.arrays.periphery import Periphery
 from memspike.arrays.tiles import Tiles
-from memspike.cells.base import AbstractCell, Lines
+from memspike.cells.base import AbstractCell, CellState, Devices, Lines, Weight, weighted
 from memspike.cells.differential import DifferentialPair
+from memspike.devices.base import select
+from memspike.devices.pulsed import Pulsed
+from memspike.devices.variation import AbstractVariation
 
 Real = Float[Array, "..."]
 Correction = Lines | None
 TRACE = 1e-4
+NOTHING = Pulse(energy=0.0, width=0.0)
+UNKNOWN = Drive(NOTHING, NOTHING, NOTHING)
 
 
 class Seen(NamedTuple):
@@ -27,7 +33,7 @@ class Seen(NamedTuple):
     sd: Lines
 
 
-def _root(variance: Real) -> Real:
+def root(variance: Real) -> Real:
     """√variance with a finite slope at 0."""
     positive = variance > 0
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, variance, 1.0)), 0.0)
@@ -39,6 +45,7 @@ class Crossbar(eqx.Module):
     What is on the chip is `self`; the programmed conductances are the state, `Lines` [lines, rows, columns] in S.
     The lines of a cell are neighbouring column wires of the same array; with `tiles` the matrix lies on several
     arrays whose partial sums are added, as numbers behind a converter each or as currents (`Tiles.analog`).
+    `drive` are the pulses that program the devices; without it their energy and time are counted as 0.
     """
 
     cell: AbstractCell = eqx.field(default_factory=DifferentialPair)
@@ -47,6 +54,7 @@ class Crossbar(eqx.Module):
     periphery: Periphery = eqx.field(default_factory=Periphery)
     programming_spread: Parameter = param(0.0, "1", "s.d. of a programmed conductance over its target", bounds=(0, 10))
     read_noise: Parameter = param(0.0, "1", "s.d. of a conductance over its mean at each read", bounds=(0, 10))
+    drive: Drive | None = None
 
     def __check_init__(self) -> None:
         check_bounds(self)
@@ -63,6 +71,40 @@ class Crossbar(eqx.Module):
         devices = lines[: self.cell.programmed()]
         missed = devices * (1 + self.programming_spread * jax.random.normal(key, devices.shape))
         return self.cell.complete(self.cell.clip(missed))
+
+    def write(self, cells: CellState, pulses: Weight, *, key: PRNGKeyArray | None = None) -> tuple[CellState, Ledger]:
+        """The cells after whole signed pulses on their weights, and the ledger of it."""
+        after, dealt = self.cell.program(cells, pulses, key=key)
+        ledger = written(self.cell.device, cells.devices, after.devices, dealt, self._drive())
+        return after, self._with_fixed(ledger)
+
+    def erase(
+        self, cells: CellState, where: Bool[Array, "devices rows columns"], *, key: PRNGKeyArray | None = None
+    ) -> tuple[CellState, Ledger]:
+        """The cells after full RESETs of the devices `where` true, and the ledger of it."""
+        after = cells._replace(devices=select(where, self.cell.device.reset(cells.devices, key=key), cells.devices))
+        counts = where.astype(jnp.result_type(float))
+        return after, self._with_fixed(self._erased(cells, after, counts))
+
+    def book(self, before: CellState, after: CellState, pulses: Devices, resets: Devices) -> Ledger:
+        """The ledger of signed `pulses` and `resets` of every device that took the cells from `before` to `after`."""
+        first = written(self.cell.device, before.devices, after.devices, pulses, self._drive())
+        return self._with_fixed(first + self._erased(before, after, resets))
+
+    def _erased(self, before: CellState, after: CellState, resets: Devices) -> Ledger:
+        drive = self._drive() or UNKNOWN
+        pulse = drive.reset or drive.down or NOTHING
+        return erased(self.cell.device, before.devices, after.devices, resets, pulse)
+
+    def _drive(self) -> Drive | None:
+        device = self.cell.device
+        while isinstance(device, AbstractVariation):
+            device = device.device
+        return None if isinstance(device, Pulsed) else self.drive or UNKNOWN
+
+    def _with_fixed(self, ledger: Ledger) -> Ledger:
+        fixed = self.cell.gains().shape[0] - self.cell.programmed()
+        return ledger.with_fixed(fixed) if fixed else ledger
 
     def _on_tiles(self, lines: Lines, one: Any, each: Any) -> Lines:
         """`one` applied to every physical array: neighbouring lines interleaved, the matrix cut into tiles.
@@ -106,6 +148,8 @@ class Crossbar(eqx.Module):
         through = self._through(lines, correction)
         if sd is None:
             return Seen(through, self.read_noise * through)
+        if isinstance(self.wires, Ideal):
+            return Seen(lines, sd)
         return Seen(through, sd * jnp.where(lines > 0, through / jnp.where(lines > 0, lines, 1.0), 1.0))
 
     def correction(self, lines: Lines, tolerance: float | None = None) -> Correction:
@@ -126,10 +170,10 @@ class Crossbar(eqx.Module):
             return jnp.zeros(())
         estimate = self._estimate(lines)
         gains = self.cell.gains().astype(lines.dtype)
-        true, wrong = (jnp.tensordot(gains, estimate * c, axes=1) for c in (exact, used - exact))
+        true, wrong = (weighted(gains, estimate * c) for c in (exact, used - exact))
         # relative before squaring: squared microsiemens underflow in float32
         unit = jnp.abs(true).max()
-        return _root(jnp.square(wrong / unit).mean()) / _root(jnp.square(true / unit).mean())
+        return root(jnp.square(wrong / unit).mean()) / root(jnp.square(true / unit).mean())
 
     def read(self, seen: Seen | Lines, v: Float[Array, "... rows"], *, key: PRNGKeyArray | None = None) -> Real:
         """Column currents in A for row voltages `v` in V; with a key, with fresh read noise.
@@ -143,11 +187,11 @@ class Crossbar(eqx.Module):
         seen = seen if isinstance(seen, Seen) else self.transfer(seen)
         gains = self.cell.gains().astype(seen.lines.dtype)
         if self.periphery.ideal:
-            current = v @ jnp.tensordot(gains, seen.lines, axes=1)
+            current = v @ weighted(gains, seen.lines)
             if key is None:
                 return current
-            variance = jnp.square(v) @ jnp.tensordot(jnp.square(gains), jnp.square(seen.sd), axes=1)
-            return current + _root(variance) * jax.random.normal(key, current.shape)
+            variance = jnp.square(v) @ weighted(jnp.square(gains), jnp.square(seen.sd))
+            return current + root(variance) * jax.random.normal(key, current.shape)
         keys = (None, None) if key is None else jax.random.split(key)
         driven = self.periphery.drive(v, key=keys[0])
         return self._converted(seen, driven, gains, key=keys[1])
@@ -165,6 +209,6 @@ class Crossbar(eqx.Module):
             if key is not None:
                 sense_key, noise_key = jax.random.split(jax.random.fold_in(key, k))
                 variance = jnp.stack([jnp.square(here) @ jnp.square(sd) for sd in seen.sd[:, part]])
-                currents = currents + _root(variance) * jax.random.normal(noise_key, currents.shape)
+                currents = currents + root(variance) * jax.random.normal(noise_key, currents.shape)
             total = total + self.periphery.sense(currents, gains, key=sense_key)
         return total

@@ -14,7 +14,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Num
+from jaxtyping import Array, Float, Int, Num
 
 from memspike._errors import InputError
 from memspike._param import is_concrete
@@ -179,7 +179,7 @@ class Ledger(eqx.Module):
         return dataclasses.replace(self, wear=more)
 
 
-def empty(shape: tuple[int, int, int]) -> Ledger:
+def empty(shape: tuple[int, ...]) -> Ledger:
     """The ledger of new devices [lines, rows, columns] that did nothing yet."""
     none = jnp.zeros(shape, jnp.int32)
     return Ledger(Wear(none, none, none, Total.of(jnp.zeros(shape))))
@@ -339,9 +339,9 @@ def written(
     return _book(up, nothing, resets, [first, _part("RESET", drive.reset or Pulse(), resets, g)])
 
 
-def erased(device: AbstractPulseDevice, before: Any, after: Any, where: Bool[Array, "..."], reset: Pulse) -> Ledger:
-    """The ledger of full RESETs of the devices `where` true: V²·(G_before + G_after)/2·width each, or its energy."""
-    n, g = _cells(device, before, after, where.astype(jnp.result_type(float)))
+def erased(device: AbstractPulseDevice, before: Any, after: Any, resets: Pulses, reset: Pulse) -> Ledger:
+    """The ledger of full `resets` (counts) of devices: V²·(G_before + G_after)/2·width each, or its energy."""
+    n, g = _cells(device, before, after, as_float(resets))
     nothing = jnp.zeros_like(n)
     return _book(nothing, nothing, n, [_part("RESET", reset, n, g)])
 

@@ -1,31 +1,25 @@
-"""Where MNIST and Fashion-MNIST come from and what their decoded arrays must hash to."""
+"""The published data sets of the cache: where they come from and what their decoded arrays must hash to."""
 
-from typing import NamedTuple
+from memspike.data.images import IdxSource
+from memspike.data.recordings import WavSource
+from memspike.data.source import Source
 
-ROLES = ("x_train", "y_train", "x_test", "y_test")
-IDX_FILES = {
-    "x_train": "train-images-idx3-ubyte.gz",
-    "y_train": "train-labels-idx1-ubyte.gz",
-    "x_test": "t10k-images-idx3-ubyte.gz",
-    "y_test": "t10k-labels-idx1-ubyte.gz",
-}
-SHAPES = {"x_train": (60000, 28, 28), "y_train": (60000,), "x_test": (10000, 28, 28), "y_test": (10000,)}
+SPOKEN_DIGITS = WavSource(
+    "spoken-digits",
+    "3,000 spoken digits of six speakers, 8 kHz, as cochleagrams; split 2,700 / 300, or by speaker (data.leave_out)",
+    "Free Spoken Digit Dataset v1.0.10, Jackson et al., CC BY-SA 4.0",
+    ("https://github.com/Jakobovski/free-spoken-digit-dataset/archive/refs/tags/v1.0.10.tar.gz",),
+    {
+        "samples": "f4e8c0733ae8099842dd914bb4eef83339d3f9c5a947c9fef870a33b97512a11",
+        "lengths": "5fba02cd79c82776db65d82854f723b7b878afb37665ea70cfea67b2c35cfcec",
+    },
+    speakers=("george", "jackson", "lucas", "nicolas", "theo", "yweweler"),
+    repetitions=50,
+    rate=8000,
+)
 
-
-class Source(NamedTuple):
-    """A published data set: mirrors, file names by role, shapes and SHA-256 of the decoded arrays."""
-
-    name: str
-    doc: str
-    licence: str
-    mirrors: tuple[str, ...]
-    sha256: dict[str, str]
-    files: dict[str, str] = IDX_FILES
-    shapes: dict[str, tuple[int, ...]] = SHAPES
-
-
-SOURCES = {
-    "mnist": Source(
+SOURCES: dict[str, Source] = {
+    "mnist": IdxSource(
         "mnist",
         "70,000 handwritten digits, 28×28, split 60,000 / 10,000",
         "LeCun, Cortes & Burges, CC BY-SA 3.0",
@@ -40,7 +34,7 @@ SOURCES = {
             "y_test": "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
         },
     ),
-    "fashion-mnist": Source(
+    "fashion-mnist": IdxSource(
         "fashion-mnist",
         "70,000 pictures of clothing, 28×28, split 60,000 / 10,000",
         "Xiao, Rasul & Vollgraf, arXiv 1708.07747, MIT",
@@ -52,4 +46,5 @@ SOURCES = {
             "y_test": "3d0e6c6ea990b53b6f8f500a41cac93881d981b315f84578b7d915342ade01e9",
         },
     ),
+    "spoken-digits": SPOKEN_DIGITS,
 }

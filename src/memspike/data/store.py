@@ -1,11 +1,9 @@
 """The cache of data sets that do not ship with a package: load, import from a file, fetch from mirrors."""
 
-import hashlib
+import inspect
 import io
 import os
-import urllib.request
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +12,12 @@ import platformdirs
 from memspike._atomic import write_bytes
 from memspike._errors import InputError, RunError, unknown
 from memspike._registry import DATASETS
-from memspike.data import idx
-from memspike.data.archive import read_files
-from memspike.data.base import Dataset, check_finite
-from memspike.data.sources import ROLES, SOURCES, Source
+from memspike.data.base import Dataset
+from memspike.data.images import IdxSource
+from memspike.data.source import Arrays, Report, Source
+from memspike.data.sources import SOURCES
 
 FOLDER_VARIABLE = "MEMSPIKE_DATA"
-Arrays = dict[str, np.ndarray]
 
 
 def folder() -> Path:
@@ -34,28 +31,8 @@ def path_of(name: str) -> Path:
     return folder() / f"{name}.npz"
 
 
-def verify(arrays: Arrays, source: Source, origin: str) -> None:
-    """InputError unless the decoded arrays are exactly the published ones."""
-    for role in ROLES:
-        array = arrays[role]
-        if array.dtype.kind == "f":
-            check_finite(array, f"{origin}, {role}")
-        shape = source.shapes[role]
-        if array.shape != shape or array.dtype != np.uint8:
-            raise InputError(
-                f"{origin}: {role} has shape {array.shape} and type {array.dtype}; "
-                f"{source.name} needs {shape} and uint8."
-            )
-        digest = hashlib.sha256(array.tobytes()).hexdigest()
-        if digest != source.sha256[role]:
-            raise InputError(
-                f"{origin}: {role} is not that of {source.name} (SHA-256 {digest[:12]}…, expected "
-                f"{source.sha256[role][:12]}…)."
-            )
-
-
 def _save(arrays: Arrays, source: Source, origin: str) -> Path:
-    verify(arrays, source, origin)
+    source.verify(arrays, origin)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     path = path_of(source.name)
@@ -72,27 +49,21 @@ def _source(name: str) -> Source:
 
 
 def import_file(name: str, path: Path) -> Path:
-    """Put a data set into the cache from a folder, an IDX archive (tgz, tar, zip) or an npz file.
+    """Put a data set into the cache from a folder or an archive of its files (tgz, tar, zip; images also npz).
 
     The decoded arrays must have the published checksums; otherwise InputError, and the cache is untouched.
     """
     source = _source(name)
-    return _save(read_files(path, source), source, str(path))
+    return _save(source.read(path), source, str(path))
 
 
-def fetch(name: str, report: Callable[[str], object] = str) -> Path:
+def fetch(name: str, report: Report = str) -> Path:
     """Download a data set from its mirrors, each in turn, check it and put it into the cache."""
     source = _source(name)
     failures = []
     for mirror in source.mirrors:
         try:
-            arrays = {}
-            for role in ROLES:
-                url = mirror + source.files[role]
-                report(f"fetching {url}")
-                with urllib.request.urlopen(url, timeout=30) as answer:
-                    arrays[role] = idx.parse(answer.read(), url)
-            return _save(arrays, source, mirror)
+            return _save(source.download(mirror, report), source, mirror)
         except (OSError, InputError) as error:
             failures.append(f"{mirror}: {error}")
             report(f"failed: {error}")
@@ -101,31 +72,52 @@ def fetch(name: str, report: Callable[[str], object] = str) -> Path:
     )
 
 
-def load(name: str) -> Dataset:
-    """A data set by name, from the package that ships it or from the cache (checked on every load)."""
-    entry = DATASETS.get(name)
-    return entry.value()
+def load(name: str, leave_out: str | None = None) -> Dataset:
+    """A data set by name, from the package that ships it or from the cache (checked on every load).
+
+    With `leave_out` the test part is all that this speaker said and the training part all the others; InputError for
+    a data set without speakers.
+    """
+    make = DATASETS.get(name).value
+    if leave_out is None:
+        return make()
+    if "leave_out" not in inspect.signature(make).parameters:
+        raise InputError(f"data.leave_out is '{leave_out}', but the data set '{name}' has no speakers to leave out.")
+    return make(leave_out=leave_out)
 
 
-def load_cached(source: Source) -> Dataset:
-    """A data set of the cache; InputError that says how to get it if it is not there."""
+def present(source: Source) -> Path:
+    """The cache file of a data set; InputError that says how to get it if it is not there."""
     path = path_of(source.name)
     if not path.exists():
         raise InputError(
             f"The data set '{source.name}' is not in {folder()}. Get it with: memspike data fetch {source.name}, "
             f"or from a file: memspike data import {source.name} PATH"
         )
+    return path
+
+
+def cached(source: Source) -> Arrays:
+    """The arrays of a data set in the cache, checked."""
+    path = present(source)
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
-            arrays = {role: archive[role] for role in ROLES}
+            arrays = {role: archive[role] for role in source.roles}
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(
             f"{path} cannot be read ({error}). Remove it and run: memspike data fetch {source.name}"
         ) from None
-    verify(arrays, source, str(path))
+    source.verify(arrays, str(path))
+    return arrays
+
+
+def images(source: IdxSource) -> Dataset:
+    """A data set of images from the cache."""
+    arrays = cached(source)
     labels = {role: arrays[role].astype(np.int32) for role in ("y_train", "y_test")}
     return Dataset(source.name, arrays["x_train"], labels["y_train"], arrays["x_test"], labels["y_test"], 10, 255.0)
 
 
 for _source_ in SOURCES.values():
-    DATASETS.add(_source_.name, lambda s=_source_: load_cached(s), _source_.doc, _source_.licence)
+    if isinstance(_source_, IdxSource):
+        DATASETS.add(_source_.name, lambda s=_source_: images(s), _source_.doc, _source_.licence)

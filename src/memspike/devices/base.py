@@ -1,7 +1,8 @@
 """What every device declares: `self` is what was fabricated, `state` is what evolves."""
 
+import math
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -77,6 +78,28 @@ class AbstractMemoryDevice(AbstractStateDevice):
         """The states of lowest and of highest conductance; between them conductance grows with the state."""
 
 
+class Moments(NamedTuple):
+    """Mean and s.d. of one read, in S."""
+
+    mean: Real
+    sd: Real
+
+
+def clipped(mean: Real, sd: Real, low: Real | float, high: Real | float) -> Moments:
+    """Mean and s.d. of a Gaussian that is clipped to [low, high]."""
+    noisy = sd > 0
+    sigma = jnp.where(noisy, sd, 1.0)
+    a, b = (jnp.clip((end - mean) / sigma, -30.0, 30.0) for end in (low, high))
+    below, above = (0.5 * jax.lax.erfc(x * (0.5**0.5)) for x in (-a, b))
+    at_a, at_b = (jnp.exp(-0.5 * x * x) * (1 / (2 * math.pi) ** 0.5) for x in (a, b))
+    shift = a * below + b * above + at_a - at_b
+    square = a * a * below + b * b * above + (1 - below - above) + a * at_a - b * at_b
+    variance = jnp.where(noisy, square - shift * shift, 0.0)
+    inside = variance > 0
+    spread = jnp.where(inside, sigma * jnp.sqrt(jnp.where(inside, variance, 1.0)), 0.0)
+    return Moments(jnp.clip(mean + jnp.where(noisy, sigma * shift, 0.0), low, high), spread)
+
+
 class AbstractPulseDevice(AbstractDevice):
     """A non-volatile synapse that is programmed by counts of identical pulses.
 
@@ -131,8 +154,8 @@ class AbstractPulseDevice(AbstractDevice):
         """The conductance in S that a read sees in `t` seconds, with drift, and with read noise if keyed."""
 
     @abstractmethod
-    def read_sd(self, state: Any, t: Seconds = 0.0) -> Real:
-        """S.d. in S of one read in `t` seconds, before any clipping; 0 where reads are exact."""
+    def read_moments(self, state: Any, t: Seconds = 0.0) -> "Moments":
+        """Mean and s.d. in S of one noisy read in `t` seconds, clipping included."""
 
 
 def span(device: AbstractPulseDevice) -> Real:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from memspike._param import Parameter, param
-from memspike.devices.base import AbstractPulseDevice, Key, Pulses, Real, Seconds, counts
+from memspike.devices.base import AbstractPulseDevice, Key, Moments, Pulses, Real, Seconds, clipped, counts, select
 
 
 class PCMState(NamedTuple):
@@ -16,6 +16,9 @@ class PCMState(NamedTuple):
     g: Real
     history: Real
     age: Real
+
+
+JOSHI_RANGE = 25e-6
 
 
 def _root(share: Real | float) -> Real:
@@ -32,8 +35,10 @@ class PCM(AbstractPulseDevice):
     RESET: P ← 1, G ← N(0.1, 0.01) µS, clipped to [G_min, G_max]. **A negative count is a full RESET**: there
     is no partial RESET. G is what is measured T0 after the pulse; a younger device reads higher.
 
-    `deviation` and `persistent` split the noise of a pulse into a part that belongs to the device and one drawn
-    for each pulse (reconstruction; 0 by default, as in the source: everything is drawn per pulse).
+    With `state_drift` 1 the exponent is |μ(g) + nu_deviation·σ(g)|, the mean and s.d. over devices of `PCMJoshi` at
+    g = G/25 µS: low conductances drift more, and every device has its own exponent (reconstruction: there it is drawn
+    at each write). `deviation` and `persistent` split the noise of a pulse into a part that belongs to the device and
+    one drawn for each pulse (reconstruction; 0 by default, as in the source: everything is drawn per pulse).
     Valid for the mushroom cell the constants were fitted to, G up to about 12 µS.
     """
 
@@ -63,6 +68,16 @@ class PCM(AbstractPulseDevice):
     persistent: Parameter = param(0.0, "1", "share of the step variance that belongs to the device", bounds=(0, 1))
     deviation: Parameter = param(
         0.0, "1", "this device's persistent deviation, in s.d. (fabricate: Absolute(1))", bounds=(-10, 10)
+    )
+
+    state_drift: Parameter = param(
+        0.0,
+        "1",
+        "share of the drift exponent that follows the state: 0 as the source, 1 as in Joshi et al.",
+        bounds=(0, 1),
+    )
+    nu_deviation: Parameter = param(
+        0.0, "1", "this device's deviation of the exponent, in s.d. (fabricate: Absolute(1))", bounds=(-10, 10)
     )
 
     def init(self, shape: tuple[int, ...] = (), *, key: Key = None) -> PCMState:
@@ -96,8 +111,9 @@ class PCM(AbstractPulseDevice):
             return jax.tree.map(lambda a, b: jnp.where(n > k.astype(n.dtype), a, b), after, now)
 
         written = jax.lax.fori_loop(0, jnp.max(n, initial=0).astype(jnp.int32), pulse, state)
-        erased = self.reset(state, key=theirs)
-        return jax.tree.map(lambda a, b: jnp.where(n < 0, a, b), erased, written)
+        # a loop of no or one turn: under vmap a branch would be computed for every write
+        erase = (n < 0).any().astype(jnp.int32)
+        return jax.lax.fori_loop(0, erase, lambda _, now: select(n < 0, self.reset(state, key=theirs), now), written)
 
     def reset(self, state: PCMState, *, key: Key = None) -> PCMState:
         """Full RESET: history 1, age 0."""
@@ -118,20 +134,32 @@ class PCM(AbstractPulseDevice):
         """Everything is `dt` older."""
         return state._replace(age=state.age + dt)
 
-    def drift(self, age: Seconds) -> Real:
-        """The factor (t/T0)^(−ν) of a device whose last write is `age` seconds ago."""
-        return jnp.exp(-self.nu * jnp.log(jnp.maximum(age, self.t_first) / self.t0))
+    def exponent(self, g: Real) -> Real:
+        """The drift exponent ν of a device programmed to `g` S."""
+        share = jnp.maximum(g / JOSHI_RANGE, 1e-6)
+        mean = jnp.clip(-0.0155 * jnp.log(share) + 0.0244, 0.049, 0.1)
+        sd = jnp.clip(-0.0125 * jnp.log(share) - 0.0059, 0.008, 0.045)
+        own = jnp.abs(mean + self.nu_deviation * sd)
+        return (1 - self.state_drift) * self.nu + self.state_drift * own
 
-    def read_sd(self, state: PCMState, t: Seconds = 0.0) -> Real:
-        """S.d. in S of one read: grows with the drifted conductance."""
-        return self.read_slope * self.conductance(state, t) + self.read_offset
+    def drift(self, age: Seconds, g: Real) -> Real:
+        """The factor (t/T0)^(−ν) of a device programmed to `g` S whose last write is `age` seconds ago."""
+        return jnp.exp(-self.exponent(g) * jnp.log(jnp.maximum(age, self.t_first) / self.t0))
+
+    def read_moments(self, state: PCMState, t: Seconds = 0.0) -> Moments:
+        """A Gaussian whose s.d. grows with the drifted conductance, clipped like every read."""
+        g = self.conductance(state, t)
+        return clipped(g, self._read_sd(g), self.floor, self.g_max)
+
+    def _read_sd(self, g: Real) -> Real:
+        return self.read_slope * g + self.read_offset
 
     def conductance(self, state: PCMState, t: Seconds = 0.0, *, key: Key = None) -> Real:
         """Drifted conductance in `t` seconds; with a key, one noisy read."""
-        g = state.g * self.drift(state.age + t)
+        g = state.g * self.drift(state.age + t, state.g)
         if key is None:
             return g
-        return jnp.clip(g + self.read_sd(state, t) * jax.random.normal(key, g.shape), self.floor, self.g_max)
+        return jnp.clip(g + self._read_sd(g) * jax.random.normal(key, g.shape), self.floor, self.g_max)
 
     def current(self, state: PCMState, v: Real) -> Real:
         """Ohmic: G·v in A."""

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from memspike._param import Parameter, check_bounds, param
-from memspike.devices.base import AbstractPulseDevice, Key, Pulses, Real, Seconds, counts, span
+from memspike.devices.base import AbstractPulseDevice, Key, Moments, Pulses, Real, Seconds, clipped, counts, span
 
 FLOOR = 1e-3
 
@@ -160,12 +160,16 @@ class PCMJoshi(AbstractPulseDevice):
         g = state.g * jnp.exp(-state.nu * jnp.log(self._age(state, t) / self.t_c))
         if key is None:
             return g
-        return jnp.maximum(g + self.read_sd(state, t) * jax.random.normal(key, g.shape), 0.0)
+        return jnp.maximum(g + self._read_sd(state, t) * jax.random.normal(key, g.shape), 0.0)
 
-    def read_sd(self, state: JoshiState, t: Seconds = 0.0) -> Real:
-        """S.d. in S of one read: 1/f noise that grows with the age."""
+    def _read_sd(self, state: JoshiState, t: Seconds) -> Real:
+        """1/f noise that grows with the age."""
         grown = jnp.sqrt(jnp.log((self._age(state, t) + self.t_read) / (2 * self.t_read)))
         return self.conductance(state, t) * self.noise(self._share(state.g)) * grown
+
+    def read_moments(self, state: JoshiState, t: Seconds = 0.0) -> Moments:
+        """A Gaussian that is clipped at 0."""
+        return clipped(self.conductance(state, t), self._read_sd(state, t), 0.0, jnp.inf)
 
     def current(self, state: JoshiState, v: Real) -> Real:
         """Ohmic: G·v in A."""

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from memspike._errors import InputError
 from memspike._param import Parameter, param
-from memspike.devices.base import AbstractMemoryDevice, AbstractPulseDevice, Key, Pulses, Real, Seconds, counts
+from memspike.devices.base import AbstractMemoryDevice, AbstractPulseDevice, Key, Moments, Pulses, Real, Seconds, counts
 from memspike.devices.integrate import keep
 from memspike.devices.vteam import VTEAM
 
@@ -99,6 +99,6 @@ class Pulsed(AbstractPulseDevice):
         """The small-signal conductance in S, at any time."""
         return self.device.conductance(state)
 
-    def read_sd(self, state: Real, t: Seconds = 0.0) -> Real:
-        """0: reads are exact."""
-        return jnp.zeros_like(state)
+    def read_moments(self, state: Real, t: Seconds = 0.0) -> Moments:
+        """Reads are exact."""
+        return Moments(self.conductance(state, t), jnp.zeros_like(state))

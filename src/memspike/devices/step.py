@@ -4,7 +4,7 @@ from abc import abstractmethod
 
 import jax.numpy as jnp
 
-from memspike.devices.base import AbstractPulseDevice, Key, Pulses, Real, Seconds, counts, span
+from memspike.devices.base import AbstractPulseDevice, Key, Moments, Pulses, Real, Seconds, counts, span
 
 
 class AbstractConductanceDevice(AbstractPulseDevice):
@@ -38,9 +38,9 @@ class AbstractConductanceDevice(AbstractPulseDevice):
         """The state, at any time."""
         return state
 
-    def read_sd(self, state: Real, t: Seconds = 0.0) -> Real:
-        """0: reads are exact."""
-        return jnp.zeros_like(state)
+    def read_moments(self, state: Real, t: Seconds = 0.0) -> Moments:
+        """Reads are exact."""
+        return Moments(self.conductance(state, t), jnp.zeros_like(state))
 
 
 class AbstractStepDevice(AbstractConductanceDevice):

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from memspike._param import Parameter, param
-from memspike.devices.base import AbstractPulseDevice, Key, Pulses, Real, Seconds, counts, select, span
+from memspike.devices.base import AbstractPulseDevice, Key, Moments, Pulses, Real, Seconds, counts, select, span
 from memspike.devices.soft_bounds import SoftBounds
 
 
@@ -88,10 +88,11 @@ class AbstractVariation(AbstractPulseDevice):
         """What a read sees in `t` seconds, in S."""
         return self.seen(state.memory, self.device.conductance(state.inner, t, key=key))
 
-    def read_sd(self, state: Varied, t: Seconds = 0.0) -> Real:
-        """That of the device inside, as far as reads see its conductance."""
-        g, sd = self.device.conductance(state.inner, t), self.device.read_sd(state.inner, t)
-        return jnp.abs(jax.jvp(lambda x: self.seen(state.memory, x), (g,), (sd,))[1])
+    def read_moments(self, state: Varied, t: Seconds = 0.0) -> Moments:
+        """Those of the device inside, as far as reads see its conductance."""
+        inner = self.device.read_moments(state.inner, t)
+        mean, sd = jax.jvp(lambda x: self.seen(state.memory, x), (inner.mean,), (inner.sd,))
+        return Moments(mean, jnp.abs(sd))
 
     def current(self, state: Varied, v: Real) -> Real:
         """Ohmic: G·v in A."""

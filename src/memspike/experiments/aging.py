@@ -40,7 +40,8 @@ class Aged(NamedTuple):
 def _at(crossbar: Crossbar, written: Written, age: Array) -> Seen:
     """What reads of a matrix see `age` seconds after its programming."""
     cell, state = crossbar.cell, written.state
-    return crossbar.transfer(cell.read(state, age), sd=cell.read_sd(state, age))
+    moments = cell.read_moments(state, age)
+    return crossbar.transfer(moments.mean, sd=moments.sd)
 
 
 def _stack(chips: list[Any]) -> Any:

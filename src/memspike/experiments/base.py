@@ -5,22 +5,29 @@ from typing import Any, NamedTuple
 
 from memspike._registry import EXPERIMENTS
 from memspike.experiments.config import ExperimentConfig
+from memspike.experiments.online_config import OnlineConfig
 
 
 class Experiment(NamedTuple):
     """A registered experiment.
 
-    `quick` holds the overrides (dotted keys) of `--quick`; `expected` and `expected_quick` are the test
-    accuracies measured with seed 0; `reference` says what was published and where. A study brings its own `study`,
-    called like `run`, which trains and measures many configurations and returns its table as `rows`.
+    `quick` holds the overrides (dotted keys) of `--quick`; `expected` and `expected_quick` are the test accuracies (or
+    errors) measured with seed 0; `reference` says what was published and where. A study brings its own `study`, called
+    like `run`, which trains and measures many configurations and returns its table as `rows`; `summary` says a result
+    in one line where it is not an accuracy.
     """
 
-    config: ExperimentConfig
+    config: ExperimentConfig | OnlineConfig
     quick: dict[str, Any]
     expected: float
     expected_quick: float
     reference: str
     study: Callable[..., dict[str, Any]] | None = None
+    summary: Callable[[dict[str, Any]], str] | None = None
+
+    def shown(self, value: float) -> str:
+        """An expected value as text: an accuracy, or a mean squared error where there is a `summary`."""
+        return f"{value:.1%}" if self.summary is None else f"error {value:.3g}"
 
     @property
     def name(self) -> str:

@@ -7,20 +7,22 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from memspike import _units
 
 
-def _quantity(unit: str) -> BeforeValidator:
+def quantity(unit: str) -> BeforeValidator:
+    """Texts such as 50us become numbers in `unit`."""
     return BeforeValidator(lambda value: _units.parse(value, unit) if isinstance(value, str) else value)
 
 
-def _field(unit: str, doc: str, **bounds: Any) -> Any:
+def field(unit: str, doc: str, **bounds: Any) -> Any:
+    """A number with a unit, a meaning, a default and bounds."""
     return Field(description=doc, json_schema_extra={"unit": unit}, allow_inf_nan=False, **bounds)
 
 
-Seconds = Annotated[float, _quantity("s")]
-Volts = Annotated[float, _quantity("V")]
-Siemens = Annotated[float, _quantity("S")]
-Amperes = Annotated[float, _quantity("A")]
-Ohms = Annotated[float, _quantity("Ω")]
-Number = Annotated[float, _quantity("1")]
+Seconds = Annotated[float, quantity("s")]
+Volts = Annotated[float, quantity("V")]
+Siemens = Annotated[float, quantity("S")]
+Amperes = Annotated[float, quantity("A")]
+Ohms = Annotated[float, quantity("Ω")]
+Number = Annotated[float, quantity("1")]
 Positive = Annotated[int, Field(ge=1)]
 
 
@@ -40,23 +42,37 @@ class DataConfig(Section):
     hold_out: Positive | None = Field(
         default=None, description="measure on so many last training images instead of the test set; to choose settings"
     )
+    leave_out: str | None = Field(
+        default=None, description="a speaker who is the whole test part, of a data set with speakers (spoken-digits)"
+    )
 
 
 class InputConfig(Section):
     """How pixels become row voltages."""
 
-    read_voltage: Volts = _field("V", "row voltage of a white pixel and of the bias row", default=0.1, gt=0, le=10)
-    offset: Number = _field("1", "pixel value that gives no voltage", default=0.0, ge=-1, le=1)
+    encoder: str = Field(
+        default="image",
+        description="image: all rows at each of the times; frames: image row by image row in turn, each on rows of its "
+        "own; channels: the same, all on the same rows",
+    )
+    interval: Seconds = field("s", "from frame to frame, of the encoders frames and channels", default=50e-6, gt=0)
+    read_voltage: Volts = field("V", "row voltage of a white pixel and of the bias row", default=0.1, gt=0, le=10)
+    offset: Number = field("1", "pixel value that gives no voltage", default=0.0, ge=-1, le=1)
     times: tuple[Seconds, ...] = Field(
         default=(0.0,), description="instants of the row pulses, ascending", min_length=1
     )
-    width: Seconds = _field("s", "length of a row pulse", default=10e-6, gt=0)
+    width: Seconds = field("s", "length of a row pulse", default=10e-6, gt=0)
 
     @model_validator(mode="after")
     def _ascending(self) -> "InputConfig":
         gaps = [b - a for a, b in zip(self.times, self.times[1:], strict=False)]
         if self.times[0] < 0 or any(gap < self.width for gap in gaps):
             raise ValueError(f"input.times {list(self.times)} must start at 0 or later and be at least width apart")
+        if self.encoder in ("frames", "channels") and (len(self.times) > 1 or self.interval < self.width):
+            raise ValueError(
+                f"input.times {list(self.times)} must be the start of the first frame alone with "
+                f"input.encoder={self.encoder}, and input.interval {self.interval:g} s at least width"
+            )
         return self
 
 
@@ -71,9 +87,9 @@ class NetworkConfig(Section):
     input_filter: str = Field(
         default="alpha", description="synaptic filter of the first layer, see: memspike list filters"
     )
-    input_tau: Seconds = _field("s", "time constant of the first layer's filter", default=0.3e-3, gt=0)
+    input_tau: Seconds = field("s", "time constant of the first layer's filter", default=0.3e-3, gt=0)
     filter: str = Field(default="exponential", description="synaptic filter of the other layers")
-    tau: Seconds = _field("s", "time constant of the other layers' filters", default=0.1e-3, gt=0)
+    tau: Seconds = field("s", "time constant of the other layers' filters", default=0.1e-3, gt=0)
 
 
 class SynapseConfig(Section):
@@ -83,9 +99,9 @@ class SynapseConfig(Section):
     device: str | None = Field(
         default=None, description="pulse device whose range replaces g_min and g_max: a name, or a file of memspike fit"
     )
-    g_min: Siemens = _field("S", "lowest conductance", default=10e-6, gt=0)
-    g_max: Siemens = _field("S", "highest conductance", default=100e-6, gt=0)
-    tau: Seconds = _field("s", "time constant of dynamical synapses", default=10e-3, gt=0)
+    g_min: Siemens = field("S", "lowest conductance", default=10e-6, gt=0)
+    g_max: Siemens = field("S", "highest conductance", default=100e-6, gt=0)
+    tau: Seconds = field("s", "time constant of dynamical synapses", default=10e-3, gt=0)
 
     @model_validator(mode="after")
     def _range(self) -> "SynapseConfig":
@@ -100,8 +116,8 @@ class SynapseConfig(Section):
 class ArrayConfig(Section):
     """The wires that the devices share."""
 
-    r_row: Ohms = _field("Ω", "resistance of a row wire from device to device; 0 for ideal wires", default=0.0, ge=0)
-    r_column: Ohms = _field("Ω", "resistance of a column wire from device to device", default=0.0, ge=0)
+    r_row: Ohms = field("Ω", "resistance of a row wire from device to device; 0 for ideal wires", default=0.0, ge=0)
+    r_column: Ohms = field("Ω", "resistance of a column wire from device to device", default=0.0, ge=0)
     r_driver: Ohms | None = Field(
         default=None, ge=0, description="resistance between a driver and the first device; r_row by default"
     )
@@ -114,7 +130,7 @@ class ArrayConfig(Section):
     )
     analog_sums: bool = Field(default=False, description="partial sums of tiles are added as currents, then converted")
     dac_bits: Annotated[int, Field(ge=1, le=24)] | None = Field(default=None, description="bits of the row drivers")
-    dac_range: Volts = _field("V", "full scale of the row drivers", default=1.0, gt=0)
+    dac_range: Volts = field("V", "full scale of the row drivers", default=1.0, gt=0)
     adc_bits: Annotated[int, Field(ge=1, le=24)] | None = Field(default=None, description="bits of the converters")
     adc_range: Amperes | None = Field(default=None, gt=0, description="full scale of the converters in A")
     subtract_first: bool = Field(
@@ -139,8 +155,8 @@ class ArrayConfig(Section):
 class SimulationConfig(Section):
     """Time."""
 
-    dt: Seconds = _field("s", "time step", default=50e-6, gt=0)
-    duration: Seconds = _field("s", "simulated time of one image", default=0.8e-3, gt=0)
+    dt: Seconds = field("s", "time step", default=50e-6, gt=0)
+    duration: Seconds = field("s", "simulated time of one image", default=0.8e-3, gt=0)
     checkpoint: bool = Field(default=True, description="recompute the inside of a step in the backward pass")
 
     @property
@@ -155,23 +171,23 @@ class TrainingConfig(Section):
     rule: str = Field(default="bptt", description="learning rule, see: memspike list rules")
     scheme: str = Field(default="ideal", description="programming scheme, see: memspike list schemes")
     loss: str = Field(default="windowed", description="readout and loss, see: memspike list losses")
-    temperature: Volts = _field("V", "voltage that counts as one unit of score", default=5e-3, gt=0)
-    softness: Volts = _field("V", "softness of the smooth maximum", default=5e-3, gt=0)
+    temperature: Volts = field("V", "voltage that counts as one unit of score", default=5e-3, gt=0)
+    softness: Volts = field("V", "softness of the smooth maximum", default=5e-3, gt=0)
     window: tuple[Number, Number] = Field(default=(0.3, 1.0), description="window as shares of the simulated time")
-    label_smoothing: Number = _field("1", "share of the target spread over all classes", default=0.0, ge=0, lt=1)
+    label_smoothing: Number = field("1", "share of the target spread over all classes", default=0.0, ge=0, lt=1)
     epochs: Positive = Field(default=20, description="passes over the training images")
     batch: Positive = Field(default=128, description="images per step")
-    learning_rate: Number = _field("1", "peak step of Adam in weight units", default=5e-3, gt=0, le=10)
-    weight_decay: Number = _field("1", "decoupled weight decay (AdamW)", default=0.0, ge=0)
-    warmup: Number = _field("1", "share of the steps with rising learning rate", default=0.02, ge=0, lt=1)
-    clip: Number = _field("1", "largest gradient norm", default=1.0, gt=0)
-    init_gain: Number = _field("1", "s.d. of initial weights times the root of the rows", default=0.5, gt=0)
-    swing: Volts = _field("V", "membrane excursion from rest that costs nothing", default=0.25, gt=0)
-    swing_weight: Number = _field("1", "price of larger excursions in the loss", default=1.0, ge=0)
-    weight_noise: Number = _field("1", "relative noise of every weight in each step", default=0.0, ge=0, le=1)
-    shift: Number = _field("1", "s.d. of the random shift of an image in pixels", default=0.0, ge=0, le=2)
+    learning_rate: Number = field("1", "peak step of Adam in weight units", default=5e-3, gt=0, le=10)
+    weight_decay: Number = field("1", "decoupled weight decay (AdamW)", default=0.0, ge=0)
+    warmup: Number = field("1", "share of the steps with rising learning rate", default=0.02, ge=0, lt=1)
+    clip: Number = field("1", "largest gradient norm", default=1.0, gt=0)
+    init_gain: Number = field("1", "s.d. of initial weights times the root of the rows", default=0.5, gt=0)
+    swing: Volts = field("V", "membrane excursion from rest that costs nothing", default=0.25, gt=0)
+    swing_weight: Number = field("1", "price of larger excursions in the loss", default=1.0, ge=0)
+    weight_noise: Number = field("1", "relative noise of every weight in each step", default=0.0, ge=0, le=1)
+    shift: Number = field("1", "s.d. of the random shift of an image in pixels", default=0.0, ge=0, le=2)
     mirror: bool = Field(default=False, description="mirror half of the images")
-    drop: Number = _field("1", "share of input pixels set to zero", default=0.0, ge=0, lt=1)
+    drop: Number = field("1", "share of input pixels set to zero", default=0.0, ge=0, lt=1)
     checkpoint_every: Positive = Field(default=1000, description="training steps between checkpoints")
 
     @model_validator(mode="after")
@@ -191,14 +207,14 @@ class EvaluationConfig(Section):
         default=(), description="seconds since programming at which chips made of synapse.device are read again"
     )
     programmer: str = Field(default="statistical", description="how they are programmed: memspike list programmers")
-    tolerance: Number = _field("1", "accepted error of write-verify over the range", default=0.01, gt=0, le=1)
+    tolerance: Number = field("1", "accepted error of write-verify over the range", default=0.01, gt=0, le=1)
     compensation: str = Field(default="none", description="against drift, see: memspike list compensations")
-    reference_age: Seconds = _field("s", "age of the first read, which write-verify aims at", default=30.0, ge=0)
+    reference_age: Seconds = field("s", "age of the first read, which write-verify aims at", default=30.0, ge=0)
 
-    programming_spread: Number = _field("1", "relative programming error of a device", default=0.05, ge=0, le=1)
-    read_noise: Number = _field("1", "relative noise of a device at each read", default=0.01, ge=0, le=1)
+    programming_spread: Number = field("1", "relative programming error of a device", default=0.05, ge=0, le=1)
+    read_noise: Number = field("1", "relative noise of a device at each read", default=0.01, ge=0, le=1)
     chips: Positive = Field(default=20, description="chips with their own programming errors")
-    fine_dt: Seconds = _field("s", "time step of the accuracy check at a fine step", default=10e-6, gt=0)
+    fine_dt: Seconds = field("s", "time step of the accuracy check at a fine step", default=10e-6, gt=0)
 
 
 class StudyConfig(Section):

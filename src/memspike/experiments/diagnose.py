@@ -45,7 +45,7 @@ def raise_not_finite(
     ahead, seed = (int(i) for i in np.argwhere(bad)[0])
     if ahead:
         state, _ = trainer.chunk(state, first, indices[:ahead])
-    one = TrainState(*(jax.tree.map(lambda leaf: leaf[seed], part) for part in state))
+    one = jax.tree.map(lambda leaf: leaf[seed], state)
     index = indices[ahead, seed]
     key = trainer.keys[seed]
     culprit = _culprit(trainer, one, trainer.images[index], trainer.labels[index], key, first + ahead)

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import tomli_w
+from pydantic import BaseModel
 
 from memspike._atomic import write_bytes, write_text
 from memspike._errors import InputError
-from memspike.experiments.config import ExperimentConfig
 
 KEPT_CHECKPOINTS = 2
 _STEP = re.compile(r"step-(\d+)\.npz")
@@ -34,7 +34,7 @@ class Checkpoint(NamedTuple):
     seconds: float
 
 
-def _plain(config: ExperimentConfig) -> dict[str, Any]:
+def _plain(config: BaseModel) -> dict[str, Any]:
     return config.model_dump(mode="json", exclude_none=True)
 
 
@@ -56,7 +56,7 @@ class RunFolder:
         """result.json, written last."""
         return self.path / "result.json"
 
-    def start(self, config: ExperimentConfig, *, resume: bool) -> None:
+    def start(self, config: BaseModel, *, resume: bool) -> None:
         """Claim the folder: new, or an interrupted run of the very same configuration."""
         file = self.path / "config.toml"
         text = tomli_w.dumps(_plain(config))

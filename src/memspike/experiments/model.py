@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from memspike._errors import InputError
+from memspike._errors import InputError, unknown
 from memspike._registry import FILTERS, INTEGRATORS, LOSSES, NEURONS, RULES, SCHEMES, SYNAPSES
 from memspike.arrays.converters import ADC, DAC, Identity
 from memspike.arrays.crossbar import Crossbar, Seen
@@ -19,12 +19,19 @@ from memspike.arrays.rows import DynamicalRows, StaticRows
 from memspike.arrays.tiles import Tiles
 from memspike.cells.differential import DifferentialPair
 from memspike.data.base import Dataset
-from memspike.data.encoders import AmplitudeEvents
+from memspike.data.encoders import ENCODERS, AbstractEvents, AmplitudeEvents
 from memspike.devices.base import AbstractPulseDevice
 from memspike.devices.constant_step import ConstantStep
 from memspike.devices.description import find
 from memspike.devices.metastable_switch import MetastableSwitch
-from memspike.experiments.config import ArrayConfig, ExperimentConfig, NetworkConfig, SynapseConfig, TrainingConfig
+from memspike.experiments.config import (
+    ArrayConfig,
+    ExperimentConfig,
+    InputConfig,
+    NetworkConfig,
+    SynapseConfig,
+    TrainingConfig,
+)
 from memspike.learning.losses import AbstractReadout, SmoothMaximum, TimeMean, Windowed, predict
 from memspike.networks.feedforward import Conductances, Feedforward
 from memspike.networks.layer import Layer
@@ -39,7 +46,7 @@ class Classifier(eqx.Module):
     """A network with its input encoder, its readout and its clock."""
 
     network: Feedforward
-    encoder: AmplitudeEvents
+    encoder: AbstractEvents
     readout: AbstractReadout
     steps: int = eqx.field(static=True)
     dt: float = eqx.field(static=True)
@@ -147,6 +154,16 @@ def readout(training: TrainingConfig) -> AbstractReadout:
     return TimeMean(temperature=training.temperature)
 
 
+def encoder(given: InputConfig, data: Dataset) -> AbstractEvents:
+    """The input encoder that a configuration names, for the images of a data set."""
+    if given.encoder not in ENCODERS:
+        raise unknown("input.encoder", given.encoder, ENCODERS)
+    times = given.times
+    if ENCODERS[given.encoder] is not AmplitudeEvents:
+        times = tuple(times[0] + k * given.interval for k in range(data.x_train.shape[1]))
+    return ENCODERS[given.encoder](given.read_voltage, given.offset, times, given.width)
+
+
 def classifier(config: ExperimentConfig, data: Dataset) -> Classifier:
     """The network for a data set: its pixels and a bias row in, one neuron a class out."""
     net, synapse, evaluation = config.network, config.synapse, config.evaluation
@@ -156,7 +173,8 @@ def classifier(config: ExperimentConfig, data: Dataset) -> Classifier:
     filters = [FILTERS.get(net.input_filter).value(tau=net.input_tau)]
     filters += [FILTERS.get(net.filter).value(tau=net.tau)] * len(net.hidden)
     cell = DifferentialPair(synaptic_device(synapse))
-    shapes = list(pairwise((data.pixels + 1, *net.hidden, data.classes)))
+    source = encoder(config.input, data)
+    shapes = list(pairwise((source.rows(data.pixels), *net.hidden, data.classes)))
     lines = cell.gains().shape[0]
     layers = tuple(
         Layer(
@@ -177,10 +195,14 @@ def classifier(config: ExperimentConfig, data: Dataset) -> Classifier:
             shapes, _tiles(config.array, [(n, m * lines) for n, m in shapes], lines), filters, strict=True
         )
     )
-    encoder = AmplitudeEvents(config.input.read_voltage, config.input.offset, config.input.times, config.input.width)
     simulation = config.simulation
     return Classifier(
-        Feedforward(layers), encoder, readout(config.training), simulation.steps, simulation.dt, simulation.checkpoint
+        Feedforward(layers),
+        source,
+        readout(config.training),
+        simulation.steps,
+        simulation.dt,
+        simulation.checkpoint,
     )
 
 

@@ -188,7 +188,7 @@ def _over_time(model: Classifier, evaluator: Evaluator, config: ExperimentConfig
 
 def read_data(config: ExperimentConfig) -> Dataset:
     """The images that a configuration asks for."""
-    data = load(config.data.name).limited(config.data.train, config.data.test)
+    data = load(config.data.name, config.data.leave_out).limited(config.data.train, config.data.test)
     return data if config.data.hold_out is None else data.held_out(config.data.hold_out)
 
 

@@ -10,7 +10,6 @@ from pydantic import BaseModel, ValidationError
 from memspike._errors import InputError, unknown
 from memspike._registry import EXPERIMENTS
 from memspike.experiments.base import Experiment
-from memspike.experiments.config import ExperimentConfig
 
 
 def keys(model: type[BaseModel] | BaseModel, prefix: str = "") -> Iterator[str]:
@@ -24,9 +23,9 @@ def keys(model: type[BaseModel] | BaseModel, prefix: str = "") -> Iterator[str]:
             yield prefix + name
 
 
-def _full_key(given: str) -> str:
+def _full_key(given: str, model: BaseModel) -> str:
     """A dotted key, or a bare last part where it is unique."""
-    known = list(keys(ExperimentConfig))
+    known = list(keys(model))
     if given in known:
         return given
     same_end = [key for key in known if key.rsplit(".", 1)[-1] == given]
@@ -86,9 +85,20 @@ def _file(path: Path) -> dict[str, Any]:
     return tree
 
 
+def changed(config: Any, values: dict[str, Any]) -> Any:
+    """A configuration with other values of some dotted keys, checked."""
+    tree = config.model_dump()
+    for key, value in values.items():
+        _put(tree, key, value)
+    try:
+        return type(config).model_validate(tree)
+    except ValidationError as error:
+        raise _sentence(error) from None
+
+
 def resolve(
     name_or_file: str, overrides: Iterable[str] = (), *, quick: bool = False, seeds: int | None = None
-) -> tuple[Experiment, ExperimentConfig]:
+) -> tuple[Experiment, Any]:
     """The experiment and its resolved configuration.
 
     Later wins: the experiment's own values, `--quick`, the TOML file, `--set key=value`, `--seeds`.
@@ -102,21 +112,15 @@ def resolve(
         given = _file(path)
         name_or_file = given.pop("experiment")
     experiment: Experiment = EXPERIMENTS.get(name_or_file).value
-    tree = experiment.config.model_dump()
     changes = list(experiment.quick.items()) if quick else []
-    changes += [(_full_key(key), value) for key, value in flat(given)]
+    changes += [(_full_key(key, experiment.config), value) for key, value in flat(given)]
     for item in overrides:
         key, equals, value = item.partition("=")
         if not equals:
             raise InputError(f"--set {item} has no '='; write --set key=value.")
-        changes.append((_full_key(key.strip()), parse_value(value)))
+        changes.append((_full_key(key.strip(), experiment.config), parse_value(value)))
     if seeds is not None:
         changes.append(("seeds", seeds))
-    for key, value in changes:
-        if key == "experiment":
-            raise InputError("The key 'experiment' is the name of the run and cannot be set.")
-        _put(tree, key, value)
-    try:
-        return experiment, ExperimentConfig.model_validate(tree)
-    except ValidationError as error:
-        raise _sentence(error) from None
+    if any(key == "experiment" for key, _ in changes):
+        raise InputError("The key 'experiment' is the name of the run and cannot be set.")
+    return experiment, changed(experiment.config, dict(changes))

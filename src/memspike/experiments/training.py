@@ -13,6 +13,8 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
 from memspike._parallel import split
 from memspike._registry import RULES, SCHEMES
 from memspike.arrays.crossbar import Correction
+from memspike.arrays.ledger import Ledger, empty
+from memspike.cells.base import CellState
 from memspike.data import augment
 from memspike.data.base import Dataset
 from memspike.experiments.config import ExperimentConfig, TrainingConfig
@@ -37,20 +39,29 @@ class Lagged(NamedTuple):
 
 
 class TrainState(NamedTuple):
-    """What training carries from step to step, for one seed or with a leading axis of seeds."""
+    """What training carries from step to step, for one seed or with a leading axis of seeds.
+
+    `lines` are the stored conductances of `cells`. There is no ledger where the scheme sends no pulses.
+    """
 
     lines: Conductances
+    cells: tuple[CellState, ...]
     rule: Any
     scheme: Any
     wires: Lagged
+    ledger: tuple[Ledger, ...] | None
 
 
 class Batch(NamedTuple):
-    """Pixel values in [0, 1], target probabilities, and the correction of the wires that holds for now."""
+    """Pixel values in [0, 1], target probabilities, and what holds for now: correction of the wires, conductances.
+
+    `lines` are the conductances that stand for the weights, where those are not what exact programming would give.
+    """
 
     pixels: Float[Array, "batch pixels"]
     target: Float[Array, "batch classes"]
     correction: Any = None
+    lines: Conductances | None = None
 
 
 def _schedule(training: TrainingConfig, total: int) -> optax.Schedule:
@@ -87,7 +98,11 @@ class Trainer:
             keys = jax.random.split(key, len(weights))
             weights = tuple(w * (1 + noise * jax.random.normal(k, w.shape)) for w, k in zip(weights, keys, strict=True))
         network = self.model.network
-        seen = network.transfer(network.program(weights), batch.correction)
+        lines = network.program(weights)
+        if batch.lines is not None:
+            # the chip as it is, with the slopes of exact programming
+            lines = tuple(g + jax.lax.stop_gradient(own - g) for g, own in zip(lines, batch.lines, strict=True))
+        seen = network.transfer(lines, batch.correction)
         membranes = self.model.above_rest(seen, batch.pixels)
         loss = cross_entropy(self.model.readout, membranes[-1], batch.target).mean()
         training = self.config.training
@@ -111,10 +126,13 @@ class Trainer:
     def _init_one(self, key: PRNGKeyArray) -> TrainState:
         network = self.model.network
         weights = network.init_weights(key=jax.random.fold_in(key, 0), gain=self.config.training.init_gain)
-        lines = network.program(weights)
         crossbars = [layer.crossbar for layer in network.layers]
-        scheme = tuple(self.scheme.init(c, g) for c, g in zip(crossbars, lines, strict=True))
-        return TrainState(lines, self.rule.init(weights), scheme, Lagged(network.unity(lines), jnp.zeros(())))
+        cells = tuple(c.cell.place(c.cell.init(w.shape), w) for c, w in zip(crossbars, weights, strict=True))
+        lines = tuple(c.cell.stored(state) for c, state in zip(crossbars, cells, strict=True))
+        scheme = tuple(self.scheme.init(c, state) for c, state in zip(crossbars, cells, strict=True))
+        wires = Lagged(network.unity(lines), jnp.zeros(()))
+        ledger = None if self.scheme.exact else tuple(empty(g.shape) for g in lines)
+        return TrainState(lines, cells, self.rule.init(weights), scheme, wires, ledger)
 
     def init(self) -> TrainState:
         """The states of all seeds before the first step, with a leading axis of seeds."""
@@ -131,16 +149,21 @@ class Trainer:
         augment_key, rule_key, scheme_key = self.step_keys(key, step)
         weights = self.model.network.weights(state.lines)
         batch = self.batch(images, labels, key=augment_key)._replace(correction=state.wires.correction)
+        if not self.scheme.exact:
+            batch = batch._replace(lines=state.lines)
         rule, change, metrics = self.rule.update(state.rule, weights, batch, key=rule_key)
         scheme_keys = jax.random.split(scheme_key, len(weights))
+        crossbars = [layer.crossbar for layer in self.model.network.layers]
         done = [
-            self.scheme.apply(s, layer.crossbar, lines, dw, key=k)
-            for s, layer, lines, dw, k in zip(
-                state.scheme, self.model.network.layers, state.lines, change, scheme_keys, strict=True
-            )
+            self.scheme.apply(s, crossbar, cells, dw, key=k)
+            for s, crossbar, cells, dw, k in zip(state.scheme, crossbars, state.cells, change, scheme_keys, strict=True)
         ]
-        scheme, lines = zip(*done, strict=True)
-        return TrainState(lines, rule, scheme, state.wires), metrics
+        cells = tuple(one.cells for one in done)
+        lines = tuple(crossbar.cell.stored(c) for crossbar, c in zip(crossbars, cells, strict=True))
+        ledger = state.ledger
+        if ledger is not None:
+            ledger = tuple(old + one.ledger for old, one in zip(ledger, done, strict=True))
+        return TrainState(lines, cells, rule, tuple(one.state for one in done), state.wires, ledger), metrics
 
     def _run_chunk(
         self, state: TrainState, images: Images, labels: Labels, indices: Int[Array, "steps seeds batch"], first: Array

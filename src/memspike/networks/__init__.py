@@ -3,5 +3,11 @@
 from memspike.networks.feedforward import Feedforward as Feedforward
 from memspike.networks.feedforward import feedforward as feedforward
 from memspike.networks.layer import Layer as Layer
+from memspike.networks.recurrent import Activity as Activity
+from memspike.networks.recurrent import Clock as Clock
+from memspike.networks.recurrent import Reading as Reading
+from memspike.networks.recurrent import Readings as Readings
+from memspike.networks.recurrent import Recurrent as Recurrent
+from memspike.networks.recurrent import clock as clock
 from memspike.networks.simulate import Events as Events
 from memspike.networks.simulate import simulate as simulate

@@ -5,6 +5,10 @@ from memspike.neurons.filters import AlphaFilter as AlphaFilter
 from memspike.neurons.filters import ExponentialFilter as ExponentialFilter
 from memspike.neurons.integrators import forward_euler as forward_euler
 from memspike.neurons.integrators import staggered_exponential as staggered_exponential
+from memspike.neurons.lif import ALIF as ALIF
+from memspike.neurons.lif import LIF as LIF
+from memspike.neurons.lif import AbstractSpikingNeuron as AbstractSpikingNeuron
+from memspike.neurons.lif import SpikingState as SpikingState
 from memspike.neurons.mif import MIF as MIF
 from memspike.neurons.mif import MIFState as MIFState
 from memspike.neurons.observer import SpikeObserver as SpikeObserver

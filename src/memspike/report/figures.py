@@ -5,7 +5,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -79,17 +79,26 @@ def _traces(samples: Arrays) -> list[Float[np.ndarray, "steps images neurons"]]:
     return [samples[f"trace_{k}"] for k in range(sum(name.startswith("trace_") for name in samples))]
 
 
-def waveforms(samples: Arrays) -> Figure:
-    """For each sample image: the image, hidden membranes and output membranes over time."""
+def _draw_input(axis: Axes, image: UInt8[np.ndarray, "height width"], frames: bool) -> None:
+    """An image as it is, or a spectrogram with time to the right and the low channels below."""
+    if not frames:
+        axis.imshow(image, cmap="gray_r")
+        axis.set(xticks=[], yticks=[])
+        axis.spines[:].set_visible(False)
+        return
+    axis.imshow(image.T, cmap="gray_r", origin="lower", aspect="auto")
+    axis.set(xlabel="frame", ylabel="channel")
+
+
+def waveforms(samples: Arrays, frames: bool = False) -> Figure:
+    """For each sample input: the image, or the spectrogram heard frame by frame, then hidden and output membranes."""
     traces = _traces(samples)
     n = len(samples["images"])
     figure, axes = new_figure(3 + 3.4 * len(traces), 2.3 * n, columns=1 + len(traces), rows=n)
     dt = float(samples["dt"])
     for i in range(n):
-        axes[i, 0].imshow(samples["images"][i], cmap="gray_r")
-        axes[i, 0].set(xticks=[], yticks=[])
+        _draw_input(axes[i, 0], samples["images"][i], frames)
         axes[i, 0].set_title(f"true {samples['labels'][i]}, predicted {samples['predicted'][i]}", fontsize=9)
-        axes[i, 0].spines[:].set_visible(False)
         for k, (trace, name) in enumerate(zip(traces, _layer_names(len(traces)), strict=True)):
             axis = axes[i, 1 + k]
             t = _milliseconds(len(trace), dt)
@@ -190,8 +199,23 @@ def wire_study(rows: list[dict[str, Any]]) -> Figure:
     return figure
 
 
+def speakers(rows: list[dict[str, Any]]) -> Figure:
+    """Accuracy for each speaker who was left out of the training: mean and s.d. of the seeds, and the mean of all."""
+    figure, axes = new_figure(6.0, 3.4)
+    axis = axes[0, 0]
+    mean, sd = (100 * np.array([r[f"accuracy_{k}"] for r in rows]) for k in ("mean", "sd"))
+    axis.bar([r["speaker"] for r in rows], mean, 0.6, yerr=sd, color=ACCENT, capsize=3)
+    axis.axhline(mean.mean(), color=MUTED, lw=1.2, ls="--", label=f"mean {mean.mean():.1f} %")
+    axis.set(xlabel="speaker never heard in training", ylabel="test accuracy (%)", ylim=(0, 100))
+    axis.legend(frameon=False, loc="lower right")
+    return figure
+
+
 # experiment → title and drawing of its rows
-STUDIES = {"wire-study": ("Accuracy against wire resistance", wire_study)}
+STUDIES = {
+    "wire-study": ("Accuracy against wire resistance", wire_study),
+    "memprop-spoken-speakers": ("Accuracy for a new speaker", speakers),
+}
 
 
 def overview(samples: Arrays, accuracy: float) -> Figure:

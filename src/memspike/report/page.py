@@ -7,7 +7,7 @@ import io
 import json
 import tomllib
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,9 @@ from memspike._atomic import write_bytes, write_text
 from memspike._errors import InputError
 from memspike._registry import EXPERIMENTS
 from memspike.experiments.settings import flat
-from memspike.report import figures
+from memspike.report import figures, online_figures, online_page
 
+ABOUT = ("config.toml", "result.json", "environment.json")
 NEEDED = ("config.toml", "result.json", "metrics.csv", "samples.npz", "parameters.json", "environment.json")
 STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:1000px;margin:2rem auto;padding:0 1rem;color:#1b1f24}
@@ -60,10 +61,12 @@ def _number(value: Any, unit: str) -> str:
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_short, value))
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _headline(result: dict[str, Any], expected: str) -> str:
+def _headline(result: dict[str, Any], note: str) -> str:
     percent = {k: f"{100 * v:.2f} %" for k, v in result.items() if "accuracy" in k}
     rows = [
         ("test accuracy, mean of the seeds", f"{percent['test_accuracy']}, s.d. {percent['test_accuracy_sd']}"),
@@ -76,9 +79,7 @@ def _headline(result: dict[str, Any], expected: str) -> str:
         ("seeds", f"{result['seeds']}, from {result['seed']}"),
         ("time", f"{result['wall_s']} s, {result['steps_per_s']} training steps a second over all seeds"),
     ]
-    return f"<p class=big>{percent['test_accuracy']}</p><p class=note>{html.escape(expected)}</p>" + table(
-        ("", ""), rows
-    )
+    return f"<p class=big>{percent['test_accuracy']}</p>{note}" + table(("", ""), rows)
 
 
 def _page(folder: Path, name: str, parts: list[str], config: dict[str, Any], environment: dict[str, Any]) -> Path:
@@ -95,42 +96,96 @@ def _page(folder: Path, name: str, parts: list[str], config: dict[str, Any], env
 
 
 def _rows(rows: list[dict[str, Any]]) -> str:
-    columns = list(rows[0])
-    return table(columns, [[_short(row[c]) for c in columns] for row in rows])
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    return table(columns, [[_short(row.get(c, "")) for c in columns] for row in rows])
 
 
-def _write_study(folder: Path, expected: str) -> Path:
+def _note(name: str, expected: str) -> str:
+    """What is expected of an experiment and what was published about it."""
+    published = EXPERIMENTS.get(name).source if name in EXPERIMENTS else ""
+    return f"<p class=note>{html.escape('; '.join(filter(None, (expected, published))))}</p>"
+
+
+def _draw(folder: Path, file: str, title: str, figure: Figure) -> str:
+    """The figure as figures/FILE.png, and the part of the page that shows it."""
+    image = png(figure)
+    write_bytes(folder / "figures" / f"{file}.png", image)
+    return f"<h2>{html.escape(title)}</h2>{img(image, title)}"
+
+
+def _study_figure(folder: Path, result: dict[str, Any]) -> str:
+    """The figure of a study, if there is one of that name."""
+    name = result["experiment"]
+    if name in online_figures.STUDIES:
+        title, draw = online_figures.STUDIES[name]
+        return _draw(folder, "study", title, draw(result))
+    if name in figures.STUDIES:
+        title, draw = figures.STUDIES[name]
+        return _draw(folder, "study", title, draw(result["rows"]))
+    return ""
+
+
+def _write_study(folder: Path, run: dict[str, Any], expected: str) -> Path:
     """The page of a study: its figure, if there is one of that name, and its table."""
-    result = json.loads((folder / "result.json").read_text())
-    parts = [f"<p class=big>{100 * result['test_accuracy']:.2f} %</p><p class=note>{html.escape(expected)}</p>"]
-    if result["experiment"] in figures.STUDIES:
-        title, draw = figures.STUDIES[result["experiment"]]
-        image = png(draw(result["rows"]))
-        write_bytes(folder / "figures" / "study.png", image)
-        parts.append(f"<h2>{html.escape(title)}</h2>{img(image, title)}")
-    parts.append(_rows(result["rows"]))
-    config = tomllib.loads((folder / "config.toml").read_text())
-    return _page(folder, result["experiment"], parts, config, json.loads((folder / "environment.json").read_text()))
+    result = run["result"]
+    parts = [f"<p class=big>{html.escape(online_page.headline(result))}</p>", _note(result["experiment"], expected)]
+    parts += [_study_figure(folder, result), _rows(result["rows"])]
+    return _page(folder, result["experiment"], parts, run["config"], run["environment"])
+
+
+def _write_online(folder: Path, result: dict[str, Any], expected: str) -> Path:
+    """The page of online learning: what there is of errors, accuracies, costs and figures."""
+    names = [name for name in online_page.ARRAYS if (folder / name).is_file() or name in online_page.needed(result)]
+    run = read_files(folder, (*ABOUT, "metrics.csv", *names))
+    shown = online_page.content(run)
+    name = str(result["experiment"])
+    parts = [f"<p class=big>{html.escape(shown.headline)}</p>", _note(name, expected), table(("", ""), shown.facts)]
+    parts += [_draw(folder, title.split()[0].lower(), title, figure) for title, figure in shown.figures.items()]
+    parts += [f"<h2>{html.escape(title)}</h2><p>{html.escape(text)}</p>" for title, text in shown.notes.items()]
+    if result.get("rows"):
+        parts += [_study_figure(folder, result), _rows(result["rows"])]
+    return _page(folder, name, parts, run["config"], run["environment"])
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def _numbers(path: Path) -> list[dict[str, float]]:
+    """The rows of a table of numbers; what was not measured is nan."""
+    with path.open(newline="") as file:
+        return [{k: float(v) if v else np.nan for k, v in row.items()} for row in csv.DictReader(file)]
+
+
+READERS: dict[str, Callable[[Path], Any]] = {
+    ".toml": lambda path: tomllib.loads(path.read_text()),
+    ".json": lambda path: json.loads(path.read_text()),
+    ".csv": _numbers,
+    ".npz": _arrays,
+}
+
+
+def read_files(folder: Path, names: Iterable[str]) -> dict[str, Any]:
+    """The contents of files of a finished run by their names without ending.
+
+    InputError in one sentence if one is missing or broken.
+    """
+    names = tuple(names)
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise InputError(f"{folder} is not the folder of a finished run: it lacks {', '.join(missing)}.")
+    try:
+        return {Path(name).stem: READERS[Path(name).suffix](folder / name) for name in names}
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise InputError(f"The run in {folder} cannot be read ({error}).") from None
 
 
 def read_run(folder: Path) -> dict[str, Any]:
     """The files of a finished run; InputError in one sentence if one is missing or broken."""
-    missing = [name for name in NEEDED if not (folder / name).is_file()]
-    if missing:
-        raise InputError(f"{folder} is not the folder of a finished run: it lacks {', '.join(missing)}.")
-    try:
-        with np.load(io.BytesIO((folder / "samples.npz").read_bytes()), allow_pickle=False) as archive:
-            samples = {name: archive[name] for name in archive.files}
-        with (folder / "metrics.csv").open(newline="") as file:
-            history = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
-        return {
-            "config": tomllib.loads((folder / "config.toml").read_text()),
-            "samples": samples,
-            "history": history,
-            **{n: json.loads((folder / f"{n}.json").read_text()) for n in ("result", "parameters", "environment")},
-        }
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise InputError(f"The run in {folder} cannot be read ({error}).") from None
+    run = read_files(folder, NEEDED)
+    run["history"] = run.pop("metrics")
+    return run
 
 
 def write_report(folder: Path, expected: str = "") -> Path:
@@ -138,25 +193,32 @@ def write_report(folder: Path, expected: str = "") -> Path:
 
     `expected` is a line to stand beside the accuracy. InputError if the run is not finished.
     """
-    if (folder / "result.json").is_file() and not (folder / "samples.npz").exists():
-        return _write_study(folder, expected)
+    about = read_files(folder, ABOUT)
+    result, trained = about["result"], (folder / "metrics.csv").exists()
+    if "rows" in result and not trained:
+        return _write_study(folder, about, expected)
+    if "learning" in about["config"]:
+        return _write_online(folder, result, expected)
+    return _write_run(folder, expected)
+
+
+def _write_run(folder: Path, expected: str) -> Path:
+    """The page of a classifier that was trained by backpropagation."""
     run = read_run(folder)
     samples, result = run["samples"], run["result"]
     drawn = {
         "Loss and accuracy": figures.curves(run["history"]),
         "Confusion matrix of the first seed": figures.confusion(samples["confusion"]),
-        "Membranes of sample inputs": figures.waveforms(samples),
+        "Membranes of sample inputs": figures.waveforms(
+            samples, frames=run["config"].get("input", {}).get("encoder", "image") != "image"
+        ),
         "Rasters": figures.rasters(samples),
         "Conductances": figures.conductances(samples),
     }
     if result.get("rows"):
         drawn["Time since programming"] = figures.over_time(result["rows"])
-    published = EXPERIMENTS.get(result["experiment"]).source if result["experiment"] in EXPERIMENTS else ""
-    parts = [_headline(result, "; ".join(filter(None, (expected, published))))]
-    for title, figure in drawn.items():
-        image = png(figure)
-        write_bytes(folder / "figures" / f"{title.split()[0].lower()}.png", image)
-        parts.append(f"<h2>{html.escape(title)}</h2>{img(image, title)}")
+    parts = [_headline(result, _note(result["experiment"], expected))]
+    parts += [_draw(folder, title.split()[0].lower(), title, figure) for title, figure in drawn.items()]
     if result.get("rows"):
         parts.append(_rows(result["rows"]))
     parameters = [(p["name"], _number(p["value"], p["unit"]), p["doc"]) for p in run["parameters"]]

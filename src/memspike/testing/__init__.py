@@ -9,11 +9,13 @@ from memspike.devices.base import AbstractDevice, AbstractPulseDevice, AbstractR
 from memspike.testing.common import check_compiles_once as check_compiles_once
 from memspike.testing.common import check_parameters as check_parameters
 from memspike.testing.common import check_serialisation as check_serialisation
+from memspike.testing.parts import check_eprop_rule as check_eprop_rule
 from memspike.testing.parts import check_filter as check_filter
 from memspike.testing.parts import check_neuron as check_neuron
 from memspike.testing.parts import check_readout as check_readout
 from memspike.testing.parts import check_rule as check_rule
 from memspike.testing.parts import check_scheme as check_scheme
+from memspike.testing.parts import check_spiking_neuron as check_spiking_neuron
 from memspike.testing.pulse_device import check_pulse_device as check_pulse_device
 from memspike.testing.relaxing_device import check_relaxing_device as check_relaxing_device
 from memspike.testing.state_device import check_state_device as check_state_device

@@ -1,18 +1,27 @@
 """Contracts of neurons, filters, readouts, rules and schemes."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from memspike.arrays.crossbar import Crossbar
+from memspike.cells.base import CellState
+from memspike.cells.differential import DifferentialPair
+from memspike.devices.base import AbstractPulseDevice
+from memspike.devices.pcm import PCM
+from memspike.devices.variation import AbstractVariation, Varied
 from memspike.learning.losses import AbstractReadout, cross_entropy
 from memspike.learning.programming.base import Scheme
 from memspike.learning.rules.base import Rule
+from memspike.learning.rules.eprop import Eprop, Trial
+from memspike.networks.recurrent import Recurrent, clock
 from memspike.neurons.base import AbstractNeuron
 from memspike.neurons.filters import AbstractFilter
+from memspike.neurons.lif import LIF, AbstractSpikingNeuron, SpikingState
 from memspike.testing.common import check_compiles_once, check_parameters, check_serialisation, finite_difference, same
 
 
@@ -89,18 +98,167 @@ def check_rule(make: Callable[..., Rule], optimizer: Any) -> None:
     same(again[0], again[1], 0.0, "same key, same change")
 
 
-def check_scheme(scheme: Scheme) -> None:
-    """Conductances stay in the device range; no wanted change is no change; pure."""
-    crossbar = Crossbar()
-    w = jnp.asarray([[0.9, -0.5], [0.0, 0.2]])
-    lines = crossbar.program(w)
-    state = scheme.init(crossbar, lines)
-    key = jax.random.key(0)
-    _, still = scheme.apply(state, crossbar, lines, jnp.zeros_like(w), key=key)
-    same(still, lines, 1e-12, "a change without a wanted change")
-    _, far = scheme.apply(state, crossbar, lines, jnp.full_like(w, 5.0), key=key)
-    low, high = (float(g) for g in crossbar.cell.window())
-    assert (np.asarray(far) >= low * (1 - 1e-9)).all(), "below G_min"
-    assert (np.asarray(far) <= high * (1 + 1e-9)).all(), "above G_max"
-    again = [scheme.apply(state, crossbar, lines, w, key=key) for _ in range(2)]
-    same(again[0], again[1], 0.0, "pure")
+class Taken(NamedTuple):
+    """Pulses that every device really had; a RESET counts as one down."""
+
+    up: Any
+    down: Any
+
+
+class Counted(AbstractVariation):
+    """A device that counts its own pulses: an account independent of the ledger."""
+
+    source: ClassVar[str] = "definition"
+    volatile: ClassVar[bool] = False
+
+    device: AbstractPulseDevice
+
+    def start(self, g: Any) -> Taken:
+        """None yet."""
+        return Taken(jnp.zeros_like(g), jnp.zeros_like(g))
+
+    def written(self, before: Varied, after: Any, pulses: Any, *, key: Any) -> Varied:
+        """Counted."""
+        up, down = (jnp.maximum(sign * pulses, 0.0) for sign in (1, -1))
+        return Varied(after, Taken(before.memory.up + up, before.memory.down + down))
+
+    def held(self, g: Any) -> Any:
+        """That of the device inside."""
+        return g
+
+    def seen(self, memory: Taken, g: Any) -> Any:
+        """That of the device inside."""
+        return g
+
+
+def check_scheme(scheme: Scheme, crossbar: Crossbar | None = None) -> None:
+    """The contract of a scheme on a `crossbar`; by default on linear pairs and, unless digital, on PCM pairs.
+
+    No wanted change, no change and no pulse; conductances in range; same key, same result; jit and vmap over chips are
+    a loop; the ledger counts the pulses that the devices had; no noise without a key; small updates move the weights
+    in the wanted direction on average.
+    """
+    if crossbar is not None:
+        _check_scheme_on(scheme, crossbar)
+        return
+    _check_scheme_on(scheme, Crossbar())
+    if not scheme.digital:
+        _check_scheme_on(scheme, Crossbar(DifferentialPair(PCM())))
+
+
+def _check_scheme_on(scheme: Scheme, crossbar: Crossbar) -> None:
+    crossbar = eqx.tree_at(lambda c: c.cell.device, crossbar, replace_fn=Counted)
+    cell, shape = crossbar.cell, (4, 8)
+    random = np.random.default_rng(0)
+    signs = jnp.asarray(np.where(np.arange(32).reshape(shape) % 2, 1.0, -1.0))
+    some = signs * jnp.asarray(random.uniform(0.1, 0.3, shape))
+    wanted = jnp.stack([jnp.zeros(shape), 5 * signs, some])
+
+    def chip(w: Any) -> Any:
+        return cell.place(cell.init(w.shape), w)
+
+    def apply(state: Any, cells: CellState, dw: Any, key: Any) -> Any:
+        return scheme.apply(state, crossbar, cells, dw, key=key)
+
+    chips = jax.jit(jax.vmap(chip))(jnp.asarray(random.uniform(-0.2, 0.2, (3, *shape))))
+    states = jax.jit(jax.vmap(lambda cells: scheme.init(crossbar, cells)))(chips)
+    keys = jax.random.split(jax.random.key(0), 3)
+    one, all_chips = jax.jit(apply), jax.jit(jax.vmap(apply))
+    done = all_chips(states, chips, wanted, keys)
+    same(all_chips(states, chips, wanted, keys), done, 0.0, "a second call with the same key")
+    for k in (1, 2):
+        alone = one(*jax.tree.map(lambda x, k=k: x[k], (states, chips, wanted, keys)))
+        same(jax.tree.map(lambda x, k=k: x[k], done), alone, 1e-6, "vmap over chips")
+    first = jax.tree.map(lambda x: x[0], (chips, done))
+    same(first[1].cells, first[0], 0.0, "the cells without a wanted change")
+    wear = first[1].ledger.worn()
+    assert not any(np.asarray(x).any() for x in (wear.up, wear.down, wear.resets, wear.energy.value)), "idle pulses"
+    g = np.asarray(jax.vmap(cell.device.stored)(done.cells.devices))
+    low, high = (np.asarray(x) for x in (cell.device.g_min, cell.device.g_max))
+    assert ((g >= low * (1 - 1e-6) - 1e-15) & (g <= high * (1 + 1e-6))).all(), "conductances leave the range"
+    worth = jax.jit(lambda: cell.nominal_worth())()
+    _check_updates(all_chips, crossbar, (states, chips), 1.2 * jnp.maximum(worth.up, -worth.down) * signs)
+    _check_without_key(scheme, crossbar, chip)
+
+
+def _check_updates(apply: Callable[..., Any], crossbar: Crossbar, start: tuple[Any, Any], dw: Any) -> None:
+    """Twelve updates a little above the worth of a pulse: direction, and the ledger against the devices' own count."""
+    cell, (states, cells) = crossbar.cell, start
+    n, dw = cell.programmed(), jnp.broadcast_to(dw, (3, *dw.shape))
+    before = np.asarray(jax.vmap(lambda c: cell.weight(cell.stored(c)))(cells))
+    booked = np.zeros((2, 3, n, *dw.shape[1:]))
+    for k in range(12):
+        done = apply(states, cells, dw, jax.random.split(jax.random.key(k + 1), 3))
+        states, cells, wear = done.state, done.cells, done.ledger.worn()
+        booked += np.stack([np.asarray(wear.up), np.asarray(wear.down) + np.asarray(wear.resets)])[:, :, :n]
+    counted = np.stack([np.asarray(cells.devices.memory.up), np.asarray(cells.devices.memory.down)])
+    np.testing.assert_array_equal(booked, counted, err_msg="the ledger is not what the devices took")
+    moved = np.asarray(jax.vmap(lambda c: cell.weight(cell.stored(c)))(cells)) - before
+    for sign in (1, -1):
+        along = sign * moved[np.sign(np.asarray(dw)) == sign]
+        error = along.std() / np.sqrt(along.size)
+        assert along.mean() > 3 * error, f"small updates of sign {sign} move the weights by {along.mean()} ± {error}"
+
+
+def _check_without_key(scheme: Scheme, crossbar: Crossbar, chip: Callable[[Any], Any]) -> None:
+    """Equal cells with equal wishes stay equal."""
+    apply = jax.jit(lambda state, cells, dw: scheme.apply(state, crossbar, cells, dw, key=None))
+    cells = jax.jit(chip)(jnp.full((2, 3), 0.1))
+    state = scheme.init(crossbar, cells)
+    for dw in (0.21, -0.34):
+        done = apply(state, cells, jnp.full((2, 3), dw))
+        state, cells = done.state, done.cells
+    w = np.asarray(crossbar.cell.weight(crossbar.cell.stored(cells)))
+    assert np.isfinite(w).all(), "a weight is not finite"
+    assert np.ptp(w) <= 1e-6, "noise without a key"
+
+
+def check_spiking_neuron(neuron: AbstractSpikingNeuron, drive: float = 0.5, dt: float = 1e-3) -> None:
+    """Silent without input; spikes are 0 or 1; vmap = broadcasting; parameters; serialisation; one compilation.
+
+    `drive` in units of weight is the s.d. of a random input that makes the neuron fire at some steps.
+    """
+    assert neuron.source, "a neuron needs a source"
+    check_parameters(neuron)
+    check_serialisation(neuron)
+
+    def run(arriving: Any, n: AbstractSpikingNeuron = neuron) -> SpikingState:
+        def step(state: SpikingState, now: Any) -> tuple[SpikingState, SpikingState]:
+            state = n.step(state, now, dt)
+            return state, state
+
+        return jax.lax.scan(step, n.init(arriving.shape[1:]), arriving)[1]
+
+    still = run(jnp.zeros((300, 2)))
+    for name, leaf in zip(("v", "z"), still[:2], strict=True):
+        np.testing.assert_array_equal(np.asarray(leaf), 0.0, err_msg=f"{name} without input")
+    random = drive * jnp.asarray(np.random.default_rng(0).normal(size=(200, 5)))
+    states = run(random)
+    z, psi = np.asarray(states.z), np.asarray(states.psi)
+    assert set(np.unique(z)) == {0.0, 1.0}, f"spikes are {np.unique(z)[:5]}"
+    assert z.shape == random.shape, f"shape {z.shape}"
+    assert (np.isfinite(psi) & (psi >= 0)).all(), "the pseudo-derivative is negative or not finite"
+    same(jax.vmap(run, in_axes=1, out_axes=1)(random), states, 1e-12, "vmap of run")
+    strong = run(1e6 * random)
+    assert all(np.isfinite(np.asarray(leaf)).all() for leaf in strong), "not finite under strong input"
+    check_compiles_once(lambda n: run(random, n), neuron)
+
+
+def check_eprop_rule(make: Callable[..., Rule], optimizer: Any) -> None:
+    """Lowers the error of a frozen trial to a third; shapes of the weights; same key, same change."""
+    random, steps = np.random.default_rng(0), 100
+    network = Recurrent((20, 20, 1), LIF(theta=0.3))
+    problem = Eprop(network, clock(steps, 1e-3))
+    x = jnp.asarray((random.random((steps, 20)) < 0.08).astype(float))
+    trial = Trial(x, jnp.sin(jnp.arange(steps) / 20)[:, None])
+    rule, weights = make(problem, optimizer), network.init_weights(0.5, key=jax.random.key(0))
+    state, losses, update = rule.init(weights), [], jax.jit(rule.update)
+    again = [update(state, weights, trial, key=jax.random.key(0))[1] for _ in range(2)]
+    same(again[0], again[1], 0.0, "same key, same change")
+    assert tuple(c.shape for c in again[0]) == network.shapes, "a change has not the shape of its weights"
+    assert not np.diagonal(np.asarray(again[0][1])).any(), "a neuron is connected to itself"
+    for step in range(120):
+        state, change, metrics = update(state, weights, trial, key=jax.random.key(step))
+        weights = tuple(w + d for w, d in zip(weights, change, strict=True))
+        losses.append(float(metrics["loss"]))
+    assert losses[-1] < losses[0] / 3, f"loss from {losses[0]} to {losses[-1]}"

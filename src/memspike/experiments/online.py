@@ -1,0 +1,182 @@
+"""Online training of many chips at once: trial after trial, with an update after each."""
+
+import io
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from memspike._errors import InputError
+from memspike._parallel import vmap_split
+from memspike.cells.base import AbstractCell
+from memspike.cells.multi import MultiDevice
+from memspike.experiments.chip import CELLS, Chip, Learner, device_pulses
+from memspike.experiments.folder import Checkpoint, RunFolder
+from memspike.experiments.online_config import OnlineConfig
+from memspike.experiments.run import Progress, Report
+
+# epochs of one jitted call: a checkpoint and a line of progress after each
+CHUNKS = 25
+# seeds of chips, trials and order are apart
+MADE, STARTED, ORDERED, SHOWN = range(4)
+
+
+class Shown(NamedTuple):
+    """Trials of a task as arrays: `trial(index, key)` gives inputs [steps, *batch, inputs] and target."""
+
+    trial: Callable[..., tuple[Array, Array]]
+    number: int
+
+
+Task = Callable[[PRNGKeyArray], Shown]
+"""What a chip with that key is shown; traced, so that the data may differ from chip to chip."""
+Measure = Callable[[Chip], Float[np.ndarray, " seeds"]]
+"""Test accuracies of the chips of all seeds."""
+
+
+class Online:
+    """Binds a learner and a task to jitted functions of all seeds; holds no training state."""
+
+    def __init__(self, learner: Learner, task: Task, config: OnlineConfig, count: int):
+        self.learner, self.task, self.config = learner, task, config
+        self.per_epoch = count // config.learning.batch
+        self.keys = jnp.stack([jax.random.key(config.seed + k) for k in range(config.seeds)])
+        self._init = jax.jit(lambda keys: vmap_split(self._start, keys))
+        self._chunks: dict[int, Any] = {}
+
+    def _start(self, key: PRNGKeyArray) -> Chip:
+        network = self.learner.fabricated(jax.random.fold_in(key, MADE))
+        return self.learner.init(network, key=jax.random.fold_in(key, STARTED))
+
+    def init(self) -> Chip:
+        """The chips of all seeds before the first trial, with a leading axis of seeds."""
+        return self._init(self.keys)
+
+    def _epoch(
+        self, key: PRNGKeyArray, chip: Chip, epoch: Int[Array, ""]
+    ) -> tuple[Chip, dict[str, Float[Array, " trials"]]]:
+        network = self.learner.fabricated(jax.random.fold_in(key, MADE))
+        shown, batch = self.task(key), self.config.learning.batch
+        order_key = jax.random.fold_in(jax.random.fold_in(key, ORDERED), epoch)
+        order = jax.random.permutation(order_key, shown.number)[: self.per_epoch * batch]
+
+        def body(chip: Chip, now: tuple[Array, Array]) -> tuple[Chip, dict[str, Array]]:
+            index, k = now
+            for_trial, for_step = jax.random.split(jax.random.fold_in(order_key, k + 1))
+            x, target = shown.trial(index[0] if batch == 1 else index, for_trial)
+            return self.learner.step(network, chip, x, target, key=for_step)
+
+        numbers = jnp.arange(self.per_epoch, dtype=jnp.int32)
+        return jax.lax.scan(body, chip, (order.reshape(self.per_epoch, batch), numbers))
+
+    def epochs(
+        self, chips: Chip, first: int, count: int
+    ) -> tuple[Chip, dict[str, Float[Array, "seeds epochs trials"]]]:
+        """`count` epochs from epoch number `first` on."""
+
+        def one(key: PRNGKeyArray, chip: Chip, start: Array) -> tuple[Chip, dict[str, Array]]:
+            numbers = start + jnp.arange(count, dtype=jnp.int32)
+            return jax.lax.scan(lambda c, e: self._epoch(key, c, e), chip, numbers)
+
+        if count not in self._chunks:
+            self._chunks[count] = jax.jit(lambda keys, chips, start: vmap_split(one, keys, chips, start))
+        start = jnp.full(self.config.seeds, first, jnp.int32)
+        return self._chunks[count](self.keys, chips, start)
+
+
+def _restore(online: Online, folder: RunFolder, resume: bool) -> tuple[Chip, Checkpoint]:
+    start = online.init()
+    checkpoint = folder.latest() if resume else None
+    if checkpoint is None:
+        return start, Checkpoint(0, [], [], [], 0.0)
+    leaves, tree = jax.tree.flatten(start)
+    if [leaf.shape for leaf in leaves] != [leaf.shape for leaf in checkpoint.leaves]:
+        raise InputError(f"The checkpoint in {folder.path} does not fit this configuration.")
+    return jax.tree.unflatten(tree, [jnp.asarray(leaf) for leaf in checkpoint.leaves]), checkpoint
+
+
+def train(
+    online: Online, folder: RunFolder, *, resume: bool, report: Report, measure: Measure | None = None
+) -> tuple[Chip, list[dict[str, Any]], float]:
+    """Train all epochs, from the last checkpoint on → chips, history (a row an epoch and seed), seconds.
+
+    With `measure` every row has the test accuracy; of epochs after which no checkpoint was saved it is None.
+    """
+    chips, saved = _restore(online, folder, resume)
+    config, history, begin = online.config, list(saved.history), time.perf_counter()
+    total = config.learning.epochs
+    length = max(1, -(-total // CHUNKS))
+    for first in range(saved.step, total, length):
+        count = min(length, total - first)
+        chips, metrics = jax.block_until_ready(online.epochs(chips, first, count))
+        numbers = {name: np.asarray(value).mean(-1) for name, value in metrics.items()}
+        history += [
+            {"epoch": first + e + 1, "seed": config.seed + s, **{n: float(v[s, e]) for n, v in numbers.items()}}
+            for e in range(count)
+            for s in range(config.seeds)
+        ]
+        accuracy = None if measure is None else _measured(measure(chips), history[-count * config.seeds :])
+        leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(chips)]
+        folder.save(Checkpoint(first + count, leaves, history, [], saved.seconds + time.perf_counter() - begin))
+        folder.write_csv("metrics.csv", history)
+        _snapshot(online.learner, chips, first + count, folder)
+        report(Progress(first + count, total, float(np.nanmean(numbers["loss"])), accuracy))
+    return chips, history, saved.seconds + time.perf_counter() - begin
+
+
+def _measured(accuracy: Float[np.ndarray, " seeds"], rows: list[dict[str, Any]]) -> float:
+    """The mean accuracy, after the accuracies went into the last of the `rows`."""
+    seeds = len(accuracy)
+    for k, row in enumerate(rows):
+        row["test_accuracy"] = float(accuracy[k % seeds]) if k >= len(rows) - seeds else None
+    return float(accuracy.mean())
+
+
+def _snapshot(learner: Learner, chips: Chip, epoch: int, folder: RunFolder) -> None:
+    """Histograms of what the weights of the first seed are worth in S, added to those of earlier epochs."""
+    path = folder.path / "snapshots.npz"
+    old: dict[str, np.ndarray] = {}
+    if path.exists():
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
+            old = {name: archive[name] for name in archive.files}
+    one = jax.tree.map(lambda leaf: leaf[0], chips.cells)
+    width = float(max(np.mean(np.asarray(c.cell.device.g_max)) for c in learner.network.crossbars))
+    edges = np.linspace(-width, width, 82)
+    new = {"edges": edges}
+    for name, crossbar, state in zip(CELLS, learner.network.crossbars, one, strict=True):
+        worth = crossbar.cell.weight(crossbar.cell.stored(state)) * crossbar.cell.unit() / _devices(crossbar.cell)
+        counts = np.histogram(np.asarray(worth), edges)[0]
+        kept = old[name][old["epochs"] < epoch] if "epochs" in old else np.empty((0, 81), counts.dtype)
+        new[name] = np.concatenate([kept, counts[None]])
+    before = old["epochs"][old["epochs"] < epoch] if "epochs" in old else np.empty(0, np.int64)
+    folder.write_arrays("snapshots.npz", new | {"epochs": np.append(before, epoch)})
+
+
+def costs(chips: Chip, config: OnlineConfig) -> dict[str, Any]:
+    """What a training has cost: pulses of a device, wear of the one that was written most, write energy of a chip."""
+    sets, resets = device_pulses(chips, config.seeds)
+    energy = [np.asarray(ledger.write_energy.sum((1, 2, 3)), np.float64) for ledger in chips.ledger]
+    return {
+        "writes_per_device": float((sets + resets).mean()),
+        "sets_per_device": float(sets.mean()),
+        "resets_per_device": float(resets.mean()),
+        "writes_most": int((sets + resets).max()),
+        "endurance_used": float((sets + resets).max() / config.device.endurance),
+        "energy_j": float(np.mean(np.sum(energy, axis=0))),
+    }
+
+
+def _devices(cell: AbstractCell) -> int:
+    return cell.per_side if isinstance(cell, MultiDevice) else 1
+
+
+def started(config: OnlineConfig, out: Path, *, resume: bool) -> RunFolder:
+    """The run folder of a configuration, claimed."""
+    folder = RunFolder(out)
+    folder.start(config, resume=resume)
+    return folder

@@ -1,0 +1,23 @@
+"""A programming scheme by its name and the options of a configuration."""
+
+import inspect
+from typing import Any
+
+from pydantic import BaseModel
+
+from memspike._errors import InputError
+from memspike._registry import SCHEMES
+from memspike.learning.programming.base import Scheme
+
+
+def scheme_of(name: str, options: BaseModel) -> Scheme:
+    """The scheme with the options that were given; InputError for one that it does not take."""
+    make: Any = SCHEMES.get(name).value
+    takes = inspect.signature(make).parameters
+    every = {key: getattr(options, key) for key in type(options).model_fields}
+    given = {key: value for key, value in every.items() if value is not None}
+    for key in given:
+        if key not in takes:
+            allowed = ", ".join(f"programming.{k}" for k in takes if k in type(options).model_fields) or "none"
+            raise InputError(f"programming.{key} has no effect on the scheme '{name}'; its options: {allowed}.")
+    return make(**given)

@@ -1,0 +1,70 @@
+"""A scheme whose full pairs are emptied once in a while."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int, PRNGKeyArray
+
+from memspike._errors import InputError
+from memspike._param import check_count, is_concrete
+from memspike.arrays.crossbar import Crossbar
+from memspike.cells.base import CellState, Weight
+from memspike.cells.refresh import Refresh, Refreshed
+from memspike.cells.single import SingleReference
+from memspike.devices.base import Seconds, select
+from memspike.learning.programming.base import Applied, Scheme
+from memspike.learning.programming.counting import Believed
+from memspike.learning.programming.ideal import unwritten
+
+
+class Clocked(NamedTuple):
+    """The state of the scheme inside, and how many updates there were."""
+
+    inner: Any
+    updates: Int[Array, ""]
+
+
+def refreshed(scheme: Scheme, refresh: Refresh, every: int = 100, settle: Seconds = 38.6) -> Scheme:
+    """`scheme`, and after every `every` updates a `Refresh` of all cells that are due by a noisy read.
+
+    The read comes `settle` seconds after the update: drift is fastest right after a pulse, and a read at once would
+    take devices that were just written for fuller than those that were not. InputError for cells without two sides.
+    """
+    check_count("The number of updates between refreshes", every)
+    if is_concrete(settle) and not 0 <= float(settle) < float("inf"):
+        raise InputError(f"A refresh reads {float(settle):g} s after the update; a finite time ≥ 0 s is needed.")
+
+    def start(crossbar: Crossbar, cells: CellState) -> Clocked:
+        cell = crossbar.cell
+        if isinstance(cell, SingleReference):
+            raise InputError("A SingleReference has no second side to empty; refresh needs cells with two sides.")
+        return Clocked(scheme.init(crossbar, cells), jnp.int32(0))
+
+    def apply(state: Clocked, crossbar: Crossbar, cells: CellState, dw: Weight, *, key: PRNGKeyArray | None) -> Applied:
+        keys = (None, None) if key is None else tuple(jax.random.split(key))
+        done = scheme.apply(state.inner, crossbar, cells, dw, key=keys[0])
+        updates = state.updates + 1
+        due = updates % every == 0
+
+        def once(_: Any, now: Applied) -> Applied:
+            again = refresh.apply(crossbar.cell, now.cells, settle, key=keys[1])
+            ledger = crossbar.book(now.cells, again.state, again.pulses, again.resets)
+            return Applied(_informed(now.state, crossbar, again), again.state, ledger)
+
+        # a loop of no or one turn: under vmap a branch would be computed at every update
+        shapes = jax.eval_shape(lambda: once(0, done._replace(ledger=unwritten(crossbar, done.cells)))).ledger
+        blank = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+        end = jax.lax.fori_loop(0, due.astype(jnp.int32), once, done._replace(ledger=blank))
+        return Applied(Clocked(end.state, updates), end.cells, done.ledger + end.ledger)
+
+    return Scheme(start, apply)
+
+
+def _informed(state: Any, crossbar: Crossbar, done: Refreshed) -> Any:
+    """A scheme that counts pulses by itself is told of those of the refresh."""
+    if not isinstance(state, Believed):
+        return state
+    device, devices = crossbar.cell.device, state.cells.devices
+    rewritten = device.program(device.reset(devices), done.pulses)
+    return state._replace(cells=state.cells._replace(devices=select(done.resets > 0, rewritten, devices)))

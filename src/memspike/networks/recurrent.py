@@ -1,0 +1,268 @@
+"""A recurrent spiking network on three crossbars: input → neurons ↔ neurons → leaky readout."""
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from memspike._errors import InputError
+from memspike._param import Parameter, check_bounds, param
+from memspike.arrays.crossbar import Crossbar, Seen, root
+from memspike.cells.base import CellState, weighted
+from memspike.networks.feedforward import Weights
+from memspike.neurons.lif import LIF, AbstractSpikingNeuron, SpikingState
+
+Real = Float[Array, "..."]
+Cells = tuple[CellState, ...]
+
+
+class Reading(NamedTuple):
+    """What the reads of one crossbar see, in units of the logical weight: mean and variance of one read of a weight.
+
+    The mean has a leading axis of the parts of a run, or none for one part. `seen` is what reads see of every line,
+    for crossbars with converters.
+    """
+
+    mean: Float[Array, "*parts rows columns"]
+    variance: Float[Array, "rows columns"]
+    seen: Seen | None = None
+
+    def part(self, k: Any) -> "Reading":
+        """What holds in part number `k`."""
+        seen = None if self.seen is None else self.seen._replace(lines=self.seen.lines[k])
+        return Reading(self.mean[k], self.variance, seen)
+
+
+class Readings(NamedTuple):
+    """Readings of the input, the recurrent and the output crossbar, for each part of the run (leading axis)."""
+
+    input: Reading
+    recurrent: Reading
+    output: Reading
+
+    def part(self, k: Any) -> "Readings":
+        """What holds in part number `k`."""
+        return Readings(*(reading.part(k) for reading in self))
+
+
+class Activity(NamedTuple):
+    """A run: states of the neurons after every step, and outputs y; all [steps, *batch, neurons or outputs]."""
+
+    state: SpikingState
+    y: Float[Array, "steps *batch outputs"]
+
+    @property
+    def z(self) -> Float[Array, "steps *batch neurons"]:
+        """Spikes, 0 or 1."""
+        return self.state.z
+
+    def rate(self, dt: float) -> Float[Array, "*batch neurons"]:
+        """Mean firing rate of every neuron in Hz."""
+        return self.z.mean(0) / dt
+
+
+class Clock(NamedTuple):
+    """Steps of `dt` seconds; conductances are read anew at the start of every part, whose lengths are `parts`."""
+
+    dt: float
+    parts: tuple[int, ...]
+
+    @property
+    def steps(self) -> int:
+        """All steps."""
+        return sum(self.parts)
+
+    def moments(self) -> tuple[float, ...]:
+        """For each part the moment that stands for it, in s: the geometric mean of the middles of its steps."""
+        ends = [0, *(sum(self.parts[: k + 1]) for k in range(len(self.parts)))]
+        return tuple(float(np.exp(np.log(np.arange(a, b) + 0.5).mean())) * self.dt for a, b in pairwise(ends))
+
+
+def clock(steps: int, dt: float, parts: int = 6) -> Clock:
+    """`steps` of `dt` seconds in at most `parts` parts of lengths that grow geometrically, as drift slows down.
+
+    In a run that starts right after its write, a conductance that drifts with the exponent 0.04 is off by at most
+    4.4 % (1,000 steps, 6 parts) at some moment, and by less than 0.1 % in the mean; later by nothing worth mentioning.
+    """
+    if steps < 1 or parts < 1 or not dt > 0:
+        raise InputError(f"A clock has {steps} steps of {dt:g} s in {parts} parts; positive numbers are needed.")
+    ends = sorted({0, *(round(steps ** (k / parts)) for k in range(1, parts + 1))})
+    return Clock(dt, tuple(b - a for a, b in pairwise(ends)))
+
+
+def lowpass(x: Real, factor: Real, *, reverse: bool = False) -> Real:
+    """y[t] = factor·y[t−1] + x[t] along axis 0; or, in reverse, y[t] = factor·y[t+1] + x[t]."""
+
+    def body(y: Real, now: Real) -> tuple[Real, Real]:
+        y = factor * y + now
+        return y, y
+
+    return jax.lax.scan(body, jnp.zeros_like(x[0]), x, reverse=reverse)[1]
+
+
+class Recurrent(eqx.Module):
+    """v[t] of every neuron is driven by W_in·x[t] + W_rec·z[t−1]; y[t] = κ·y[t−1] + W_out·z[t], κ = e^(−dt/τ_out).
+
+    `sizes` is (inputs, neurons, outputs). Matrices are [rows = sources, columns = targets] and lie on one crossbar
+    each. No neuron is connected to itself, unless with `loops`. A spike is a row pulse of `read_voltage`; currents are
+    scaled back to units of the logical weight. One draw a neuron and step stands for the read noise of all its devices
+    (`Crossbar.read`).
+    """
+
+    sizes: tuple[int, int, int] = eqx.field(static=True)
+    neuron: AbstractSpikingNeuron = eqx.field(default_factory=LIF)
+    crossbars: tuple[Crossbar, Crossbar, Crossbar] = eqx.field(default_factory=lambda: (Crossbar(),) * 3)
+    tau_out: Parameter = param(30e-3, "s", "time constant of the readout", bounds=(1e-9, 1e6))
+    read_voltage: Parameter = param(0.2, "V", "row voltage of a spike", bounds=(1e-6, 10))
+    loops: bool = eqx.field(static=True, default=False)
+
+    def __check_init__(self) -> None:
+        check_bounds(self)
+        if len(self.sizes) != 3 or any(int(n) != n or n < 1 for n in self.sizes):
+            raise InputError(f"Network sizes are {list(self.sizes)}; needed: three whole numbers ≥ 1.")
+
+    @property
+    def shapes(self) -> tuple[tuple[int, int], ...]:
+        """Rows and columns of the input, recurrent and output matrix."""
+        inputs, neurons, outputs = self.sizes
+        return (inputs, neurons), (neurons, neurons), (neurons, outputs)
+
+    def others(self) -> Float[Array, "neurons neurons"]:
+        """1 where two neurons are connected: everywhere but on the diagonal, unless with `loops`."""
+        return jnp.ones((self.sizes[1],) * 2) if self.loops else 1 - jnp.eye(self.sizes[1])
+
+    def init_weights(self, gain: float = 1.0, *, key: PRNGKeyArray) -> Weights:
+        """Normal weights with s.d. gain·√(2/rows) (Kaiming), no self-connections."""
+        keys = jax.random.split(key, 3)
+        w = [jax.random.normal(k, s) * (gain * math.sqrt(2 / s[0])) for k, s in zip(keys, self.shapes, strict=True)]
+        return w[0], w[1] * self.others(), w[2]
+
+    def ideal(self, weights: Weights) -> Readings:
+        """Readings of exact, noiseless weights, in one part."""
+        return Readings(*(Reading(w[None], jnp.zeros_like(w)) for w in weights))
+
+    def read(self, cells: Cells, moments: tuple[float, ...], *, noise: bool = True) -> Readings:
+        """What reads at the `moments` (s from now) see: drifted, through the wires, with their noise.
+
+        The s.d. of a read and the shift of its mean by clipping are those of the middle one of the moments.
+        """
+        return Readings(*(_reading(c, state, moments, noise) for c, state in zip(self.crossbars, cells, strict=True)))
+
+    def weights(self, cells: Cells) -> Weights:
+        """The logical weights of the stored conductances, without drift and noise."""
+        w = tuple(c.cell.weight(c.cell.stored(state)) for c, state in zip(self.crossbars, cells, strict=True))
+        return w[0], w[1] * self.others(), w[2]
+
+    def run(
+        self,
+        readings: Readings,
+        x: Float[Array, "steps *batch inputs"],
+        clock: Clock,
+        *,
+        fixed: bool = False,
+        key: PRNGKeyArray | None = None,
+    ) -> Activity:
+        """The network from rest under inputs x (spikes, or any row drive over `read_voltage`).
+
+        With a key reads are noisy. `fixed` holds spikes that arrive from other neurons fixed in differentiation, which
+        is what e-prop computes. InputError for inputs of another shape.
+        """
+        if x.shape[0] != clock.steps or x.shape[-1] != self.sizes[0]:
+            raise InputError(
+                f"The input has shape {tuple(x.shape)}; {clock.steps} steps and {self.sizes[0]} rows are needed."
+            )
+        keys = (None, None) if key is None else tuple(jax.random.split(key))
+        state, begin, done = self.neuron.init((*x.shape[1:-1], self.sizes[1])), 0, []
+        for k, length in enumerate(clock.parts):
+            part = readings.part(k)
+            one = slice(begin, begin + length)
+            state, states = self._part(part, x[one], state, clock.dt, fixed, fold(keys[0], k))
+            done.append((states, self.output(part, states.z, key=fold(keys[1], k))))
+            begin += length
+        states, output = jax.tree.map(lambda *parts: jnp.concatenate(parts), *done)
+        return Activity(states, lowpass(output, jnp.exp(-clock.dt / self.tau_out)))
+
+    def drive(self, part: Readings, x: Real, z: Real, *, key: PRNGKeyArray | None) -> Real:
+        """What arrives at the neurons at one step, given inputs and the last spikes; with a key, noisy."""
+        keys = (None, None) if key is None else jax.random.split(key)
+        recurrent = driven(self.crossbars[1], part.recurrent, z, self.read_voltage, key=keys[1])
+        own = jnp.zeros_like(z) if self.loops else z * jnp.diagonal(part.recurrent.mean)
+        return driven(self.crossbars[0], part.input, x, self.read_voltage, key=keys[0]) + recurrent - own
+
+    def output(self, part: Readings, z: Real, *, key: PRNGKeyArray | None) -> Real:
+        """What arrives at the readout for spikes z [..., neurons]; with a key, noisy."""
+        return driven(self.crossbars[2], part.output, z, self.read_voltage, key=key)
+
+    def _part(
+        self, part: Readings, x: Real, start: SpikingState, dt: float, fixed: bool, key: Any
+    ) -> tuple[SpikingState, SpikingState]:
+        """A part of a run: the input at all steps at once, then one scan."""
+
+        def advanced(state: SpikingState, arrives: Callable[[Real], Real]) -> tuple[SpikingState, SpikingState]:
+            state = self.neuron.step(state, arrives(jax.lax.stop_gradient(state.z) if fixed else state.z), dt)
+            return state, state
+
+        if not (self.crossbars[0].periphery.ideal and self.crossbars[1].periphery.ideal):
+            # converters act on every step of every crossbar
+            steps = jnp.arange(x.shape[0], dtype=jnp.int32)
+            return jax.lax.scan(
+                lambda s, now: advanced(s, lambda z: self.drive(part, now[0], z, key=fold(key, now[1]))),
+                start,
+                (x, steps),
+            )
+        mask = self.others().astype(x.dtype)
+        mean, variance = part.recurrent.mean * mask, part.recurrent.variance * mask
+        arriving, mean = held((x @ part.input.mean, mean))
+        if key is None:
+            return jax.lax.scan(lambda s, now: advanced(s, lambda z: now + z @ mean), start, arriving)
+        both, n = held(jnp.concatenate([mean, variance], axis=-1)), self.sizes[1]
+
+        def noisy(z: Real, now: tuple[Real, Real, Real]) -> Real:
+            summed = z @ both
+            return now[0] + summed[..., :n] + root(now[1] + summed[..., n:]) * now[2]
+
+        at = held((arriving, jnp.square(x) @ part.input.variance, jax.random.normal(key, arriving.shape)))
+        return jax.lax.scan(lambda s, now: advanced(s, lambda z: noisy(z, now)), start, at)
+
+
+def fold(key: PRNGKeyArray | None, k: Any) -> PRNGKeyArray | None:
+    """The key number `k` of a key, None of None."""
+    return None if key is None else jax.random.fold_in(key, k)
+
+
+def held(tree: Any) -> Any:
+    """The same values, computed once: otherwise XLA computes them again inside everything that uses them."""
+    return jax.lax.optimization_barrier(tree)
+
+
+def _reading(crossbar: Crossbar, state: CellState, moments: tuple[float, ...], noise: bool) -> Reading:
+    """Mean and variance in weight units of reads at the `moments`."""
+    cell, times = crossbar.cell, [jnp.asarray(t, jnp.result_type(float)) for t in moments]
+    middle = times[len(times) // 2]
+    typical = cell.read_moments(state, middle)
+    shift, sd = held((typical.mean - cell.read(state, middle), typical.sd))
+    if not noise:
+        shift, sd = jnp.zeros_like(shift), jnp.zeros_like(sd)
+    each = [held(crossbar.transfer(cell.read(state, t) + shift, sd=sd)) for t in times]
+    gains, unit = cell.gains().astype(sd.dtype), cell.unit()
+    mean = jnp.stack([weighted(gains, seen.lines) / unit for seen in each])
+    spread = each[len(each) // 2].sd
+    variance = weighted(jnp.square(gains), jnp.square(spread / unit))
+    seen = None if crossbar.periphery.ideal else Seen(jnp.stack([seen.lines for seen in each]), spread)
+    return held(Reading(mean, variance, seen))
+
+
+def driven(crossbar: Crossbar, reading: Reading, x: Real, read_voltage: Parameter, *, key: Any) -> Real:
+    """Column currents in units of weight for row drives x (1 = one spike); with a key, noisy."""
+    if reading.seen is not None:
+        return crossbar.read(reading.seen, read_voltage * x, key=key) / (read_voltage * crossbar.cell.unit())
+    mean = x @ reading.mean
+    if key is None:
+        return mean
+    return mean + root(jnp.square(x) @ reading.variance) * jax.random.normal(key, mean.shape)
