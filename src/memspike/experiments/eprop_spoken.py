@@ -101,9 +101,7 @@ class Speech:
         return (self.predictions(chips) == self.data.y_test[None]).mean(1)
 
 
-def learn(
-    config: SpokenOnlineConfig, out: Path, *, resume: bool = False, report: Report = silent
-) -> dict[str, Any]:
+def learn(config: SpokenOnlineConfig, out: Path, *, resume: bool = False, report: Report = silent) -> dict[str, Any]:
     """Train `config` in the folder `out` → the content of its result.json."""
     data = read_data(config)
     speech = Speech(config, data)

@@ -178,15 +178,24 @@ class Recurrent(eqx.Module):
                 f"The input has shape {tuple(x.shape)}; {clock.steps} steps and {self.sizes[0]} rows are needed."
             )
         keys = (None, None) if key is None else tuple(jax.random.split(key))
+        normals = None
+        if key is not None and self._plain():
+            # all at once: the same noise for any number of parts, and less to compile
+            normals = held(jax.random.normal(keys[0], (*x.shape[:-1], self.sizes[1])))
         state, begin, done = self.neuron.init((*x.shape[1:-1], self.sizes[1])), 0, []
         for k, length in enumerate(clock.parts):
             part = readings.part(k)
             one = slice(begin, begin + length)
-            state, states = self._part(part, x[one], state, clock.dt, fixed, fold(keys[0], k))
+            noise = fold(keys[0], k) if normals is None else normals[one]
+            state, states = self._part(part, x[one], state, clock.dt, fixed, noise)
             done.append((states, self.output(part, states.z, key=fold(keys[1], k))))
             begin += length
         states, output = jax.tree.map(lambda *parts: jnp.concatenate(parts), *done)
         return Activity(states, lowpass(output, jnp.exp(-clock.dt / self.tau_out)))
+
+    def _plain(self) -> bool:
+        """Whether currents reach the neurons as they are, without converters."""
+        return self.crossbars[0].periphery.ideal and self.crossbars[1].periphery.ideal
 
     def drive(self, part: Readings, x: Real, z: Real, *, key: PRNGKeyArray | None) -> Real:
         """What arrives at the neurons at one step, given inputs and the last spikes; with a key, noisy."""
@@ -200,26 +209,26 @@ class Recurrent(eqx.Module):
         return driven(self.crossbars[2], part.output, z, self.read_voltage, key=key)
 
     def _part(
-        self, part: Readings, x: Real, start: SpikingState, dt: float, fixed: bool, key: Any
+        self, part: Readings, x: Real, start: SpikingState, dt: float, fixed: bool, noise: Any
     ) -> tuple[SpikingState, SpikingState]:
-        """A part of a run: the input at all steps at once, then one scan."""
+        """A part of a run: the input at all steps at once, then one scan. `noise`: normals, or a key for converters."""
 
         def advanced(state: SpikingState, arrives: Callable[[Real], Real]) -> tuple[SpikingState, SpikingState]:
             state = self.neuron.step(state, arrives(jax.lax.stop_gradient(state.z) if fixed else state.z), dt)
             return state, state
 
-        if not (self.crossbars[0].periphery.ideal and self.crossbars[1].periphery.ideal):
+        if not self._plain():
             # converters act on every step of every crossbar
             steps = jnp.arange(x.shape[0], dtype=jnp.int32)
             return jax.lax.scan(
-                lambda s, now: advanced(s, lambda z: self.drive(part, now[0], z, key=fold(key, now[1]))),
+                lambda s, now: advanced(s, lambda z: self.drive(part, now[0], z, key=fold(noise, now[1]))),
                 start,
                 (x, steps),
             )
         mask = self.others().astype(x.dtype)
         mean, variance = part.recurrent.mean * mask, part.recurrent.variance * mask
         arriving, mean = held((x @ part.input.mean, mean))
-        if key is None:
+        if noise is None:
             return jax.lax.scan(lambda s, now: advanced(s, lambda z: now + z @ mean), start, arriving)
         both, n = held(jnp.concatenate([mean, variance], axis=-1)), self.sizes[1]
 
@@ -227,7 +236,7 @@ class Recurrent(eqx.Module):
             summed = z @ both
             return now[0] + summed[..., :n] + root(now[1] + summed[..., n:]) * now[2]
 
-        at = held((arriving, jnp.square(x) @ part.input.variance, jax.random.normal(key, arriving.shape)))
+        at = held((arriving, jnp.square(x) @ part.input.variance, noise))
         return jax.lax.scan(lambda s, now: advanced(s, lambda z: noisy(z, now)), start, at)
 
 

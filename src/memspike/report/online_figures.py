@@ -285,6 +285,8 @@ def schemes(result: dict[str, Any]) -> Figure:
             _median(axis, x, row, top, _style(conditions.index(row["condition"])))
     for k, condition in enumerate(conditions):
         axis.plot([], [], label=condition, **_style(k))
+    if any(not float(r["mse_median"]) <= top for r in rows):
+        axis.plot([], [], "o", color=MUTED, mfc="white", label="empty: median above the figure")
     if any(r.get("diverged") for r in rows):
         axis.plot([], [], ls="", label="k/n: k of n seeds ran away")
     axis.set_xticks(range(len(groups)), [_wrapped(name) for name in groups], fontsize=8)
