@@ -40,8 +40,8 @@ def trial_of(key, steps=STEPS, sizes=SIZES, batch=()):
 
 def problem_of(neuron, **options):
     network = Recurrent(SIZES, neuron, tau_out=9e-3)
-    options: dict[str, Any] = {"rate_weight": 0.0, "clip": 1e9} | options
-    return Eprop(network, clock(STEPS, 1e-3), **options)
+    chosen: dict[str, Any] = {"rate_weight": 0.0, "clip": 1e9} | options
+    return Eprop(network, clock(STEPS, 1e-3), **chosen)
 
 
 def weights_of(problem, gain=1.2):

@@ -87,7 +87,7 @@ def test_effects_of_the_device_can_be_switched_off():
     assert isinstance(quiet, PCM)
     state = quiet.init((50,))
     after = quiet.program(state, 1, key=jax.random.key(0))
-    assert float(after.g.std()) == 0.0
+    assert float(jnp.ptp(after.g)) == 0.0
     still = device_of(config_of("drift=false").device)
     np.testing.assert_allclose(still.conductance(after, 1e-3), still.conductance(after, 1e6))
     silent = device_of(config_of("read_noise=false").device)
@@ -103,18 +103,20 @@ def test_state_dependent_drift_has_the_published_mean_and_spread():
     made = online(config)
     network = made.learner.fabricated(jax.random.key(3))
     device = network.crossbars[0].cell.device
+    assert isinstance(device, PCM)
     g = jnp.full((2, 20, 16), 2.5e-6)
     exponent = np.asarray(device.exponent(g))
     # μ = −0.0155·ln 0.1 + 0.0244 = 0.0601, σ = −0.0125·ln 0.1 − 0.0059 = 0.0229
     assert abs(exponent.mean() - 0.0601) < 0.004
     assert abs(exponent.std() - 0.0229) < 0.003
     same = made.learner.fabricated(jax.random.key(3)).crossbars[0].cell.device
+    assert isinstance(same, PCM)
     np.testing.assert_array_equal(same.exponent(g), exponent)
 
 
 @pytest.mark.parametrize("start", ["read-noise", "random-set", "programmed"])
 def test_weights_at_the_start(start):
-    config = config_of(f"start={start}", "devices_per_side=1", "weight_gain=0.5", "theta=0.3")
+    config = config_of(f"start={start}", "devices_per_side=1", "weight_gain=0.5", "theta=0.3", "start_share=1.0")
     blueprint = learner(config, 20, 1, 120, error=SquaredError(), updates=10)
     chip = blueprint.init(blueprint.network, key=jax.random.key(0))
     w = np.asarray(blueprint.network.weights(chip.cells)[0])

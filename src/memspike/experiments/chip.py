@@ -1,5 +1,6 @@
 """From a checked configuration to a recurrent network on crossbars, its rule and its scheme."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -84,7 +85,7 @@ def device_of(given: DeviceConfig) -> AbstractPulseDevice:
             "see: memspike list devices."
         )
     if given.bits is not None:
-        low, high = (float(np.mean(np.asarray(g))) for g in (device.g_min, device.g_max))
+        low, high = (jnp.mean(jnp.asarray(g)) for g in (device.g_min, device.g_max))
         return ConstantStep(g_min=low, g_max=high, pulses_up=2.0**given.bits, pulses_down=2.0**given.bits)
     return _ablated(device, given)
 
@@ -94,7 +95,7 @@ def cell_of(given: DeviceConfig, digital: bool) -> AbstractCell:
     if digital:
         return DifferentialPair(ConstantStep(g_min=1e-6, g_max=100e-6))
     device = device_of(given)
-    width = float(np.mean(np.asarray(device.g_max)) - np.mean(np.asarray(device.g_min)))
+    width = jnp.mean(jnp.asarray(device.g_max)) - jnp.mean(jnp.asarray(device.g_min))
     scale = given.siemens * given.shrink / width
     if given.devices_per_side == 1:
         return DifferentialPair(device, scale=scale)
@@ -164,16 +165,16 @@ class Learner(eqx.Module):
     def problem(self, network: Recurrent, feedback: Real) -> Eprop:
         """e-prop on a chip's network with given feedback weights."""
         learning = self.config.learning
-        kinds: dict[str, AbstractFeedback] = {
-            "symmetric": Symmetric(),
-            "random": Broadcast(feedback),
-            "adaptive": Adaptive(feedback),
+        kinds: dict[str, Callable[[], AbstractFeedback]] = {
+            "symmetric": Symmetric,
+            "random": lambda: Broadcast(feedback),
+            "adaptive": lambda: Adaptive(feedback),
         }
         return Eprop(
             network,
             clock(self.steps, self.config.time.dt, 1 if self.scheme.digital else self.config.time.parts),
             self.error,
-            kinds[learning.feedback],
+            kinds[learning.feedback](),
             rate_weight=learning.rate_weight,
             rate=learning.target_rate,
             clip=learning.clip,
@@ -199,7 +200,10 @@ class Learner(eqx.Module):
         if given.start == "programmed":
             return OpenLoop().write(cell, w, key=key).state
         if given.start == "random-set":
-            return cell.program(fresh, jax.random.rademacher(key, w.shape, w.dtype), key=key)[0]
+            for_side, for_share, for_pulse = jax.random.split(key, 3)
+            pulses = jax.random.rademacher(for_side, w.shape, w.dtype)
+            chosen = jax.random.bernoulli(for_share, given.start_share, w.shape)
+            return cell.program(fresh, jnp.where(chosen, pulses, 0.0), key=for_pulse)[0]
         shape = (cell.programmed(), *w.shape)
         g = given.start_siemens * (1 + 0.1 * jax.random.normal(key, shape))
         return fresh._replace(devices=cell.device.place(fresh.devices, jnp.clip(g, *cell.window())))

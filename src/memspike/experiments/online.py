@@ -19,6 +19,7 @@ from memspike.experiments.chip import CELLS, Chip, Learner, device_pulses
 from memspike.experiments.folder import Checkpoint, RunFolder
 from memspike.experiments.online_config import OnlineConfig
 from memspike.experiments.run import Progress, Report
+from memspike.networks.recurrent import Recurrent
 
 # epochs of one jitted call: a checkpoint and a line of progress after each
 CHUNKS = 25
@@ -49,9 +50,12 @@ class Online:
         self._init = jax.jit(lambda keys: vmap_split(self._start, keys))
         self._chunks: dict[int, Any] = {}
 
+    def network(self, key: PRNGKeyArray) -> Recurrent:
+        """The network of the chip with that key."""
+        return self.learner.fabricated(jax.random.fold_in(key, MADE))
+
     def _start(self, key: PRNGKeyArray) -> Chip:
-        network = self.learner.fabricated(jax.random.fold_in(key, MADE))
-        return self.learner.init(network, key=jax.random.fold_in(key, STARTED))
+        return self.learner.init(self.network(key), key=jax.random.fold_in(key, STARTED))
 
     def init(self) -> Chip:
         """The chips of all seeds before the first trial, with a leading axis of seeds."""
@@ -60,7 +64,7 @@ class Online:
     def _epoch(
         self, key: PRNGKeyArray, chip: Chip, epoch: Int[Array, ""]
     ) -> tuple[Chip, dict[str, Float[Array, " trials"]]]:
-        network = self.learner.fabricated(jax.random.fold_in(key, MADE))
+        network = self.network(key)
         shown, batch = self.task(key), self.config.learning.batch
         order_key = jax.random.fold_in(jax.random.fold_in(key, ORDERED), epoch)
         order = jax.random.permutation(order_key, shown.number)[: self.per_epoch * batch]

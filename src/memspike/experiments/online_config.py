@@ -44,6 +44,7 @@ class DeviceConfig(Section):
     state_drift: bool = Field(default=False, description="drift exponent by state and with spread (device pcm)")
     persistent: Number = field("1", "share of the write noise that belongs to the device", default=0.0, ge=0, le=1)
     start: str = Field(default="read-noise", description="read-noise, random-set or programmed: weights at the start")
+    start_share: Number = field("1", "share of synapses with a SET, for start=random-set", default=0.05, ge=0, le=1)
     start_siemens: Siemens = field("S", "all conductances at the start, for start=read-noise", default=0.236876e-6)
     set_energy: Joules = field("J", "energy of a SET pulse (assumption)", default=10e-12, ge=0)
     reset_energy: Joules = field("J", "energy of a RESET (assumption)", default=30e-12, ge=0)

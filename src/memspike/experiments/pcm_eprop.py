@@ -12,7 +12,7 @@ from jaxtyping import Array, PRNGKeyArray
 from memspike.data.patterns import patterns
 from memspike.experiments.base import Experiment, register
 from memspike.experiments.chip import Chip, device_pulses, learner
-from memspike.experiments.online import SHOWN, Online, Shown, started, train
+from memspike.experiments.online import MADE, SHOWN, Online, Shown, started, train
 from memspike.experiments.online_config import DeviceConfig, LearningConfig, NeuronConfig, OnlineConfig
 from memspike.experiments.run import Report, silent
 from memspike.learning.rules.eprop import SquaredError
@@ -55,7 +55,7 @@ def online(config: OnlineConfig) -> Online:
 def _samples(run: Online, chips: Chip) -> dict[str, np.ndarray]:
     """Targets, outputs and spikes of the first seed on all its patterns, as the trained chip is."""
     chip, key = jax.tree.map(lambda leaf: leaf[0], chips), run.keys[0]
-    network = run.learner.fabricated(key)
+    network = run.learner.fabricated(jax.random.fold_in(key, MADE))
     shown = run.task(key)
 
     @jax.jit
@@ -156,15 +156,17 @@ TUNED = LearningConfig(
     rate_weight=8.3827e-4,
 )
 
+BASE = OnlineConfig(
+    experiment="pcm-eprop",
+    seeds=5,
+    device=DeviceConfig(devices_per_side=4),
+    neuron=NeuronConfig(theta=0.19252357575425721),
+    learning=TUNED,
+)
+
 pcm_eprop = register(
     Experiment(
-        OnlineConfig(
-            experiment="pcm-eprop",
-            seeds=5,
-            device=DeviceConfig(devices_per_side=4),
-            neuron=NeuronConfig(theta=0.19252357575425721),
-            learning=TUNED,
-        ),
+        BASE,
         quick={"seeds": 2, "learning.epochs": 60},
         expected=0.02,
         expected_quick=0.1,

@@ -7,7 +7,7 @@ from memspike._errors import unknown
 from memspike.experiments.base import Experiment, register
 from memspike.experiments.folder import RunFolder
 from memspike.experiments.online_config import OnlineConfig, StudyConfig
-from memspike.experiments.pcm_eprop import REFERENCE, TUNED, generate, pcm_eprop, said
+from memspike.experiments.pcm_eprop import BASE, REFERENCE, TUNED, generate, said
 from memspike.experiments.run import Report, silent
 from memspike.experiments.settings import changed
 
@@ -59,8 +59,8 @@ def compare_schemes(
 ) -> dict[str, Any]:
     """Train every scheme under every condition with the same seeds; the folder holds one run folder a training.
 
-    A condition changes the devices, so that digital weights have one line. The weights start with one random SET a
-    synapse, so that also a network whose reads have no noise is active. An interrupted study goes on where it was.
+    A condition changes the devices, so that digital weights have one line. The weights start with a random SET on some
+    synapses, so that also a network whose reads have no noise is active. An interrupted study goes on where it was.
     """
     schemes = _wanted("scheme of the table", config.study.schemes, SCHEMES)
     conditions = _wanted("condition of the table", config.study.conditions, CONDITIONS)
@@ -86,10 +86,10 @@ def compare_schemes(
 
 pcm_eprop_table = register(
     Experiment(
-        pcm_eprop.config.model_copy(
+        BASE.model_copy(
             update={
                 "experiment": "pcm-eprop-table",
-                "device": pcm_eprop.config.device.model_copy(update={"start": "random-set", "devices_per_side": 1}),
+                "device": BASE.device.model_copy(update={"start": "random-set", "devices_per_side": 1}),
                 "learning": TUNED,
                 "study": StudyConfig(),
             }

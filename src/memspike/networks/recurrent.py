@@ -177,7 +177,7 @@ class Recurrent(eqx.Module):
             raise InputError(
                 f"The input has shape {tuple(x.shape)}; {clock.steps} steps and {self.sizes[0]} rows are needed."
             )
-        keys = (None, None) if key is None else tuple(jax.random.split(key))
+        keys: tuple[Any, Any] = (None, None) if key is None else tuple(jax.random.split(key))
         normals = None
         if key is not None and self._plain():
             # all at once: the same noise for any number of parts, and less to compile
