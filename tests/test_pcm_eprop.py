@@ -116,7 +116,9 @@ def test_state_dependent_drift_has_the_published_mean_and_spread():
 
 @pytest.mark.parametrize("start", ["read-noise", "random-set", "programmed"])
 def test_weights_at_the_start(start):
-    config = config_of(f"start={start}", "devices_per_side=1", "weight_gain=0.5", "theta=0.3", "start_share=1.0")
+    config = config_of(
+        f"start={start}", "devices_per_side=1", "weight_gain=0.5", "theta=0.3", "start_share=1.0", "shrink=1.0"
+    )
     blueprint = learner(config, 20, 1, 120, error=SquaredError(), updates=10)
     chip = blueprint.init(blueprint.network, key=jax.random.key(0))
     w = np.asarray(blueprint.network.weights(chip.cells)[0])
@@ -125,7 +127,7 @@ def test_weights_at_the_start(start):
 
 
 def test_a_weight_of_one_is_what_the_configuration_says():
-    pair = cell_of(config_of("devices_per_side=1").device, digital=False)
+    pair = cell_of(config_of("devices_per_side=1", "shrink=1.0").device, digital=False)
     several = cell_of(config_of("devices_per_side=4", "shrink=2.0").device, digital=False)
     assert isinstance(pair, DifferentialPair)
     assert isinstance(several, MultiDevice)

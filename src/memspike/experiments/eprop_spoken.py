@@ -3,7 +3,7 @@
 import json
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -53,6 +53,13 @@ def _spikes(
     return encode(jnp.moveaxis(x.astype(jnp.result_type(float)) / full_scale, -2, 0), key=key)
 
 
+class Heard(NamedTuple):
+    """Classes of the test utterances [seeds, utterances], spikes of the first few [seeds, few, steps, neurons]."""
+
+    classes: np.ndarray
+    z: np.ndarray
+
+
 class Speech:
     """Binds chips to the frames of a data set: what they are shown in training, and how well they do."""
 
@@ -94,22 +101,27 @@ class Speech:
         activity = problem.run(network.weights(chip.cells), trial, key=noise)
         return self.error.scores(activity.y).argmax(-1), jnp.moveaxis(activity.z[:, :SAMPLES], 1, 0)
 
+    def heard(self, chips: Chip) -> Heard:
+        """What the chips of all seeds take the test utterances for."""
+        return Heard(*(np.asarray(a) for a in self._heard((self.online.keys, chips))))
+
     def accuracy(self, chips: Chip) -> Float[np.ndarray, " seeds"]:
         """Test accuracy of every chip."""
-        predicted, _ = self._heard((self.online.keys, chips))
-        return (np.asarray(predicted) == self.data.y_test[None]).mean(1)
+        return self.scores(self.heard(chips))
 
-    def samples(self, chips: Chip) -> dict[str, np.ndarray]:
+    def scores(self, heard: Heard) -> Float[np.ndarray, " seeds"]:
+        """Share of right classes of every chip."""
+        return (heard.classes == self.data.y_test[None]).mean(1)
+
+    def samples(self, heard: Heard) -> dict[str, np.ndarray]:
         """Of the first seed: confusion matrix, and spikes of a few test utterances with labels and predictions."""
-        first = jax.tree.map(lambda leaf: leaf[:1], chips)
-        predicted, z = (np.asarray(a)[0] for a in self._heard((self.online.keys[:1], first)))
         confusion = np.zeros((self.data.classes, self.data.classes), dtype=np.int64)
-        np.add.at(confusion, (self.data.y_test, predicted), 1)
+        np.add.at(confusion, (self.data.y_test, heard.classes[0]), 1)
         return {
             "confusion": confusion,
-            "z": z.astype(np.uint8),
+            "z": heard.z[0].astype(np.uint8),
             "labels": self.data.y_test[:SAMPLES],
-            "predicted": predicted[:SAMPLES],
+            "predicted": heard.classes[0, :SAMPLES],
             "dt": np.asarray(self.config.time.dt),
         }
 
@@ -120,7 +132,8 @@ def learn(config: SpokenOnlineConfig, out: Path, *, resume: bool = False, report
     speech = Speech(config, data)
     folder = started(config, out, resume=resume)
     chips, history, seconds = train(speech.online, folder, resume=resume, report=report, measure=speech.accuracy)
-    scores = speech.accuracy(chips)
+    heard = speech.heard(chips)
+    scores = speech.scores(heard)
     last = history[-config.seeds :]
     result = {
         "experiment": config.experiment,
@@ -139,7 +152,7 @@ def learn(config: SpokenOnlineConfig, out: Path, *, resume: bool = False, report
         "test_utterances": len(data.y_test),
         "wall_s": round(seconds, 2),
     }
-    folder.write_arrays("samples.npz", speech.samples(chips))
+    folder.write_arrays("samples.npz", speech.samples(heard))
     folder.write_json("result.json", result)
     return result
 

@@ -147,20 +147,21 @@ REFERENCE = (
     "Demirağ et al., arXiv 2108.01804: no error of a scheme is published in figures; of the training with mixed "
     "precision a loss of about 0.10 after 250 epochs was read off"
 )
+# rates by matrix as in the released code; the rest by scripts/tune_pcm_eprop.py, 40 trials, seeds 1000 and 1001
 TUNED = LearningConfig(
     scheme="mixed-precision",
     rates=(3.3040801e-4, 3.9387187e-4, 1.6620284e-5),
-    rate_factor=0.5,
+    rate_factor=0.41,
     feedback_gain=0.236876,
     weight_gain=0.236876,
-    rate_weight=8.3827e-4,
+    rate_weight=1.724e-4,
 )
 
 BASE = OnlineConfig(
     experiment="pcm-eprop",
     seeds=5,
-    device=DeviceConfig(devices_per_side=4),
-    neuron=NeuronConfig(theta=0.19252357575425721),
+    device=DeviceConfig(devices_per_side=4, shrink=3.728),
+    neuron=NeuronConfig(theta=0.3257),
     learning=TUNED,
 )
 
@@ -168,7 +169,7 @@ pcm_eprop = register(
     Experiment(
         BASE,
         quick={"seeds": 2, "learning.epochs": 60},
-        expected=0.02,
+        expected=0.0104,
         expected_quick=0.1,
         reference=REFERENCE,
         study=generate,
