@@ -187,7 +187,7 @@ def test_where_reads_are_clipped_mean_and_spread_still_hold(x64):
     brute = jax.lax.map(every, jax.random.split(jax.random.key(1), 5000), batch_size=1000)
     naive = float(jnp.sqrt(2 * 30) * (0.13e-6 + 0.03 * cell.read(state).mean()))
     np.testing.assert_allclose(fast.std(), brute.std(), rtol=0.03)
-    assert naive > 1.3 * float(brute.std()), "nothing was clipped here"
+    assert naive > 1.2 * float(brute.std()), "nothing was clipped here"
     assert abs(float(brute.mean())) < 5 * float(brute.std()) / 5000**0.5  # the bias of the clip cancels in a pair
 
 

@@ -274,7 +274,7 @@ def rule_of(problem: Eprop, optimizer: optax.GradientTransformation, gradient: A
         return EpropState(optimizer.init(weights), problem.feedback.init(weights[2]))
 
     def update(
-        state: EpropState, weights: Weights, batch: Trial, *, key: PRNGKeyArray
+        state: EpropState, weights: Weights, batch: Trial, *, key: PRNGKeyArray | None
     ) -> tuple[EpropState, Weights, dict]:
         feedback = problem.feedback.weights(state.feedback, weights[2])
         activity, slope = gradient(weights, feedback, batch, key)
@@ -295,7 +295,7 @@ def rule_of(problem: Eprop, optimizer: optax.GradientTransformation, gradient: A
 def eprop(problem: Eprop, optimizer: optax.GradientTransformation) -> Rule:
     """Rule of an `Eprop` problem whose batches are `Trial`s; an optax optimiser scales the step."""
 
-    def gradient(weights: Weights, feedback: Real, trial: Trial, key: PRNGKeyArray) -> tuple[Activity, Weights]:
+    def gradient(weights: Weights, feedback: Real, trial: Trial, key: PRNGKeyArray | None) -> tuple[Activity, Weights]:
         activity = problem.run(weights, trial, key=key)
         return activity, problem.gradient(activity, feedback, trial)
 

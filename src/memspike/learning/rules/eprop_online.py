@@ -136,7 +136,7 @@ def eprop_online(problem: Eprop, optimizer: optax.GradientTransformation) -> Rul
     """The rule `eprop` in the form that keeps no record of the trial; one trial a batch."""
     online = OnlineEprop(problem)
 
-    def gradient(weights: Weights, feedback: Real, trial: Trial, key: PRNGKeyArray) -> tuple[Activity, Weights]:
+    def gradient(weights: Weights, feedback: Real, trial: Trial, key: PRNGKeyArray | None) -> tuple[Activity, Weights]:
         return online.gradient(problem.readings(weights, trial), feedback, trial, key=key)
 
     return rule_of(problem, optimizer, gradient)
