@@ -41,6 +41,7 @@ bench: pyproject.toml
 	.venv-bench/bin/python benchmarks/programming.py --out results/bench-programming.json
 	.venv-bench/bin/python benchmarks/wired_training.py --out results/bench-wired-training.json
 	.venv-bench/bin/python benchmarks/eprop.py --out results/bench-eprop.json
+	.venv-bench/bin/python benchmarks/population.py --out results/bench-population.json
 
 clean:
 	rm -rf $(VENV) .venv-bench site .jax_cache

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import memspike as ms
+from memspike import InputError
 from memspike.experiments.model import classifier
 from memspike.experiments.run import read_data
 from memspike.experiments.settings import resolve
@@ -169,3 +170,17 @@ def test_the_study_of_wires(call, tmp_path):
     assert status == 0, error
     assert (tmp_path / "study/trainings/ideal/result.json").stat().st_mtime_ns == before
     assert json.loads((tmp_path / "study/result.json").read_text()) == result
+
+
+def test_pulses_of_a_training_are_counted_and_cost_energy(tmp_path):
+    """Backpropagation with a pulse scheme: whole pulses, each with its energy, and devices dealt in turn."""
+    settings = ["epochs=2", "scheme=mixed-precision", "device=pcm", "devices_per_side=2"]
+    result = run(tmp_path, *settings, "pulse_energy=3pJ", "programming.quantum=0.05")
+    assert result["scheme"] == "mixed-precision"
+    devices = 2 * 2 * (65 * 8 + 8 * 10)
+    assert result["energy_j"] == pytest.approx(3e-12 * result["writes_per_device"] * devices, rel=1e-5)
+    assert result["writes_per_device"] * devices == pytest.approx(round(result["writes_per_device"] * devices))
+    assert 0 < result["writes_per_device"] < result["writes_most"]
+    assert "energy_j" not in run(tmp_path, "epochs=1", name="ideal")
+    with pytest.raises(InputError, match=r"programming\.quantum has no effect on the scheme 'sign'"):
+        run(tmp_path, "scheme=sign", "programming.quantum=0.05", name="refused")

@@ -16,6 +16,7 @@ from memspike.experiments import resolve
 
 # the package holds the experiment under the name of its module
 eprop_spoken = importlib.import_module("memspike.experiments.eprop_spoken")
+frames = importlib.import_module("memspike.experiments.frames")
 
 FRAMES, CHANNELS, CLASSES = 6, 8, 3
 SMALL = (
@@ -38,7 +39,7 @@ def sounds(monkeypatch):
     y = np.arange(90) % CLASSES
     x = np.clip(means[y] + rng.normal(0, 25, (90, FRAMES, CHANNELS)), 0, 255).astype(np.uint8)
     data = Dataset("sounds", x[:60], y[:60].astype(np.int32), x[60:], y[60:].astype(np.int32), CLASSES, 255.0)
-    monkeypatch.setattr(eprop_spoken, "load", lambda name, leave_out: data)
+    monkeypatch.setattr(frames, "load", lambda name, leave_out: data)
     return data
 
 
@@ -48,9 +49,9 @@ def config(*overrides):
 
 def test_trials_are_spike_trains_of_the_chosen_frames(sounds):
     """Over many phases the spikes of a frame come at max_rate times its value; targets are smoothed."""
-    speech = eprop_spoken.Speech(config("task.max_rate=500", "task.smoothing=0.3"), sounds)
+    speech = frames.Frames(config("task.max_rate=500", "task.smoothing=0.3"), sounds)
     index = jnp.asarray([7, 11])
-    shown = speech.online.task(jax.random.key(0))
+    shown = speech.online.task(jax.random.key(0), jnp.asarray(0))
     assert shown.number == 60
     many = jax.jit(jax.vmap(lambda k: shown.trial(index, k)))(jax.random.split(jax.random.key(1), 800))
     x, target = (np.asarray(a) for a in many)
@@ -109,7 +110,7 @@ def test_every_speaker_is_left_out_once(monkeypatch, tmp_path):
             "test_accuracy": value,
             "test_accuracy_sd": 0.0,
             "test_accuracy_min": value,
-            "test_utterances": 500,
+            "test_examples": 500,
         }
 
     monkeypatch.setattr(eprop_spoken, "learn", learned)

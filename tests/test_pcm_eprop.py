@@ -1,6 +1,8 @@
 """The experiments with online learning on phase-change memory: settings, effects, resuming, results."""
 
+import importlib
 import json
+import tomllib
 
 import jax
 import jax.numpy as jnp
@@ -9,12 +11,18 @@ import pytest
 
 from memspike import InputError
 from memspike.cells import DifferentialPair, MultiDevice
-from memspike.devices import PCM
+from memspike.devices import PCM, Flicker
 from memspike.experiments import resolve, run
 from memspike.experiments.chip import cell_of, device_of, learner
+from memspike.experiments.folder import RunFolder
 from memspike.experiments.pcm_eprop import measured, online, trivial
+from memspike.experiments.pcm_eprop_table import KEPT
 from memspike.learning import SquaredError
 
+# the package holds the experiment under the name of its module
+tables = importlib.import_module("memspike.experiments.pcm_eprop_table")
+
+KEY = jax.random.key(0)
 SMALL = ("neuron.count=16", "task.inputs=20", "task.steps=120", "time.parts=2", "epochs=4")
 
 
@@ -24,7 +32,7 @@ def config_of(*settings, small=True):
 
 def test_targets_are_sums_of_the_four_sines_and_a_silent_network_has_the_known_error():
     config = config_of("seeds=40", small=False)
-    shown = online(config).task(jax.random.key(0))
+    shown = online(config).task(jax.random.key(0), jnp.asarray(0))
     x, target = shown.trial(jnp.asarray(1), jax.random.key(0))
     assert x.shape == (1000, 100)
     assert 0.045 < float(x.mean()) < 0.055
@@ -157,3 +165,66 @@ def test_bad_settings_are_refused_in_one_sentence(settings, message, tmp_path):
         run(config_of(*settings), tmp_path / "run")
     assert "\n" not in str(error.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_wear_and_flicker_are_part_of_a_chip():
+    """With a life of one pulse no device answers to a second, and chips with 1/f noise see other weights."""
+    settings = ("devices_per_side=1", "rate_factor=100.0", "state_drift=true", "seeds=1", "shrink=1.0")
+    settings += ("theta=0.1", "start=random-set", "start_share=0.5")
+    worn = online(config_of("life=1", *settings))
+    young, _ = worn.epochs(worn.init(), 0, 3)
+    old, _ = worn.epochs(young, 1, 3)
+    used = np.asarray(young.cells[1].devices.memory) >= 1
+    before, after = (np.asarray(chips.cells[1].devices.inner.g) for chips in (young, old))
+    sent = np.asarray(old.ledger[1].up) > np.asarray(young.ledger[1].up)
+    assert (used & sent).any()
+    np.testing.assert_array_equal(before[used], after[used])
+    assert (before != after)[~used & sent].all()
+    wandering = online(config_of("flicker=1", *settings))
+    network = wandering.network(wandering.keys[0])
+    chip = wandering.learner.init(network, key=jax.random.key(1))
+    device, state = network.crossbars[0].cell.device, chip.cells[0].devices
+    assert isinstance(device, Flicker)
+    seen = np.asarray(device.conductance(state) / device.device.conductance(state.inner))
+    q = np.asarray(jnp.minimum(0.0088 / (device.stored(state) / 25e-6) ** 0.65, 0.2))
+    np.testing.assert_allclose(((seen - 1) / q).std(), np.log(1e8) ** 0.5, rtol=0.1)
+
+
+def test_new_patterns_come_when_they_are_due():
+    """The same patterns until `renewed` epochs are over, then others; all chips have their own."""
+    shown = online(config_of("renewed=2")).task
+    targets = [np.asarray(shown(KEY, jnp.asarray(e)).trial(jnp.asarray(0), KEY)[1]) for e in range(4)]
+    np.testing.assert_array_equal(targets[0], targets[1])
+    np.testing.assert_array_equal(targets[2], targets[3])
+    assert np.abs(targets[1] - targets[2]).max() > 0.1
+
+
+def test_studies_hold_a_row_for_every_line_and_go_on_where_they_were(tmp_path, monkeypatch):
+    """The table of lives: every way of keeping pairs × every life, the settings of each in its own folder."""
+    trained = []
+
+    def short(config, out, *, resume, report):
+        trained.append(out.name)
+        folder = RunFolder(out)
+        folder.start(config, resume=resume)
+        result = dict.fromkeys(KEPT, 1.0) | {"mse_silent": 0.2, "mse_first": 0.5, "days": 7.0, "rate_hz": 12.0}
+        folder.write_json("result.json", result)
+        if len(trained) == 3:
+            raise KeyboardInterrupt
+        return result
+
+    monkeypatch.setattr(tables, "generate", short)
+    config = resolve("pcm-eprop-life", ("study.schemes=[none,refresh every 100]",))[1]
+    with pytest.raises(KeyboardInterrupt):
+        run(config, tmp_path / "life")
+    result = run(config, tmp_path / "life", resume=True)
+    assert len(trained) == 4, "what was finished is not trained again"
+    pairs = [("none", "unlimited"), ("none", "30 pulses")]
+    pairs += [("refresh every 100", "unlimited"), ("refresh every 100", "30 pulses")]
+    assert [(row["scheme"], row["condition"]) for row in result["rows"]] == pairs
+    assert all(row["mse_first"] == 0.5 and row["days"] == 7.0 for row in result["rows"])
+    worn = tomllib.loads((tmp_path / "life/trainings" / trained[3] / "config.toml").read_text())
+    assert worn["device"]["life"] == 30.0
+    assert worn["learning"]["scheme"] == "mixed-precision-refreshed"
+    with pytest.raises(InputError, match=r"Unknown effect 'drift by stat'.*drift by state"):
+        run(resolve("pcm-eprop-effects", ("study.conditions=[drift by stat]",))[1], tmp_path / "effects")

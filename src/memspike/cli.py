@@ -18,7 +18,7 @@ from memspike._parallel import use_cores
 from memspike._progress import RunProgress
 from memspike._registry import REGISTRIES, Entry
 from memspike.data import store
-from memspike.devices import AbstractDevice, AbstractPulseDevice, AbstractVariation, SoftBounds, labels
+from memspike.devices import AbstractDevice, AbstractPulseDevice, AbstractWrapper, SoftBounds, labels
 from memspike.devices.asymmetry import asymmetry
 from memspike.experiments.base import Experiment
 from memspike.experiments.settings import flat
@@ -105,7 +105,7 @@ def _show_device(device: AbstractDevice, name: str, folder: Path | None) -> None
         where = f"at {curve.symmetry_point:.3f} of the range, {'attracts' if curve.attracting else 'repels'}"
         out.print(f"symmetry point: {where if np.isfinite(curve.symmetry_point) else 'none inside the range'}")
     law = device
-    while isinstance(law, AbstractVariation):
+    while isinstance(law, AbstractWrapper):
         law = law.device
     if isinstance(law, SoftBounds):
         up, down = (float(labels.label(k)) for k in (law.curvature_up, law.curvature_down))

@@ -1,5 +1,6 @@
 """A crossbar: cells of devices, the wires they share, what is programmed into them and what a read returns."""
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -10,14 +11,14 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 from memspike._parallel import map_split
 from memspike._param import Parameter, check_bounds, param
 from memspike.arrays.fidelity import AbstractWires, Ideal
-from memspike.arrays.ledger import Drive, Ledger, Pulse, erased, written
+from memspike.arrays.ledger import Drive, Ledger, Pulse, Tally, erased, written
 from memspike.arrays.periphery import Periphery
 from memspike.arrays.tiles import Tiles
 from memspike.cells.base import AbstractCell, CellState, Devices, Lines, Weight, weighted
 from memspike.cells.differential import DifferentialPair
 from memspike.devices.base import select
 from memspike.devices.pulsed import Pulsed
-from memspike.devices.variation import AbstractVariation
+from memspike.devices.variation import AbstractWrapper
 
 Real = Float[Array, "..."]
 Correction = Lines | None
@@ -89,16 +90,17 @@ class Crossbar(eqx.Module):
     def book(self, before: CellState, after: CellState, pulses: Devices, resets: Devices) -> Ledger:
         """The ledger of signed `pulses` and `resets` of every device that took the cells from `before` to `after`."""
         first = written(self.cell.device, before.devices, after.devices, pulses, self._drive())
-        return self._with_fixed(first + self._erased(before, after, resets))
+        erasing = dataclasses.replace(self._erased(before, after, resets), writes=Tally.of(0))  # of the same write
+        return self._with_fixed(first + erasing)
 
     def _erased(self, before: CellState, after: CellState, resets: Devices) -> Ledger:
         drive = self._drive() or UNKNOWN
-        pulse = drive.reset or drive.down or NOTHING
+        pulse = drive.reset or drive.down or Pulse()
         return erased(self.cell.device, before.devices, after.devices, resets, pulse)
 
     def _drive(self) -> Drive | None:
         device = self.cell.device
-        while isinstance(device, AbstractVariation):
+        while isinstance(device, AbstractWrapper):
             device = device.device
         return None if isinstance(device, Pulsed) else self.drive or UNKNOWN
 

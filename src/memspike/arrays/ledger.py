@@ -23,7 +23,7 @@ from memspike.devices.base import AbstractPulseDevice, Pulses, Real
 from memspike.devices.base import counts as as_float
 from memspike.devices.neurosim import WritePulse
 from memspike.devices.pulsed import Pulsed
-from memspike.devices.variation import AbstractVariation
+from memspike.devices.variation import AbstractWrapper
 
 Quantity = Float[Array, "..."] | float | None
 WORD = 30
@@ -249,7 +249,7 @@ def _part(name: str, pulse: Pulse, number: Real, g: Real, energy: Real | None = 
 
 
 def _unwrapped(device: AbstractPulseDevice, state: Any) -> tuple[AbstractPulseDevice, Any]:
-    while isinstance(device, AbstractVariation):
+    while isinstance(device, AbstractWrapper):
         device, state = device.device, state.inner
     return device, state
 

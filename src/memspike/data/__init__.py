@@ -7,5 +7,6 @@ from memspike.data.encoders import AmplitudeEvents as AmplitudeEvents
 from memspike.data.encoders import ChannelEvents as ChannelEvents
 from memspike.data.encoders import FrameEvents as FrameEvents
 from memspike.data.encoders import FrameSpikes as FrameSpikes
+from memspike.data.evidence import evidence as evidence
 from memspike.data.spoken import spoken_digits as spoken_digits
 from memspike.data.store import load as load

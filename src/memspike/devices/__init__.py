@@ -27,6 +27,7 @@ from memspike.devices.fitting import Candidate as Candidate
 from memspike.devices.fitting import Estimate as Estimate
 from memspike.devices.fitting import Fit as Fit
 from memspike.devices.fitting import fit as fit
+from memspike.devices.flicker import Flicker as Flicker
 from memspike.devices.linear_ion_drift import LinearIonDrift as LinearIonDrift
 from memspike.devices.linear_step import LinearStep as LinearStep
 from memspike.devices.log_step import LogStep as LogStep
@@ -62,6 +63,7 @@ from memspike.devices.targets import write_verify as write_verify
 from memspike.devices.thermal_nbo2 import ThermalNbO2 as ThermalNbO2
 from memspike.devices.threshold_switch import ThresholdSwitch as ThresholdSwitch
 from memspike.devices.variation import AbstractVariation as AbstractVariation
+from memspike.devices.variation import AbstractWrapper as AbstractWrapper
 from memspike.devices.variation import CycleToCycle as CycleToCycle
 from memspike.devices.variation import FiniteLevels as FiniteLevels
 from memspike.devices.variation import LimitedEndurance as LimitedEndurance

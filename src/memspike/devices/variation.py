@@ -26,10 +26,24 @@ def _keys(key: Key) -> tuple[Key, Key]:
     return first, second
 
 
-class AbstractVariation(AbstractPulseDevice):
-    """A device around a device: it may change what a pulse leaves behind and what a read shows."""
+class AbstractWrapper(AbstractPulseDevice):
+    """A device around a device, whose state it keeps as `inner` of its own; both have the same range."""
 
     device: eqx.AbstractVar[AbstractPulseDevice]
+
+    @property
+    def g_min(self) -> Parameter:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Lowest conductance of the device inside, in S."""
+        return self.device.g_min
+
+    @property
+    def g_max(self) -> Parameter:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Highest conductance of the device inside, in S."""
+        return self.device.g_max
+
+
+class AbstractVariation(AbstractWrapper):
+    """A wrapper that may change what a pulse leaves behind and what a read shows."""
 
     @abstractmethod
     def start(self, g: Real) -> Any:
@@ -46,16 +60,6 @@ class AbstractVariation(AbstractPulseDevice):
     @abstractmethod
     def seen(self, memory: Any, g: Real) -> Real:
         """The conductance in S that a read sees, given that of the device inside."""
-
-    @property
-    def g_min(self) -> Parameter:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Lowest conductance of the device inside, in S."""
-        return self.device.g_min
-
-    @property
-    def g_max(self) -> Parameter:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Highest conductance of the device inside, in S."""
-        return self.device.g_max
 
     def init(self, shape: tuple[int, ...] = (), *, key: Key = None) -> Varied:
         """Fresh devices."""

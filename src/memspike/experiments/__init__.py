@@ -4,12 +4,15 @@ from memspike.experiments.aging import Aged as Aged
 from memspike.experiments.aging import Plan as Plan
 from memspike.experiments.aging import inference_over_time as inference_over_time
 from memspike.experiments.base import Experiment as Experiment
+from memspike.experiments.eprop_evidence import eprop_evidence as eprop_evidence
 from memspike.experiments.eprop_spoken import eprop_spoken as eprop_spoken
 from memspike.experiments.memprop_digits import memprop_digits as memprop_digits
 from memspike.experiments.memprop_fashion import memprop_fashion as memprop_fashion
 from memspike.experiments.memprop_mnist import memprop_mnist as memprop_mnist
 from memspike.experiments.memprop_spoken import memprop_spoken as memprop_spoken
 from memspike.experiments.pcm_eprop import pcm_eprop as pcm_eprop
+from memspike.experiments.pcm_eprop_studies import pcm_eprop_effects as pcm_eprop_effects
+from memspike.experiments.pcm_eprop_studies import pcm_eprop_life as pcm_eprop_life
 from memspike.experiments.pcm_eprop_table import pcm_eprop_table as pcm_eprop_table
 from memspike.experiments.settings import resolve as resolve
 from memspike.experiments.start import run as run

@@ -22,7 +22,9 @@ from memspike.devices.base import AbstractPulseDevice
 from memspike.devices.constant_step import ConstantStep
 from memspike.devices.description import find
 from memspike.devices.fabricate import Absolute, fabricate
+from memspike.devices.flicker import Flicker
 from memspike.devices.pcm import PCM
+from memspike.devices.variation import AbstractWrapper, LimitedEndurance
 from memspike.experiments.online_config import DeviceConfig, LearningConfig, NeuronConfig, OnlineConfig
 from memspike.experiments.schemes import scheme_of
 from memspike.learning.programming.base import Scheme
@@ -87,7 +89,10 @@ def device_of(given: DeviceConfig) -> AbstractPulseDevice:
     if given.bits is not None:
         low, high = (jnp.mean(jnp.asarray(g)) for g in (device.g_min, device.g_max))
         return ConstantStep(g_min=low, g_max=high, pulses_up=2.0**given.bits, pulses_down=2.0**given.bits)
-    return _ablated(device, given)
+    device = _ablated(device, given)
+    if given.life is not None:
+        device = LimitedEndurance(device, endurance=given.life)
+    return Flicker(device, strength=given.flicker) if given.flicker > 0 else device
 
 
 def cell_of(given: DeviceConfig, digital: bool) -> AbstractCell:
@@ -147,9 +152,12 @@ class Learner(eqx.Module):
     def fabricated(self, key: PRNGKeyArray) -> Recurrent:
         """The network of one chip: its devices with their own deviations, where the configuration asks for them."""
         given = self.config.device
-        spread = {"deviation": Absolute(1.0)} if given.persistent > 0 else {}
+        inside, device = "", self.network.crossbars[0].cell.device
+        while isinstance(device, AbstractWrapper):
+            inside, device = inside + "device.", device.device
+        spread = {inside + "deviation": Absolute(1.0)} if given.persistent > 0 else {}
         if given.state_drift:
-            spread["nu_deviation"] = Absolute(1.0)
+            spread[inside + "nu_deviation"] = Absolute(1.0)
         if not spread or self.scheme.digital:
             return self.network
         keys = jax.random.split(key, 3)
@@ -280,10 +288,3 @@ def learner(
         loops=config.learning.released and not scheme.digital,
     )
     return Learner(config, network, error, scheme, updates, steps)
-
-
-def device_pulses(chips: Chip, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pulses and RESETs of every device of all three crossbars, [chips, devices] each."""
-    pulses = [np.asarray(ledger.up + ledger.down).reshape(count, -1) for ledger in chips.ledger]
-    resets = [np.asarray(ledger.resets).reshape(count, -1) for ledger in chips.ledger]
-    return np.concatenate(pulses, axis=1), np.concatenate(resets, axis=1)

@@ -21,6 +21,7 @@ Seconds = Annotated[float, quantity("s")]
 Volts = Annotated[float, quantity("V")]
 Siemens = Annotated[float, quantity("S")]
 Amperes = Annotated[float, quantity("A")]
+Joules = Annotated[float, quantity("J")]
 Ohms = Annotated[float, quantity("Ω")]
 Number = Annotated[float, quantity("1")]
 Positive = Annotated[int, Field(ge=1)]
@@ -102,6 +103,8 @@ class SynapseConfig(Section):
     g_min: Siemens = field("S", "lowest conductance", default=10e-6, gt=0)
     g_max: Siemens = field("S", "highest conductance", default=100e-6, gt=0)
     tau: Seconds = field("s", "time constant of dynamical synapses", default=10e-3, gt=0)
+    devices_per_side: Positive = Field(default=1, description="devices on either side of a weight, written in turn")
+    pulse_energy: Joules = field("J", "energy of a programming pulse (assumption)", default=10e-12, ge=0)
 
     @model_validator(mode="after")
     def _range(self) -> "SynapseConfig":
@@ -163,6 +166,21 @@ class SimulationConfig(Section):
     def steps(self) -> int:
         """Number of time steps."""
         return max(1, round(self.duration / self.dt))
+
+
+class ProgrammingConfig(Section):
+    """Options of the programming scheme; each scheme takes some of them; changes are in units of weight."""
+
+    quantum: Number | None = Field(default=None, gt=0, description="what leaves the accumulator at once")
+    pulses: Positive | None = Field(default=None, description="pulses of a quantum")
+    step: Number | None = Field(default=None, gt=0, description="what one pulse is taken to be worth")
+    scale: Number | None = Field(default=None, gt=0, description="change that gives a pulse with certainty")
+    dead_zone: Number | None = Field(default=None, ge=0, description="smaller changes give no pulse")
+    most: Positive | None = Field(default=None, description="pulses of a weight in one update at most")
+    full: Number | None = Field(default=None, gt=0, le=1, description="share of the range that counts as full")
+    every: Positive | None = Field(default=None, description="updates between refreshes")
+    tolerance: Number | None = Field(default=None, gt=0, le=1, description="accepted error over the range")
+    settle: Seconds | None = Field(default=None, ge=0, description="seconds from a pulse to its verify read")
 
 
 class TrainingConfig(Section):
@@ -241,5 +259,6 @@ class ExperimentConfig(Section):
     array: ArrayConfig = ArrayConfig()
     simulation: SimulationConfig = SimulationConfig()
     training: TrainingConfig = TrainingConfig()
+    programming: ProgrammingConfig = ProgrammingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     study: StudyConfig = StudyConfig()

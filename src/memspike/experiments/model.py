@@ -14,10 +14,13 @@ from memspike._registry import FILTERS, INTEGRATORS, LOSSES, NEURONS, RULES, SCH
 from memspike.arrays.converters import ADC, DAC, Identity
 from memspike.arrays.crossbar import Crossbar, Seen
 from memspike.arrays.fidelity import AbstractWires, Ideal, Resistive
+from memspike.arrays.ledger import Drive, Pulse
 from memspike.arrays.periphery import AfterConversion, BeforeConversion, Periphery
 from memspike.arrays.rows import DynamicalRows, StaticRows
 from memspike.arrays.tiles import Tiles
+from memspike.cells.base import AbstractCell
 from memspike.cells.differential import DifferentialPair
+from memspike.cells.multi import MultiDevice
 from memspike.data.base import Dataset
 from memspike.data.encoders import ENCODERS, AbstractEvents, AmplitudeEvents
 from memspike.devices.base import AbstractPulseDevice
@@ -79,7 +82,14 @@ class Classifier(eqx.Module):
         return Classifier(self.network, self.encoder, self.readout, steps, dt, self.checkpoint)
 
 
-def _rows(cell: DifferentialPair, synapse: SynapseConfig) -> Any:
+def _cell(synapse: SynapseConfig) -> AbstractCell:
+    device = synaptic_device(synapse)
+    if synapse.devices_per_side == 1:
+        return DifferentialPair(device)
+    return MultiDevice(device, per_side=synapse.devices_per_side)
+
+
+def _rows(cell: AbstractCell, synapse: SynapseConfig) -> Any:
     SYNAPSES.get(synapse.model)
     if synapse.model == "static":
         return StaticRows()
@@ -172,7 +182,8 @@ def classifier(config: ExperimentConfig, data: Dataset) -> Classifier:
     neuron = _neuron(net)
     filters = [FILTERS.get(net.input_filter).value(tau=net.input_tau)]
     filters += [FILTERS.get(net.filter).value(tau=net.tau)] * len(net.hidden)
-    cell = DifferentialPair(synaptic_device(synapse))
+    cell = _cell(synapse)
+    drive = Drive(Pulse(energy=synapse.pulse_energy, width=0.0), Pulse(energy=synapse.pulse_energy, width=0.0))
     source = encoder(config.input, data)
     shapes = list(pairwise((source.rows(data.pixels), *net.hidden, data.classes)))
     lines = cell.gains().shape[0]
@@ -186,6 +197,7 @@ def classifier(config: ExperimentConfig, data: Dataset) -> Classifier:
                 periphery(config.array),
                 evaluation.programming_spread,
                 evaluation.read_noise,
+                drive=drive,
             ),
             _rows(cell, synapse),
             f,

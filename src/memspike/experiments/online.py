@@ -15,10 +15,11 @@ from memspike._errors import InputError
 from memspike._parallel import vmap_split
 from memspike.cells.base import AbstractCell
 from memspike.cells.multi import MultiDevice
-from memspike.experiments.chip import CELLS, Chip, Learner, device_pulses
+from memspike.experiments.chip import CELLS, Chip, Learner
 from memspike.experiments.folder import Checkpoint, RunFolder
 from memspike.experiments.online_config import OnlineConfig
 from memspike.experiments.run import Progress, Report
+from memspike.experiments.wear import pulse_costs
 from memspike.networks.recurrent import Recurrent
 
 # epochs of one jitted call: a checkpoint and a line of progress after each
@@ -34,8 +35,8 @@ class Shown(NamedTuple):
     number: int
 
 
-Task = Callable[[PRNGKeyArray], Shown]
-"""What a chip with that key is shown; traced, so that the data may differ from chip to chip."""
+Task = Callable[[PRNGKeyArray, Int[Array, ""]], Shown]
+"""What a chip with that key is shown in an epoch; traced, so that data may differ from chip to chip and in time."""
 Measure = Callable[[Chip], Float[np.ndarray, " seeds"]]
 """Test accuracies of the chips of all seeds."""
 
@@ -65,7 +66,7 @@ class Online:
         self, key: PRNGKeyArray, chip: Chip, epoch: Int[Array, ""]
     ) -> tuple[Chip, dict[str, Float[Array, " trials"]]]:
         network = self.network(key)
-        shown, batch = self.task(key), self.config.learning.batch
+        shown, batch = self.task(key, epoch), self.config.learning.batch
         order_key = jax.random.fold_in(jax.random.fold_in(key, ORDERED), epoch)
         order = jax.random.permutation(order_key, shown.number)[: self.per_epoch * batch]
 
@@ -163,16 +164,8 @@ def _snapshot(learner: Learner, chips: Chip, epoch: int, folder: RunFolder) -> N
 
 def costs(chips: Chip, config: OnlineConfig) -> dict[str, Any]:
     """What a training has cost: pulses of a device, wear of the one that was written most, write energy of a chip."""
-    sets, resets = device_pulses(chips, config.seeds)
-    energy = [np.asarray(ledger.write_energy.sum((1, 2, 3)), np.float64) for ledger in chips.ledger]
-    return {
-        "writes_per_device": float((sets + resets).mean()),
-        "sets_per_device": float(sets.mean()),
-        "resets_per_device": float(resets.mean()),
-        "writes_most": int((sets + resets).max()),
-        "endurance_used": float((sets + resets).max() / config.device.endurance),
-        "energy_j": float(np.mean(np.sum(energy, axis=0))),
-    }
+    found = pulse_costs(chips.ledger, config.seeds)
+    return found | {"endurance_used": found["writes_most"] / config.device.endurance}
 
 
 def _devices(cell: AbstractCell) -> int:

@@ -4,10 +4,21 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from memspike.experiments.config import DataConfig, Number, Positive, Seconds, Section, Siemens, Volts, field, quantity
+from memspike.experiments.config import (
+    DataConfig,
+    Joules,
+    Number,
+    Positive,
+    ProgrammingConfig,
+    Seconds,
+    Section,
+    Siemens,
+    Volts,
+    field,
+    quantity,
+)
 
 Hertz = Annotated[float, quantity("Hz")]
-Joules = Annotated[float, quantity("J")]
 
 
 class PatternConfig(Section):
@@ -17,9 +28,10 @@ class PatternConfig(Section):
     steps: Positive = Field(default=1000, description="time steps of a pattern")
     inputs: Positive = Field(default=100, description="inputs")
     input_rate: Hertz = field("Hz", "rate of every input", default=50.0, ge=0)
+    renewed: Positive | None = Field(default=None, description="epochs after which a chip has to learn new patterns")
 
 
-class SpokenConfig(Section):
+class FramesConfig(Section):
     """Classification of frames that are heard one after the other, as spike trains."""
 
     frame_time: Seconds = field("s", "how long a frame lasts in the network", default=5e-3, gt=0)
@@ -43,6 +55,8 @@ class DeviceConfig(Section):
     )
     state_drift: bool = Field(default=False, description="drift exponent by state and with spread (device pcm)")
     persistent: Number = field("1", "share of the write noise that belongs to the device", default=0.0, ge=0, le=1)
+    flicker: Number = field("1", "1/f noise with a memory: 1 is that of Joshi et al., 0 none", default=0.0, ge=0, le=10)
+    life: Number | None = Field(default=None, gt=0, description="pulses after which a device stops to answer")
     start: str = Field(default="read-noise", description="read-noise, random-set or programmed: weights at the start")
     start_share: Number = field("1", "share of synapses with a SET, for start=random-set", default=0.05, ge=0, le=1)
     start_siemens: Siemens = field("S", "all conductances at the start, for start=read-noise", default=0.236876e-6)
@@ -79,21 +93,6 @@ class NeuronConfig(Section):
             if value not in allowed:
                 raise ValueError(f"neuron.{key} is '{value}'; allowed: {', '.join(allowed)}")
         return self
-
-
-class ProgrammingConfig(Section):
-    """Options of the programming scheme; each scheme takes some of them; changes are in units of weight."""
-
-    quantum: Number | None = Field(default=None, gt=0, description="what leaves the accumulator at once")
-    pulses: Positive | None = Field(default=None, description="pulses of a quantum")
-    step: Number | None = Field(default=None, gt=0, description="what one pulse is taken to be worth")
-    scale: Number | None = Field(default=None, gt=0, description="change that gives a pulse with certainty")
-    dead_zone: Number | None = Field(default=None, ge=0, description="smaller changes give no pulse")
-    most: Positive | None = Field(default=None, description="pulses of a weight in one update at most")
-    full: Number | None = Field(default=None, gt=0, le=1, description="share of the range that counts as full")
-    every: Positive | None = Field(default=None, description="updates between refreshes")
-    tolerance: Number | None = Field(default=None, gt=0, le=1, description="accepted error over the range")
-    settle: Seconds | None = Field(default=None, ge=0, description="seconds from a pulse to its verify read")
 
 
 class LearningConfig(Section):
@@ -160,8 +159,8 @@ class OnlineConfig(Section):
     study: StudyConfig = StudyConfig()
 
 
-class SpokenOnlineConfig(OnlineConfig):
+class FramesOnlineConfig(OnlineConfig):
     """One run on frames of a data set, whole."""
 
     data: DataConfig = DataConfig(name="spoken-digits")
-    task: SpokenConfig = SpokenConfig()  # pyright: ignore[reportIncompatibleVariableOverride]
+    task: FramesConfig = FramesConfig()  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -1,6 +1,5 @@
 """Pattern generation learned online by e-prop on crossbars of phase-change memory: one scheme, or all of them."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,8 @@ from jaxtyping import Array, PRNGKeyArray
 
 from memspike.data.patterns import patterns
 from memspike.experiments.base import Experiment, register
-from memspike.experiments.chip import Chip, device_pulses, learner
-from memspike.experiments.online import MADE, SHOWN, Online, Shown, started, train
+from memspike.experiments.chip import Chip, learner
+from memspike.experiments.online import MADE, SHOWN, Online, Shown, Task, costs, started, train
 from memspike.experiments.online_config import DeviceConfig, LearningConfig, NeuronConfig, OnlineConfig
 from memspike.experiments.run import Report, silent
 from memspike.learning.rules.eprop import SquaredError
@@ -21,18 +20,21 @@ from memspike.learning.rules.eprop import SquaredError
 LAST, RUNAWAY = 10, 120.0
 
 
-def task_of(config: OnlineConfig) -> Callable[[PRNGKeyArray], Shown]:
-    """Every chip has patterns of its own."""
+def task_of(config: OnlineConfig) -> Task:
+    """Every chip has patterns of its own, new ones from time to time if the configuration asks for it."""
     task = config.task
 
-    def shown(key: PRNGKeyArray) -> Shown:
+    def shown(key: PRNGKeyArray, epoch: Array) -> Shown:
+        own = jax.random.fold_in(key, SHOWN)
+        if task.renewed is not None:
+            own = jax.random.fold_in(own, epoch // task.renewed)
         made = patterns(
             task.patterns,
             task.steps,
             config.time.dt,
             task.inputs,
             task.input_rate,
-            key=jax.random.fold_in(key, SHOWN),
+            key=own,
         )
 
         def trial(index: Array, key: PRNGKeyArray) -> tuple[Array, Array]:
@@ -56,7 +58,7 @@ def _samples(run: Online, chips: Chip) -> dict[str, np.ndarray]:
     """Targets, outputs and spikes of the first seed on all its patterns, as the trained chip is."""
     chip, key = jax.tree.map(lambda leaf: leaf[0], chips), run.keys[0]
     network = run.learner.fabricated(jax.random.fold_in(key, MADE))
-    shown = run.task(key)
+    shown = run.task(key, jnp.asarray(run.config.learning.epochs - 1))
 
     @jax.jit
     def one(index: Array) -> tuple[Array, Array, Array]:
@@ -76,7 +78,7 @@ def trivial(config: OnlineConfig) -> float:
     run = online(config)
 
     def one(key: PRNGKeyArray) -> Array:
-        shown = run.task(key)
+        shown = run.task(key, jnp.asarray(config.learning.epochs - 1))
         return jnp.stack([jnp.square(shown.trial(jnp.asarray(i), key)[1]).mean() for i in range(shown.number)]).mean()
 
     return float(jax.jit(jax.vmap(one))(run.keys).mean())
@@ -85,14 +87,17 @@ def trivial(config: OnlineConfig) -> float:
 def measured(config: OnlineConfig, chips: Chip, history: list[dict[str, Any]]) -> dict[str, Any]:
     """What a training has come to: losses over the last epochs by seed, pulses, energy and wear of a chip."""
     rows = history[-min(LAST, config.learning.epochs) * config.seeds :]
-    losses = np.asarray([row["loss"] for row in rows]).reshape(-1, config.seeds).mean(0)
+    losses = _mean(rows, config)
     rates = np.asarray([row["rate"] for row in rows]).reshape(-1, config.seeds).mean(0)
     away = ~np.isfinite(losses) | (rates > RUNAWAY)
     # a network that ran away is worse than any other
     ranked = np.where(np.isfinite(losses), losses, np.inf)
     q1, median, q3 = (float(q) for q in np.quantile(ranked, (0.25, 0.5, 0.75), method="linear"))
-    sets, resets = device_pulses(chips, config.seeds)
-    energy = [ledger.write_energy.sum((1, 2, 3)) for ledger in chips.ledger]
+    trials = config.learning.epochs * (config.task.patterns // config.learning.batch)
+    first = {}
+    if config.task.renewed is not None:
+        end = min(config.task.renewed, config.learning.epochs) * config.seeds
+        first = {"mse_first": float(np.median(_mean(history[max(0, end - LAST * config.seeds) : end], config)))}
     return {
         "mse_median": median,
         "mse_q1": q1,
@@ -100,13 +105,15 @@ def measured(config: OnlineConfig, chips: Chip, history: list[dict[str, Any]]) -
         "mse": [float(x) for x in losses],
         "diverged": int(away.sum()),
         "rate_hz": float(np.mean(rates)),
-        "writes_per_device": float((sets + resets).mean()),
-        "sets_per_device": float(sets.mean()),
-        "resets_per_device": float(resets.mean()),
-        "writes_most": int((sets + resets).max()),
-        "endurance_used": float((sets + resets).max() / config.device.endurance),
-        "energy_j": float(np.mean(np.sum([np.asarray(e, np.float64) for e in energy], axis=0))),
+        **costs(chips, config),
+        "days": round(trials * config.time.pause / 86400, 3),
+        **first,
     }
+
+
+def _mean(rows: list[dict[str, Any]], config: OnlineConfig) -> np.ndarray:
+    """The mean loss of every seed over the epochs of `rows`."""
+    return np.asarray([row["loss"] for row in rows]).reshape(-1, config.seeds).mean(0)
 
 
 def generate(config: OnlineConfig, out: Path, *, resume: bool = False, report: Report = silent) -> dict[str, Any]:

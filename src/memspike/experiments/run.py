@@ -21,6 +21,7 @@ from memspike.experiments.diagnose import raise_not_finite
 from memspike.experiments.folder import Checkpoint, RunFolder
 from memspike.experiments.model import Classifier, classifier, pixels
 from memspike.experiments.training import Evaluator, Trainer, TrainState, fabricated, seed_of
+from memspike.experiments.wear import pulse_costs
 
 SAMPLES = 3
 
@@ -222,6 +223,8 @@ def run(config: ExperimentConfig, out: Path, *, resume: bool = False, report: Re
         result["rows"] = _over_time(model, evaluator, config, state.lines)
     if not config.array.ideal:
         result["wires_deviation"] = float(np.max(state.wires.deviation))
+    if state.ledger is not None:
+        result |= {"scheme": config.training.scheme, **pulse_costs(state.ledger, config.seeds)}
     result |= {
         "chips": config.evaluation.chips,
         "seeds": config.seeds,

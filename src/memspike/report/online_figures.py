@@ -262,10 +262,12 @@ def _median(axis: Axes, x: float, row: dict[str, Any], top: float, style: dict[s
 def schemes(result: dict[str, Any]) -> Figure:
     """Median error of the seeds, quartiles as bars: a group a scheme, a marker a condition; and the silent network.
 
-    `result` has `rows` with scheme, condition, mse_median, mse_q1, mse_q3 and, where seeds ran away, diverged and
-    seeds. A median far above the silent network or not finite stands at the upper edge as an empty marker.
+    `result` has `rows` with scheme and condition, or effect, and with mse_median, mse_q1, mse_q3 and, where seeds ran
+    away, diverged and seeds. A median far above the silent network or not finite stands at the upper edge as an empty
+    marker.
     """
-    rows, silent = result["rows"], result.get("mse_silent")
+    rows = [{"scheme": r.get("effect"), "condition": "full"} | r for r in result["rows"]]
+    silent = result.get("mse_silent")
     groups = {s: [r for r in rows if r["scheme"] == s] for s in dict.fromkeys(r["scheme"] for r in rows)}
     conditions = list(dict.fromkeys(r["condition"] for r in rows))
     figure, axes = new_figure(max(7.0, 2.4 + 1.15 * len(groups)), 4.4)
@@ -297,7 +299,11 @@ def schemes(result: dict[str, Any]) -> Figure:
 
 
 # experiment → title and drawing of its result
-STUDIES = {"pcm-eprop-table": ("Error of every scheme", schemes)}
+STUDIES = {
+    "pcm-eprop-table": ("Error of every scheme", schemes),
+    "pcm-eprop-effects": ("Error under every effect", schemes),
+    "pcm-eprop-life": ("Error on the last patterns", schemes),
+}
 
 
 @eqx.filter_jit

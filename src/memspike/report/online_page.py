@@ -74,10 +74,10 @@ def _accuracies(result: Tree) -> list[tuple[str, str]]:
         rows.append(("every seed", ", ".join(map(_percent, result["test_accuracies"]))))
     counted = [
         f"{result[key]} in {name}"
-        for key, name in (("train_utterances", "training"), ("test_utterances", "the test"))
+        for key, name in (("train_examples", "training"), ("test_examples", "the test"))
         if key in result
     ]
-    return [*rows, ("utterances", ", ".join(counted))] if counted else rows
+    return [*rows, ("examples", ", ".join(counted))] if counted else rows
 
 
 def _costs(result: Tree, config: Tree) -> list[tuple[str, str]]:

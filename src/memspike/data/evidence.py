@@ -1,0 +1,48 @@
+"""Evidence accumulation: which side gave more cues? Asked long after the last of them."""
+
+import numpy as np
+
+from memspike._registry import DATASETS
+from memspike.data.base import Dataset
+
+CUES, SHOWN, GAP, DELAY, RECALL = 7, 2, 1, (10, 20), 3
+GROUP, FRAME = 10, 50e-3
+FRAMES = CUES * (SHOWN + GAP) + DELAY[1] + RECALL
+# of a full-scale value; a frame of 255 is 40 Hz in the source, the background is 10 Hz
+FULL, BACKGROUND = 255, 64
+LIKELY = 0.7
+TRAIN, TEST = 2048, 512
+LEFT, RIGHT, ASKED, NOISE = (slice(k * GROUP, (k + 1) * GROUP) for k in range(4))
+
+
+def _trials(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Frames [count, frames, channels] and the side with more cues, 0 left, 1 right."""
+    x = np.zeros((count, FRAMES, 4 * GROUP), np.uint8)
+    x[:, :, NOISE] = BACKGROUND
+    x[:, -RECALL:, ASKED] = FULL
+    likely = rng.integers(0, 2, (count, 1))
+    sides = np.where(rng.random((count, CUES)) < LIKELY, likely, 1 - likely)
+    delay = rng.integers(DELAY[0], DELAY[1] + 1, count)
+    for k in range(CUES):
+        for frame in range(SHOWN):
+            at = DELAY[1] - delay + k * (SHOWN + GAP) + frame
+            for side, group in enumerate((LEFT, RIGHT)):
+                chosen = np.flatnonzero(sides[:, k] == side)
+                x[chosen, at[chosen], group] = FULL
+    return x, (sides.sum(1) > CUES // 2).astype(np.int32)
+
+
+@DATASETS.register(
+    "evidence",
+    "7 cues left or right, a silence of 0.5 to 1 s, then the question which side had more; 2,048 / 512 trials",
+    "the task of Bellec et al., Nat. Commun. 11: 3625 (2020), doi 10.1038/s41467-020-17236-y; no licence needed",
+)
+def evidence() -> Dataset:
+    """Frames of 50 ms on 4 × 10 channels: left, right, the question, background; the same trials at every call.
+
+    Each cue is on the likely side with a probability of 0.7; the likely side is drawn for each trial. A cue lasts
+    100 ms with 50 ms in between, the question 150 ms. A full-scale value stands for 40 Hz.
+    """
+    rng = np.random.default_rng(20200717)
+    train, test = _trials(TRAIN, rng), _trials(TEST, rng)
+    return Dataset("evidence", *train, *test, 2, float(FULL))
