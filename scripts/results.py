@@ -139,6 +139,85 @@ def online_table() -> str:
     )
 
 
+def _median(row: dict) -> str:
+    away = f", {row['diverged']} ran away" if row["diverged"] else ""
+    return f"{row['mse_median']:.4f} ({row['mse_q1']:.4f}–{row['mse_q3']:.4f}{away})"
+
+
+def schemes_table() -> str:
+    entry = json.loads((RESULTS / "study-eprop-table.json").read_text())
+    rows = entry["result"]["rows"]
+    conditions = list(dict.fromkeys(row["condition"] for row in rows))
+    head = ["| update scheme on PCM, error: median (quartiles) |", *(f" {c} |" for c in conditions)]
+    lines = ["".join([*head, " writes a device | energy |"]), "|---" * (len(conditions) + 3) + "|"]
+    for scheme in dict.fromkeys(row["scheme"] for row in rows):
+        own = {row["condition"]: row for row in rows if row["scheme"] == scheme}
+        full = own["full"]
+        cells = [_median(own[c]) if c in own else "" for c in conditions]
+        costs = (
+            ["", ""] if scheme == "fp32" else [f"{full['writes_per_device']:.2f}", f"{1e9 * full['energy_j']:.0f} nJ"]
+        )
+        lines.append(f"| {' | '.join([scheme, *cells, *costs])} |")
+    r = entry["result"]
+    return "\n".join(lines) + (
+        f"\n\n`{entry['command']}`: {r['seeds']} seeds from {r['seed']} on; settings of every scheme from 40 trials "
+        f"under all noise (`scripts/tune_pcm_eprop.py`), for all columns. A silent network has {r['mse_silent']:.3f}."
+    )
+
+
+def effects_table() -> str:
+    entry = json.loads((RESULTS / "study-eprop-effects.json").read_text())
+    lines = [
+        "| effect, four devices a side | error: median (quartiles) | writes a device | days |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row['effect']} | {_median(row)} | {row['writes_per_device']:.2f} | {row['days']:.1f} |"
+        for row in entry["result"]["rows"]
+    ]
+    return "\n".join(lines) + f"\n\n`{entry['command']}`"
+
+
+def life_table() -> str:
+    entry = json.loads((RESULTS / "study-eprop-life.json").read_text())
+    lines = [
+        "| against full pairs | life of a device | error, first patterns | last patterns | writes a device | at most |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row['scheme']} | {row['condition']} | {row['mse_first']:.4f} | {_median(row)} "
+        f"| {row['writes_per_device']:.1f} | {row['writes_most']} |"
+        for row in entry["result"]["rows"]
+    ]
+    days = entry["result"]["rows"][0]["days"]
+    return "\n".join(lines) + f"\n\n`{entry['command']}`: {days:.0f} days, new patterns every 250 epochs."
+
+
+def heard_table() -> str:
+    entries = [json.loads(file.read_text()) for file in RESULTS.glob("heard-*.json")]
+    lines = ["| task | network | test accuracy | writes a device | command |", "|---|---|---|---|---|"]
+    for entry in sorted(entries, key=lambda e: e["order"]):
+        r = entry["result"]
+        if "rows" in r:
+            of = [row["accuracy_mean"] for row in r["rows"]]
+            found = f"{percent(r['test_accuracy'])} ({100 * min(of):.1f}–{100 * max(of):.1f})"
+        else:
+            found = f"**{percent(r['test_accuracy'], r['test_accuracy_sd'])}**, {r['seeds']} seeds"
+        writes = f"{r['writes_per_device']:.2f}" if r.get("writes_per_device") else ""
+        task, name = entry["title"].split(": ")
+        lines.append(f"| {task} | {name} | {found} | {writes} | `{entry['command']}` |")
+    return "\n".join(lines)
+
+
+def population_line() -> str:
+    r = json.loads((RESULTS / "bench-population.json").read_text())
+    return (
+        f"{r['chips']} chips of pattern generation on PCM, all noise, one device a side, on {r['cores']} cores: "
+        f"{r['together_ms_per_chip_and_epoch']} ms a chip and epoch of three patterns as one vmapped run, "
+        f"{r['alone_ms_per_chip_and_epoch']} ms one chip after the other: {r['ratio']:.1f}×."
+    )
+
+
 def eprop_table() -> str:
     r = json.loads((RESULTS / "bench-eprop.json").read_text())
     return (
@@ -178,7 +257,17 @@ equations, Synaptogen its own model of another device (`make bench`).
 
 {online_table()}
 
+{schemes_table()}
+
+{effects_table()}
+
+{life_table()}
+
+{heard_table()}
+
 {eprop_table()}
+
+{population_line()}
 
 {fit_table()}"""
     return f"{START}\n\n{text}\n\n{END}"
@@ -206,7 +295,7 @@ def table(check: bool) -> int:
 def record(options: argparse.Namespace) -> int:
     result = json.loads((options.folder / "result.json").read_text())
     entry = {"title": options.title, "command": options.command, "order": options.order, "result": result}
-    (RESULTS / f"run-{options.name}.json").write_text(json.dumps(entry, indent=2, ensure_ascii=False) + "\n")
+    (RESULTS / f"{options.kind}-{options.name}.json").write_text(json.dumps(entry, indent=2, ensure_ascii=False) + "\n")
     return 0
 
 
@@ -267,6 +356,7 @@ def main() -> int:
     r.add_argument("--title", required=True)
     r.add_argument("--command", required=True)
     r.add_argument("--order", type=int, required=True)
+    r.add_argument("--kind", choices=("run", "heard"), default="run")
     commands.add_parser("table").add_argument("--check", action="store_true")
     commands.add_parser("figures").add_argument("folder", type=Path)
     commands.add_parser("device-figures")

@@ -12,6 +12,7 @@ import memspike as ms
 from memspike import report
 from memspike.devices.pcm import PCM
 from memspike.devices.soft_bounds import SoftBounds
+from memspike.experiments import resolve
 from memspike.experiments.folder import RunFolder
 from memspike.experiments.pcm_eprop import pcm_eprop
 from memspike.report import online_figures as draw
@@ -181,8 +182,8 @@ def spoken(seeds=SEEDS):
         "seeds": seeds,
         "seed": 0,
         "epochs": EPOCHS,
-        "train_utterances": 2700,
-        "test_utterances": 300,
+        "train_examples": 2700,
+        "test_examples": 300,
         "wall_s": 9.0,
     }
 
@@ -217,7 +218,7 @@ def data(line, axis):
 
 def table_rows():
     rows = []
-    for k, scheme in enumerate(("fp32", "mixed-precision, 4 a side", "sign")):
+    for k, scheme in enumerate(("fp32", "mixed-precision 4 a side", "sign")):
         for c, condition in enumerate(("full", "no drift") if k else ("full",)):
             median = 0.01 * 4**k * (1 - 0.3 * c)
             quartiles = {"mse_q1": 0.8 * median, "mse_q3": 1.4 * median}
@@ -233,7 +234,7 @@ def test_table_of_schemes_has_a_page_without_accuracy(tmp_path):
     page = report.write_report(out, "expected error 0.015").read_text()
     assert pictures(out)["study"] > 10000
     assert "lowest error 0.0100: fp32, full" in page
-    assert page.count("<td>mixed-precision, 4 a side</td>") == 2
+    assert page.count("<td>mixed-precision 4 a side</td>") == 2
 
 
 def marks(axis):
@@ -339,3 +340,19 @@ def test_headline_of_a_table_without_any_finite_error_is_empty():
     assert (
         online_page.headline(json.loads('{"rows": [{"mse_median": 0.5, "scheme": "a"}]}')) == "lowest error 0.5000: a, "
     )
+
+
+def test_write_accuracy_is_an_experiment_with_a_page(tmp_path):
+    """Grids of the four writers and the curve of pulses, in numbers and on the page."""
+    config = resolve("pcm-writes", ("points=5", "repeats=60"))[1]
+    result = ms.experiments.run(config, tmp_path / "run")
+    errors = {row["writer"]: row["error"] for row in result["rows"]}
+    assert list(errors) == ["N = 1", "N = 8", "N = 16", "update-ready"]
+    assert errors["update-ready"] < 0.4 * min(errors["N = 1"], errors["N = 16"])
+    known = {1: 2.06, 2: 3.43, 4: 5.26, 8: 7.15, 12: 8.09, 16: 8.62, 20: 8.91}
+    for n, mean in known.items():
+        assert abs(1e6 * result[f"g_after_{n}"] - mean) < 0.1
+    page = report.write_report(tmp_path / "run").read_text()
+    assert page.count("<img") == 2
+    with pytest.raises(ms.InputError, match="seeds is 2; allowed for pcm-writes: 1"):
+        ms.experiments.run(resolve("pcm-writes", ("seeds=2",))[1], tmp_path / "two")

@@ -32,10 +32,10 @@ def use_cores(count: int | None = None) -> int:
     return jax.device_count()
 
 
-def map_split(one: Callable[[Array], Array], items: Array) -> Array:
+def map_split(one: Callable[[Any], Any], items: Any) -> Any:
     """`one` of every item along axis 0, one after the other, shared out among devices where their number divides it."""
     devices = jax.device_count()
-    if devices == 1 or items.shape[0] % devices:
+    if devices == 1 or jax.tree.leaves(items)[0].shape[0] % devices:
         return jax.lax.map(one, items)
     mesh = jax.make_mesh((devices,), ("items",), axis_types=(AxisType.Auto,))
     spec = PartitionSpec("items")

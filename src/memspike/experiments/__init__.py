@@ -14,6 +14,7 @@ from memspike.experiments.pcm_eprop import pcm_eprop as pcm_eprop
 from memspike.experiments.pcm_eprop_studies import pcm_eprop_effects as pcm_eprop_effects
 from memspike.experiments.pcm_eprop_studies import pcm_eprop_life as pcm_eprop_life
 from memspike.experiments.pcm_eprop_table import pcm_eprop_table as pcm_eprop_table
+from memspike.experiments.pcm_writes import pcm_writes as pcm_writes
 from memspike.experiments.settings import resolve as resolve
 from memspike.experiments.start import run as run
 from memspike.experiments.wire_study import wire_study as wire_study

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from memspike._registry import EXPERIMENTS
-from memspike.experiments.config import ExperimentConfig
-from memspike.experiments.online_config import OnlineConfig
+from memspike.experiments.config import RunConfig
 
 
 class Experiment(NamedTuple):
@@ -17,7 +16,7 @@ class Experiment(NamedTuple):
     in one line where it is not an accuracy.
     """
 
-    config: ExperimentConfig | OnlineConfig
+    config: RunConfig
     quick: dict[str, Any]
     expected: float
     expected_quick: float

@@ -246,12 +246,17 @@ class StudyConfig(Section):
     )
 
 
-class ExperimentConfig(Section):
-    """One run, whole."""
+class RunConfig(Section):
+    """What every run has: the name of its experiment, and its seeds."""
 
     experiment: str = Field(description="registered name of the experiment")
     seeds: Positive = Field(default=1, description="independent trainings run together")
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = Field(default=0, description="first seed")
+
+
+class ExperimentConfig(RunConfig):
+    """One run, whole."""
+
     data: DataConfig = DataConfig()
     input: InputConfig = InputConfig()
     network: NetworkConfig = NetworkConfig()

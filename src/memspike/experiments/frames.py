@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, UInt8
 
 from memspike._errors import InputError
+from memspike._parallel import map_split
 from memspike.data.base import Dataset
 from memspike.data.encoders import FrameSpikes
 from memspike.data.store import load
@@ -71,7 +72,7 @@ class Frames:
             updates=config.learning.epochs * (len(data.y_train) // batch),
         )
         self.online = Online(blueprint, self._task, config, len(data.y_train))
-        self._heard = jax.jit(partial(jax.lax.map, lambda one: self._one(*one)))
+        self._heard = jax.jit(partial(map_split, lambda one: self._one(*one)))
 
     def _task(self, key: PRNGKeyArray, epoch: Array) -> Shown:
         """The same examples for all chips."""

@@ -149,7 +149,8 @@ def _snapshot(learner: Learner, chips: Chip, epoch: int, folder: RunFolder) -> N
     if path.exists():
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             old = {name: archive[name] for name in archive.files}
-    one = jax.tree.map(lambda leaf: leaf[0], chips.cells)
+    # by way of the host: several programs over several CPU devices in flight can wait for each other for ever
+    one = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[0]), chips.cells)
     width = float(max(np.mean(np.asarray(c.cell.device.g_max)) for c in learner.network.crossbars))
     edges = np.linspace(-width, width, 82)
     new = {"edges": edges}

@@ -10,6 +10,7 @@ from memspike.experiments.config import (
     Number,
     Positive,
     ProgrammingConfig,
+    RunConfig,
     Seconds,
     Section,
     Siemens,
@@ -144,12 +145,9 @@ class StudyConfig(Section):
     conditions: tuple[str, ...] = Field(default=(), description="conditions of the table; all by default")
 
 
-class OnlineConfig(Section):
+class OnlineConfig(RunConfig):
     """One run, whole."""
 
-    experiment: str = Field(description="registered name of the experiment")
-    seeds: Positive = Field(default=1, description="independent chips, trained together")
-    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = Field(default=0, description="first seed")
     task: PatternConfig = PatternConfig()
     device: DeviceConfig = DeviceConfig()
     neuron: NeuronConfig = NeuronConfig()

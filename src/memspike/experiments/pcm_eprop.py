@@ -56,7 +56,7 @@ def online(config: OnlineConfig) -> Online:
 
 def _samples(run: Online, chips: Chip) -> dict[str, np.ndarray]:
     """Targets, outputs and spikes of the first seed on all its patterns, as the trained chip is."""
-    chip, key = jax.tree.map(lambda leaf: leaf[0], chips), run.keys[0]
+    chip, key = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[0]), chips), run.keys[0]
     network = run.learner.fabricated(jax.random.fold_in(key, MADE))
     shown = run.task(key, jnp.asarray(run.config.learning.epochs - 1))
 

@@ -36,8 +36,6 @@ KEEPING: dict[str, dict[str, Any]] = {
     "update-ready": SCHEMES["update-ready"],
     "refresh every 100": SCHEMES["mixed-precision"]
     | {"learning.scheme": "mixed-precision-refreshed", "programming.every": 100},
-    "refresh every 1000": SCHEMES["mixed-precision"]
-    | {"learning.scheme": "mixed-precision-refreshed", "programming.every": 1000},
 }
 LIVES: dict[str, dict[str, Any]] = {"unlimited": {}, "30 pulses": {"device.life": 30.0}}
 

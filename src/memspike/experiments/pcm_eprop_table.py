@@ -30,7 +30,7 @@ SCHEMES: dict[str, dict[str, Any]] = {
         "learning.rate_weight": 0.0003637,
         "neuron.theta": 0.2483,
     },
-    "mixed-precision, 4 a side": {"device.devices_per_side": 4},
+    "mixed-precision 4 a side": {"device.devices_per_side": 4},
     "stochastic": {
         "learning.scheme": "stochastic",
         "device.shrink": 3.959,
@@ -46,7 +46,7 @@ SCHEMES: dict[str, dict[str, Any]] = {
         "neuron.theta": 0.1618,
         "programming.dead_zone": 0.002154,
     },
-    "multi, 4 a side": {
+    "multi 4 a side": {
         "learning.scheme": "multi",
         "device.devices_per_side": 4,
         "device.shrink": 0.8312,

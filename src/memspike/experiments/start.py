@@ -4,15 +4,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from memspike._registry import EXPERIMENTS
-from memspike.experiments.config import ExperimentConfig
-from memspike.experiments.online_config import OnlineConfig
+from memspike.experiments.config import RunConfig
 from memspike.experiments.run import Report, silent
 from memspike.experiments.run import run as train
 
 
-def run(
-    config: ExperimentConfig | OnlineConfig, out: Path, *, resume: bool = False, report: Report = silent
-) -> dict[str, Any]:
+def run(config: RunConfig, out: Path, *, resume: bool = False, report: Report = silent) -> dict[str, Any]:
     """Run `config` in the folder `out` and return the content of its result.json.
 
     InputError for input that cannot be used, RunError if the run fails; an interrupted run goes on from

@@ -146,10 +146,11 @@ class ALIF(AbstractSpikingNeuron):
         reset = _Reset(self.soft, self.refractory)
         v = reset.membrane(jnp.exp(-dt / self.tau), self.theta, state, drive)
         a = jnp.exp(-dt / self.tau_a) * state.a + state.z
-        return _fire(v, a, reset.blocked(state), self.theta + self.beta * a, self.theta, self.surrogate)
+        threshold = self.theta + jnp.broadcast_to(self.beta, a.shape) * a
+        return _fire(v, a, reset.blocked(state), threshold, self.theta, self.surrogate)
 
     def gates(self, before: SpikingState, dt: float) -> Gates:
         """The leak, and the loop spike → adaptation → threshold → spike."""
         one = jnp.ones_like(before.v)
         leak = _Reset(self.soft, self.refractory).leak(jnp.exp(-dt / self.tau), before)
-        return Gates(leak, -self.beta * one, jnp.exp(-dt / self.tau_a) * one, one)
+        return Gates(leak, -jnp.broadcast_to(self.beta, one.shape) * one, jnp.exp(-dt / self.tau_a) * one, one)

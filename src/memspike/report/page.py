@@ -18,8 +18,9 @@ from memspike import _units
 from memspike._atomic import write_bytes, write_text
 from memspike._errors import InputError
 from memspike._registry import EXPERIMENTS
+from memspike.devices.pcm import PCM
 from memspike.experiments.settings import flat
-from memspike.report import figures, online_figures, online_page
+from memspike.report import figures, online_figures, online_page, write_figures
 
 ABOUT = ("config.toml", "result.json", "environment.json")
 NEEDED = ("config.toml", "result.json", "metrics.csv", "samples.npz", "parameters.json", "environment.json")
@@ -122,6 +123,12 @@ def _study_figure(folder: Path, result: dict[str, Any]) -> str:
     if name in figures.STUDIES:
         title, draw = figures.STUDIES[name]
         return _draw(folder, "study", title, draw(result["rows"]))
+    if (folder / "grids.npz").is_file():
+        run = read_files(folder, ("config.toml", "grids.npz"))
+        grids = write_figures.grids_of(run["grids"], [row["writer"] for row in result["rows"]])
+        curve = online_figures.cumulative_curve(PCM(g_max=run["config"]["g_max"]))
+        drawn = _draw(folder, "writes", "Mean and s.d. of what a write reaches", write_figures.write_figure(grids))
+        return drawn + _draw(folder, "cumulative", "Conductance after SET pulses", curve)
     return ""
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import jax.numpy as jnp
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
@@ -53,3 +54,11 @@ def write_figure(grids: Mapping[str, WriteGrid]) -> Figure:
     if image is not None:
         figure.colorbar(image, ax=axes[1, -1], label="s.d. of what is reached (µS)")
     return figure
+
+
+def grids_of(arrays: Mapping[str, np.ndarray], names: list[str]) -> dict[str, WriteGrid]:
+    """The grids in a grids.npz, by the names of their writers in order."""
+    return {
+        name: WriteGrid(*(jnp.asarray(arrays[f"{part}_{k}"]) for part in WriteGrid._fields))
+        for k, name in enumerate(names)
+    }
