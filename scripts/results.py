@@ -230,53 +230,36 @@ def eprop_table() -> str:
     )
 
 
-def block() -> str:
-    text = f"""{accuracy_table()}
-
+INTRODUCTION = """\
 Each figure is from the last epoch. Reporting seeds are 100, 101, …; settings were explored with seed 0 and
 settled on held-out training images (`data.hold_out`). *Noisy chips*: the first seed's network programmed into 20
 chips with 5 % programming spread, read with 1 % noise. Published for comparison: SPICEprop (arXiv 2203.01426)
 reports 97.58 % on MNIST and 75.26 % on Fashion-MNIST, with a ReLU hidden layer and MIF neurons at the output
-only.
-
-{bench_table()}
-
+only."""
+SPEED = """\
 Both compute the same gradient, forward and backward, in one run of `make bench` on two cores of a shared
-machine; the ratio counts, not the milliseconds.
-
-{device_table()}
-
+machine; the ratio counts, not the milliseconds."""
+DEVICES = """\
 With device-to-device spread of three parameters and cycle-to-cycle noise; NumPy and eager PyTorch run the same
-equations, Synaptogen its own model of another device (`make bench`).
+equations, Synaptogen its own model of another device (`make bench`)."""
 
-{array_table()}
 
-{wired_training_table()}
-
-{wire_study_table()}
-
-{online_table()}
-
-{schemes_table()}
-
-{effects_table()}
-
-{life_table()}
-
-{heard_table()}
-
-{eprop_table()}
-
-{population_line()}
-
-{fit_table()}"""
-    return f"{START}\n\n{text}\n\n{END}"
+def block(brief: bool) -> str:
+    """The tables of docs/results.md, or the few of README.md."""
+    parts = [accuracy_table(), INTRODUCTION, bench_table(), SPEED]
+    if not brief:
+        parts += [device_table(), DEVICES, array_table(), wired_training_table()]
+    parts += [wire_study_table(), heard_table()]
+    parts += [schemes_table()] if brief else [online_table(), schemes_table(), effects_table(), life_table()]
+    parts += [eprop_table(), population_line()]
+    parts += ["More in [Results](docs/results.md)."] if brief else [fit_table()]
+    return "\n\n".join([START, *parts, END])
 
 
 def replaced(path: Path) -> str:
     text = path.read_text()
     before, rest = text.split(START)
-    return before + block() + rest.split(END)[1]
+    return before + block(path.name == "README.md") + rest.split(END)[1]
 
 
 def table(check: bool) -> int:

@@ -396,6 +396,8 @@ def test_write_verify_on_devices_without_read_noise_is_within_tolerance():
     both = (np.asarray(counted.up) > 0) & (np.asarray(counted.down) > 0)
     assert both.any(), "no device overshot, so the test shows nothing"
     assert int(done.ledger.writes) == 1
+    most = (np.asarray(counted.up) + np.asarray(counted.down)).max((0, 2))
+    assert 8 <= int(done.ledger.reads) <= 8 + most.sum(), "every row is read, and again after pulses"
 
 
 def test_write_verify_without_a_key_takes_the_nearest_pulse_count(x64):
@@ -457,6 +459,18 @@ def test_a_refresh_waits_for_the_drift_of_what_was_just_written():
         assert np.asarray(done.ledger.resets).mean() > 0.9
         bias = (weights(crossbar, done.cells).mean() - before) * 11.99
         assert abs(bias) < 0.5 if settle else bias > 1.0
+
+
+def test_a_refresh_books_what_the_devices_took():
+    """One RESET of both sides and the pulses of one, device by device, also where a RESET leaves a device high."""
+    crossbar = Crossbar(DifferentialPair(Counted(PCM(reset_sd=0.05e-6))))
+    cells = at(crossbar, np.broadcast_to([[[10.2 * MICRO]], [[9.5 * MICRO]]], (2, 30, 30)).astype(np.float32))
+    scheme = learning.refreshed(learning.mixed_precision(0.1), Refresh(), 1)
+    done = scheme.apply(scheme.init(crossbar, cells), crossbar, cells, jnp.zeros((30, 30)), key=KEY)
+    assert (np.asarray(done.ledger.resets) == 1).mean() > 0.9
+    np.testing.assert_array_equal(done.ledger.resets, done.cells.devices.memory.down)
+    np.testing.assert_array_equal(done.ledger.up, done.cells.devices.memory.up)
+    assert int(done.ledger.writes) == 2, "the update, and the refresh"
 
 
 def test_expected_step_is_told_of_a_refresh(x64):

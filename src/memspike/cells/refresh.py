@@ -55,13 +55,16 @@ class Refresh(eqx.Module):
         n = cell.programmed()
         g = cell.stored(state)[:n] if key is None else cell.read(state, t, key=read_key)[:n]
         where = self.due(cell, g)
-        low, high = cell.window()
+        low, _ = cell.window()
         plus, minus = _sides(cell, g)
         gap = (plus - minus)[None]
         positive = (cell.gains()[:n] > 0)[:, None, None]
         target = low + jnp.where(positive, jnp.maximum(gap, 0.0), jnp.maximum(-gap, 0.0))
         blank = cell.device.reset(state.devices, key=reset_key)
-        done = open_loop(cell.device, blank, jnp.clip(target, low, high), fresh=False, key=write_key)
+        # no second RESET of a device that its first left a little high
+        inside = jnp.clip(target, cell.device.g_min, cell.device.g_max)
+        target = jnp.maximum(inside, cell.device.stored(blank))
+        done = open_loop(cell.device, blank, target, fresh=False, key=write_key)
         everywhere = jnp.broadcast_to(where[None], g.shape)
         devices = jax.tree.map(lambda a, b: jnp.where(everywhere, a, b), done.state, state.devices)
         pulses = jnp.where(everywhere, done.up - done.down, 0).astype(g.dtype)

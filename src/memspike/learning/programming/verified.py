@@ -10,7 +10,7 @@ from memspike._errors import InputError
 from memspike._param import is_concrete
 from memspike._registry import SCHEMES
 from memspike.arrays.crossbar import Crossbar
-from memspike.arrays.ledger import Ledger, Tally
+from memspike.arrays.ledger import Ledger, Tally, row_by_row
 from memspike.cells.base import CellState, Weight
 from memspike.devices.base import select
 from memspike.devices.targets import Programmed, open_loop, write_verify
@@ -31,12 +31,16 @@ class Wanted(NamedTuple):
 def _booked(
     crossbar: Crossbar, before: CellState, after: CellState, done: Programmed, where: Bool[Array, "..."]
 ) -> Ledger:
-    """One write: all pulses up, then all down (not their difference), and RESETs of the devices `where` true."""
+    """One write: all pulses up, then all down (not their difference), and RESETs of the devices `where` true.
+
+    A verify read takes a row at once, so a row is read as often as the device of it that needs most.
+    """
     up, down, resets = (
         jnp.where(where, n, 0).astype(jnp.result_type(float)) for n in (done.up, done.down, done.resets)
     )
     both = crossbar.book(before, after, up, resets) + crossbar.book(after, after, -down, jnp.zeros_like(resets))
-    return dataclasses.replace(both, writes=Tally.of(1))
+    reads = row_by_row(jnp.where(where, done.reads, 0).astype(jnp.result_type(float)))
+    return dataclasses.replace(both, writes=Tally.of(1), reads=Tally.of(reads))
 
 
 @SCHEMES.register("write-verify", "weights in digital memory; devices follow by pulses and noisy reads in turn")
