@@ -219,12 +219,12 @@ def test_studies_hold_a_row_for_every_line_and_go_on_where_they_were(tmp_path, m
         run(config, tmp_path / "life")
     result = run(config, tmp_path / "life", resume=True)
     assert len(trained) == 4, "what was finished is not trained again"
-    pairs = [("none", "unlimited"), ("none", "30 pulses")]
-    pairs += [("refresh every 100", "unlimited"), ("refresh every 100", "30 pulses")]
+    pairs = [("none", "unlimited"), ("none", "3 pulses")]
+    pairs += [("refresh every 100", "unlimited"), ("refresh every 100", "3 pulses")]
     assert [(row["scheme"], row["condition"]) for row in result["rows"]] == pairs
     assert all(row["mse_first"] == 0.5 and row["days"] == 7.0 for row in result["rows"])
     worn = tomllib.loads((tmp_path / "life/trainings" / trained[3] / "config.toml").read_text())
-    assert worn["device"]["life"] == 30.0
+    assert worn["device"]["life"] == 3.0
     assert worn["learning"]["scheme"] == "mixed-precision-refreshed"
     with pytest.raises(InputError, match=r"Unknown effect 'drift by stat'.*drift by state"):
         run(resolve("pcm-eprop-effects", ("study.conditions=[drift by stat]",))[1], tmp_path / "effects")

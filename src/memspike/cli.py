@@ -220,11 +220,16 @@ def _print_rows(rows: list[dict[str, Any]]) -> None:
     """The rows of a study as a table; accuracies of aged chips as sentences."""
     if rows and "age_s" not in rows[0]:
         table = Table(box=None, pad_edge=False, header_style="dim")
-        for column in rows[0]:
-            table.add_column(column)
+        columns = list(dict.fromkeys(key for row in rows for key in row))
+        for column in columns:
+            table.add_column(column, no_wrap=True)
         for row in rows:
-            table.add_row(*(f"{x:.4g}" if isinstance(x, float) else str(x) for x in row.values()))
-        out.print(table)
+            found = (row.get(column, "") for column in columns)
+            table.add_row(*(f"{x:.4g}" if isinstance(x, float) else str(x) for x in found))
+        # as wide as it is: a terminal wraps it, a file keeps it
+        wide = Console(file=out.file, width=10_000)
+        wide.width = wide.measure(table).maximum
+        wide.print(table)
         return
     for row in rows:
         held = "" if row["compensation"] == "none" else f", compensation {row['compensation']}"

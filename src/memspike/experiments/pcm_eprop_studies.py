@@ -37,7 +37,7 @@ KEEPING: dict[str, dict[str, Any]] = {
     "refresh every 100": SCHEMES["mixed-precision"]
     | {"learning.scheme": "mixed-precision-refreshed", "programming.every": 100},
 }
-LIVES: dict[str, dict[str, Any]] = {"unlimited": {}, "30 pulses": {"device.life": 30.0}}
+LIVES: dict[str, dict[str, Any]] = {"unlimited": {}, "3 pulses": {"device.life": 3.0}}
 
 
 def compare_effects(
@@ -86,7 +86,7 @@ pcm_eprop_life = register(
                 "time": BASE.time.model_copy(update={"pause": 3600.0}),
             }
         ),
-        quick={"seeds": 2, "learning.epochs": 6, "task.renewed": 3, "study.conditions": ("30 pulses",)}
+        quick={"seeds": 2, "learning.epochs": 6, "task.renewed": 3, "study.conditions": ("3 pulses",)}
         | {"study.schemes": ("none", "update-ready")},
         expected=0.1,
         expected_quick=0.3,

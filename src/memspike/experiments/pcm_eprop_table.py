@@ -175,7 +175,7 @@ pcm_eprop_table = register(
             "study.schemes": ("fp32", "mixed-precision"),
             "study.conditions": ("full",),
         },
-        expected=0.015,
+        expected=0.0104,
         expected_quick=0.2,
         reference=REFERENCE,
         study=compare_schemes,
