@@ -126,4 +126,4 @@ def test_every_speaker_is_left_out_once(monkeypatch, tmp_path):
 
 def test_a_batch_larger_than_the_training_part_is_refused(sounds):
     with pytest.raises(ms.InputError, match=r"is 61; sounds has 60"):
-        eprop_spoken.read_data(config("learning.batch=61"))
+        frames.read_data(config("learning.batch=61"))
