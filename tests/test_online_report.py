@@ -337,9 +337,8 @@ def test_cumulative_curve_is_for_one_pcm_device():
 
 def test_headline_of_a_table_without_any_finite_error_is_empty():
     assert online_page.headline({"rows": [{"mse_median": float("inf")}, {}]}) == ""
-    assert (
-        online_page.headline(json.loads('{"rows": [{"mse_median": 0.5, "scheme": "a"}]}')) == "lowest error 0.5000: a, "
-    )
+    assert online_page.headline({"rows": [{"mse_median": 0.5, "scheme": "a"}]}) == "lowest error 0.5000: a"
+    assert online_page.headline({"rows": [{"mse_median": 0.5, "effect": "b"}]}) == "lowest error 0.5000: b"
 
 
 def test_write_accuracy_is_an_experiment_with_a_page(tmp_path):

@@ -15,7 +15,7 @@ from memspike.devices import PCM, Flicker
 from memspike.experiments import resolve, run
 from memspike.experiments.chip import cell_of, device_of, learner
 from memspike.experiments.folder import RunFolder
-from memspike.experiments.pcm_eprop import measured, online, trivial
+from memspike.experiments.pcm_eprop import measured, online, said, trivial
 from memspike.experiments.pcm_eprop_table import KEPT
 from memspike.learning import SquaredError
 
@@ -226,5 +226,7 @@ def test_studies_hold_a_row_for_every_line_and_go_on_where_they_were(tmp_path, m
     worn = tomllib.loads((tmp_path / "life/trainings" / trained[3] / "config.toml").read_text())
     assert worn["device"]["life"] == 3.0
     assert worn["learning"]["scheme"] == "mixed-precision-refreshed"
+    assert said(result).startswith("best of 4 lines: none, error 1.0000")
+    assert "drift by state, error 0.0100" in said({"rows": [{"effect": "drift by state", "mse_median": 0.01}]})
     with pytest.raises(InputError, match=r"Unknown effect 'drift by stat'.*drift by state"):
         run(resolve("pcm-eprop-effects", ("study.conditions=[drift by stat]",))[1], tmp_path / "effects")

@@ -141,7 +141,8 @@ def said(result: dict[str, Any]) -> str:
     """A result in one line."""
     if "mse_median" not in result:
         best = min(result["rows"], key=lambda row: row["mse_median"])
-        return f"best of {len(result['rows'])} lines: {best['scheme']}, error {best['mse_median']:.4f}"
+        name = best.get("scheme") or best["effect"]
+        return f"best of {len(result['rows'])} lines: {name}, error {best['mse_median']:.4f}"
     away = f", {result['diverged']} ran away" if result["diverged"] else ""
     return (
         f"mean squared error {result['mse_median']:.4f} (quartiles {result['mse_q1']:.4f} to {result['mse_q3']:.4f}, "

@@ -141,7 +141,8 @@ def headline(result: Tree) -> str:
     if not rows:
         return ""
     best = min(rows, key=lambda r: r["mse_median"])
-    return f"lowest error {best['mse_median']:.4f}: {best.get('scheme', '')}, {best.get('condition', '')}"
+    of = ", ".join(best[key] for key in ("scheme", "condition", "effect") if key in best)
+    return f"lowest error {best['mse_median']:.4f}: {of}"
 
 
 def content(run: Tree) -> Content:
