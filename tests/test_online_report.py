@@ -1,6 +1,5 @@
 """Pages and figures of online learning, from run folders without any training."""
 
-import json
 import re
 
 import jax.numpy as jnp
