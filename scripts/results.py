@@ -161,7 +161,8 @@ def schemes_table() -> str:
     r = entry["result"]
     return "\n".join(lines) + (
         f"\n\n`{entry['command']}`: {r['seeds']} seeds from {r['seed']} on; settings of every scheme from 40 trials "
-        f"under all noise (`scripts/tune_pcm_eprop.py`), for all columns. A silent network has {r['mse_silent']:.3f}."
+        "under all noise (`scripts/tune_pcm_eprop.py`), for all columns; the released code keeps its own. "
+        f"A silent network has {r['mse_silent']:.3f}."
     )
 
 
