@@ -1,16 +1,10 @@
 """Spoken digits learned online by e-prop: a recurrent spiking network hears an utterance as spike trains."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from memspike._errors import InputError
-from memspike.data.sources import SPOKEN_DIGITS
 from memspike.experiments.base import Experiment, register
 from memspike.experiments.frames import learn
-from memspike.experiments.online import started
 from memspike.experiments.online_config import (
     DeviceConfig,
     FramesOnlineConfig,
@@ -18,46 +12,15 @@ from memspike.experiments.online_config import (
     NeuronConfig,
     TimeConfig,
 )
-from memspike.experiments.run import Report, silent, spread
+from memspike.experiments.run import Report, silent
+from memspike.experiments.speakers import leave_out_each
 
 
 def compare_speakers(
     config: FramesOnlineConfig, out: Path, *, resume: bool = False, report: Report = silent
 ) -> dict[str, Any]:
-    """Train for each speaker on all the others and measure on the one who was never heard.
-
-    The folder holds one run folder a speaker; an interrupted study goes on where it was.
-    """
-    if config.data.leave_out is not None:
-        raise InputError(
-            f"data.leave_out is '{config.data.leave_out}', but this study leaves out every speaker in turn."
-        )
-    folder = started(config, out, resume=resume)
-    rows, of_speakers = [], []
-    for speaker in SPOKEN_DIGITS.speakers:
-        own = out / "trainings" / speaker
-        one = config.model_copy(update={"data": config.data.model_copy(update={"leave_out": speaker})})
-        if (own / "result.json").exists():
-            result = json.loads((own / "result.json").read_text())
-        else:
-            result = learn(one, own, resume=(own / "config.toml").exists(), report=report)
-        found = {
-            f"accuracy_{k}": result[f"test_accuracy{s}"] for k, s in (("mean", ""), ("sd", "_sd"), ("min", "_min"))
-        }
-        rows.append({"speaker": speaker, **found, "test_examples": result["test_examples"]})
-        of_speakers.append(result["test_accuracy"])
-    result = {
-        "experiment": config.experiment,
-        "test_accuracy": float(np.mean(of_speakers)),
-        "test_accuracy_sd": spread(np.array(of_speakers)),
-        "scheme": config.learning.scheme,
-        "seeds": config.seeds,
-        "seed": config.seed,
-        "epochs": config.learning.epochs,
-        "rows": rows,
-    }
-    folder.write_json("result.json", result)
-    return result
+    """`leave_out_each` speaker."""
+    return leave_out_each(config, out, learn, {"test_examples": "test_examples"}, resume=resume, report=report)
 
 
 SETTINGS = {
