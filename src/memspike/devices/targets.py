@@ -112,15 +112,22 @@ def _prepare(device: AbstractPulseDevice, state: Any, target: Real) -> tuple[Any
     return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, shape), state), jnp.broadcast_to(target, shape)
 
 
-def ramp(device: AbstractPulseDevice, pulses: int) -> Float[Array, "pulses ..."]:
-    """Noise-free programmed conductance in S after 0, 1, …, `pulses` up pulses from a RESET: [pulses + 1, devices]."""
-    start = device.init()
+def ramp(
+    device: AbstractPulseDevice, pulses: int, shape: tuple[int, ...] = (), *, key: Key = None
+) -> Float[Array, "pulses ..."]:
+    """Programmed conductance in S after 0, 1, …, `pulses` up pulses from a RESET: [pulses + 1, *shape].
 
-    def pulse(state: Any, _: None) -> tuple[Any, Real]:
-        after = device.program(state, jnp.ones(device.stored(start).shape, jnp.int32))
+    `shape` is that of the parameters by default; without a key there is no noise.
+    """
+    for_start, for_pulses = (None, None) if key is None else jax.random.split(key)
+    start = device.init(shape, key=for_start)
+
+    def pulse(state: Any, n: Array) -> tuple[Any, Real]:
+        own = None if for_pulses is None else jax.random.fold_in(for_pulses, n)
+        after = device.program(state, jnp.ones(device.stored(start).shape, jnp.int32), key=own)
         return after, device.stored(after)
 
-    _, reached = jax.lax.scan(pulse, start, None, length=pulses)
+    _, reached = jax.lax.scan(pulse, start, jnp.arange(pulses, dtype=jnp.int32))
     return jnp.concatenate([device.stored(start)[None], reached])
 
 

@@ -4,19 +4,19 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from pydantic import Field
 
 from memspike._errors import InputError
 from memspike.devices.pcm import PCM
+from memspike.devices.targets import ramp
 from memspike.experiments.base import Experiment, register
 from memspike.experiments.config import Positive, RunConfig, Siemens, field
 from memspike.experiments.folder import RunFolder
 from memspike.experiments.run import Progress, Report, silent
 from memspike.learning.programming.accuracy import published_writers, write_grid
 
-SET_PULSES = (1, 2, 4, 8, 12, 16, 20)
+SET_PULSES, POPULATION = (1, 2, 4, 8, 12, 16, 20), 20_000
 
 
 class WritesConfig(RunConfig):
@@ -26,23 +26,6 @@ class WritesConfig(RunConfig):
     most: Siemens = field("S", "sources and targets go from −most to most", default=10e-6, gt=0, le=10e-6)
     points: Positive = Field(default=21, description="sources, and targets")
     repeats: Positive = Field(default=1000, description="cells of every pair of source and target")
-
-
-def _after_pulses(config: WritesConfig) -> np.ndarray:
-    """Mean in S of 20,000 devices after each of 20 SET pulses."""
-    device, one = PCM(g_max=config.g_max), jnp.ones((), jnp.result_type(float))
-    start = device.init((20_000,), key=jax.random.key(config.seed))
-    keys = jax.random.split(jax.random.key(config.seed + 1), SET_PULSES[-1])
-
-    @jax.jit
-    def train(state: Any) -> Any:
-        def pulse(state: Any, key: Any) -> tuple[Any, Any]:
-            after = device.program(state, one, key=key)
-            return after, device.stored(after)
-
-        return jax.lax.scan(pulse, state, keys)[1]
-
-    return np.asarray(train(start), np.float64).mean(1)
 
 
 def measure_writes(config: WritesConfig, out: Path, *, resume: bool = False, report: Report = silent) -> dict[str, Any]:
@@ -65,8 +48,9 @@ def measure_writes(config: WritesConfig, out: Path, *, resume: bool = False, rep
         rows.append({"writer": name, **found})
         report(Progress(k + 1, len(writers), found["error"], None))
     folder.write_arrays("grids.npz", arrays)
-    mean = _after_pulses(config)
-    pulses = {f"g_after_{n}": float(mean[n - 1]) for n in SET_PULSES}
+    reached = ramp(PCM(g_max=config.g_max), SET_PULSES[-1], (POPULATION,), key=jax.random.key(config.seed))
+    mean = np.asarray(reached, np.float64).mean(1)
+    pulses = {f"g_after_{n}": float(mean[n]) for n in SET_PULSES}
     result = {"experiment": config.experiment, "rows": rows, **pulses, "seeds": 1, "seed": config.seed}
     folder.write_json("result.json", result)
     return result

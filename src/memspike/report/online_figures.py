@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Float, UInt8
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
@@ -16,6 +16,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from memspike._errors import InputError
 from memspike.devices.base import AbstractPulseDevice
 from memspike.devices.pcm import PCM
+from memspike.devices.targets import ramp
 from memspike.report.figures import ACCENT, MUTED, SECOND, Arrays, new_figure
 
 COLOURS = (ACCENT, SECOND, "#2a9d5c", "#8a5bb5", "#c9a227", "#3ba6b8", "#b0477a", MUTED)
@@ -306,20 +307,6 @@ STUDIES = {
 }
 
 
-@eqx.filter_jit
-def _after_pulses(device: PCM, pulses: int) -> Float[Array, "pulses devices"]:
-    """Stored conductances in S after 1 to `pulses` SET pulses since a RESET."""
-    one = jnp.ones((), jnp.result_type(float))
-
-    def pulse(state: Any, key: Any) -> tuple[Any, Any]:
-        after = device.program(state, one, key=key)
-        return after, device.stored(after)
-
-    start = device.init((POPULATION,), key=jax.random.key(0))
-    _, stored = jax.lax.scan(pulse, start, jax.random.split(jax.random.key(1), pulses))
-    return stored
-
-
 def cumulative_curve(device: AbstractPulseDevice | None = None, pulses: int = 20) -> Figure:
     """Mean ± s.d. of the conductance after n SET pulses since a RESET, for phase-change memory (default `PCM()`).
 
@@ -339,10 +326,11 @@ def cumulative_curve(device: AbstractPulseDevice | None = None, pulses: int = 20
     figure, axes = new_figure(6.4, 4.0)
     axis, n = axes[0, 0], np.arange(1, pulses + 1)
     widest = float(device.g_max)
+    population = eqx.filter_jit(ramp)
     ranges = [(widest, ACCENT, "-")] + [(WIDEST, MUTED, "--")] * (abs(widest - WIDEST) > 1e-9)
     for g_max, colour, dashes in ranges:
         ranged = eqx.tree_at(lambda d: d.g_max, device, jnp.asarray(g_max))
-        stored = 1e6 * np.asarray(_after_pulses(ranged, pulses))
+        stored = 1e6 * np.asarray(population(ranged, pulses, (POPULATION,), key=jax.random.key(0))[1:])
         mean, sd = stored.mean(axis=1), stored.std(axis=1)
         axis.plot(n, mean, color=colour, lw=2, ls=dashes, label=f"mean, G$_{{max}}$ = {1e6 * g_max:g} µS")
         axis.fill_between(n, mean - sd, mean + sd, color=colour, alpha=0.15, lw=0, label="± s.d.")
