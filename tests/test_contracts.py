@@ -10,6 +10,7 @@ import pytest
 from memspike import _registry as registry
 from memspike import testing
 from memspike.arrays.rows import DynamicalRows
+from memspike.learning.rules.decolle import Decolle
 from memspike.neurons import MIF, AbstractSpikingNeuron
 
 
@@ -44,8 +45,13 @@ def test_readout(x64, make):
 
 @pytest.mark.parametrize("make", entries(registry.RULES))
 def test_rule(x64, make):
-    check = testing.check_eprop_rule if "problem" in inspect.signature(make).parameters else testing.check_rule
-    check(make, optax.adam(0.02 if check is testing.check_rule else 2e-3))
+    problem = inspect.signature(make).parameters.get("problem")
+    if problem is None:
+        testing.check_rule(make, optax.adam(0.02))
+    elif problem.annotation is Decolle:
+        testing.check_decolle_rule(make, optax.adamax(2e-2))
+    else:
+        testing.check_eprop_rule(make, optax.adam(2e-3))
 
 
 @pytest.mark.parametrize("make", entries(registry.SCHEMES))

@@ -27,6 +27,13 @@ from memspike.learning.programming.verified import verified as verified
 from memspike.learning.programming.writers import rewriting as rewriting
 from memspike.learning.programming.writers import update_ready as update_ready
 from memspike.learning.rules.bptt import bptt as bptt
+from memspike.learning.rules.decolle import AbstractTrigger as AbstractTrigger
+from memspike.learning.rules.decolle import Always as Always
+from memspike.learning.rules.decolle import Decolle as Decolle
+from memspike.learning.rules.decolle import ErrorTriggered as ErrorTriggered
+from memspike.learning.rules.decolle import Factors as Factors
+from memspike.learning.rules.decolle import Segment as Segment
+from memspike.learning.rules.decolle import decolle as decolle
 from memspike.learning.rules.eprop import AbstractFeedback as AbstractFeedback
 from memspike.learning.rules.eprop import AbstractObjective as AbstractObjective
 from memspike.learning.rules.eprop import Adaptive as Adaptive

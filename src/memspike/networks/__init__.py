@@ -3,6 +3,11 @@
 from memspike.networks.feedforward import Feedforward as Feedforward
 from memspike.networks.feedforward import feedforward as feedforward
 from memspike.networks.layer import Layer as Layer
+from memspike.networks.local import Local as Local
+from memspike.networks.local import LocalLayer as LocalLayer
+from memspike.networks.local import LocalNetwork as LocalNetwork
+from memspike.networks.local import Traces as Traces
+from memspike.networks.local import local_network as local_network
 from memspike.networks.recurrent import Activity as Activity
 from memspike.networks.recurrent import Clock as Clock
 from memspike.networks.recurrent import Reading as Reading

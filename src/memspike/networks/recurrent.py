@@ -152,7 +152,7 @@ class Recurrent(eqx.Module):
 
         The s.d. of a read and the shift of its mean by clipping are those of the middle one of the moments.
         """
-        return Readings(*(_reading(c, state, moments, noise) for c, state in zip(self.crossbars, cells, strict=True)))
+        return Readings(*(reading_of(c, state, moments, noise) for c, state in zip(self.crossbars, cells, strict=True)))
 
     def weights(self, cells: Cells) -> Weights:
         """The logical weights of the stored conductances, without drift and noise."""
@@ -250,7 +250,7 @@ def held(tree: Any) -> Any:
     return jax.lax.optimization_barrier(tree)
 
 
-def _reading(crossbar: Crossbar, state: CellState, moments: tuple[float, ...], noise: bool) -> Reading:
+def reading_of(crossbar: Crossbar, state: CellState, moments: tuple[float, ...], noise: bool) -> Reading:
     """Mean and variance in weight units of reads at the `moments`."""
     cell, times = crossbar.cell, [jnp.asarray(t, jnp.result_type(float)) for t in moments]
     middle = times[len(times) // 2]

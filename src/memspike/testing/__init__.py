@@ -9,6 +9,7 @@ from memspike.devices.base import AbstractDevice, AbstractPulseDevice, AbstractR
 from memspike.testing.common import check_compiles_once as check_compiles_once
 from memspike.testing.common import check_parameters as check_parameters
 from memspike.testing.common import check_serialisation as check_serialisation
+from memspike.testing.parts import check_decolle_rule as check_decolle_rule
 from memspike.testing.parts import check_eprop_rule as check_eprop_rule
 from memspike.testing.parts import check_filter as check_filter
 from memspike.testing.parts import check_neuron as check_neuron
