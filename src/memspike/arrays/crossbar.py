@@ -79,6 +79,12 @@ class Crossbar(eqx.Module):
         ledger = written(self.cell.device, cells.devices, after.devices, dealt, self._drive())
         return after, self._with_fixed(ledger)
 
+    def pulse(self, cells: CellState, dealt: Devices, *, key: PRNGKeyArray | None = None) -> tuple[CellState, Ledger]:
+        """The cells after whole signed pulses on every device [devices, rows, columns], and the ledger of it."""
+        device = self.cell.device
+        after = cells._replace(devices=device.program(cells.devices, dealt, key=key))
+        return after, self._with_fixed(written(device, cells.devices, after.devices, dealt, self._drive()))
+
     def erase(
         self, cells: CellState, where: Bool[Array, "devices rows columns"], *, key: PRNGKeyArray | None = None
     ) -> tuple[CellState, Ledger]:

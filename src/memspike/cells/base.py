@@ -165,13 +165,19 @@ class AbstractCell(eqx.Module):
 
     def nominal_worth(self) -> Worth:
         """What one logical pulse is worth in weight for a mean cell with its devices in mid-window."""
-        cell = eqx.tree_at(lambda c: c.device, self, jax.tree.map(jnp.mean, self.device))
-        fresh, middle = cell.init((1, 1)), 0.5 * sum(self.window())
-        here = cell.device.place(fresh.devices, jnp.full((self.programmed(), 1, 1), middle))
-        return Worth(*(x.mean() for x in cell.worth(fresh._replace(devices=here))))
+        cell, state = typical(self)
+        return Worth(*(x.mean() for x in cell.worth(state)))
 
 
 def shared_range(cell: AbstractCell) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """Lowest conductance and width of the window in S."""
     low, high = cell.window()
     return low, high - low
+
+
+def typical(cell: AbstractCell) -> tuple[AbstractCell, CellState]:
+    """A matrix of one mean cell, and its state with all devices in mid-window."""
+    mean = jax.tree.map(jnp.mean, cell)
+    fresh, middle = mean.init((1, 1)), 0.5 * sum(cell.window())
+    here = mean.device.place(fresh.devices, jnp.full((cell.programmed(), 1, 1), middle))
+    return mean, fresh._replace(devices=here)

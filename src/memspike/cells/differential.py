@@ -25,6 +25,7 @@ def on_sides(w: Weight, scale: Parameter) -> tuple[Weight, Weight]:
 class DifferentialPair(AbstractCell):
     """A weight w in [−1, 1] is (G⁺ − G⁻)/(scale·(G_max − G_min)); the idle device of a pair stays at G_min.
 
+    A `balanced` pair is placed around the middle of the range instead, at ±w/2: for writes that lower devices, too.
     `write` says which device takes a pulse. The default device is linear between 10 and 100 µS, a
     reconstruction of the upper-resistance end of the RRAM range.
     """
@@ -32,6 +33,7 @@ class DifferentialPair(AbstractCell):
     device: AbstractPulseDevice = eqx.field(default_factory=_range)
     write: AbstractWrite = eqx.field(default_factory=OneSided)
     scale: Parameter = param(1.0, "1", "conductance difference of w = 1 over the range of a device", bounds=(1e-6, 1e6))
+    balanced: bool = eqx.field(static=True, default=False)
 
     def gains(self) -> Float[Array, " lines"]:
         """+1 and −1."""
@@ -46,8 +48,11 @@ class DifferentialPair(AbstractCell):
         return 2
 
     def conductances(self, w: Weight) -> Lines:
-        """One device of each pair carries |w|, the other stays at G_min."""
+        """One device of each pair carries |w|, the other stays at G_min; both share it in a balanced pair."""
         low, width = shared_range(self)
+        if self.balanced:
+            half = 0.5 * jnp.clip(w * self.scale, -1, 1)
+            return low + width * jnp.stack([0.5 + half, 0.5 - half])
         return low + width * jnp.stack(on_sides(w, self.scale))
 
     def complete(self, g: Devices) -> Lines:

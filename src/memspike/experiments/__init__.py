@@ -4,6 +4,8 @@ from memspike.experiments.aging import Aged as Aged
 from memspike.experiments.aging import Plan as Plan
 from memspike.experiments.aging import inference_over_time as inference_over_time
 from memspike.experiments.base import Experiment as Experiment
+from memspike.experiments.decolle import decolle_digits as decolle_digits
+from memspike.experiments.decolle import decolle_mnist as decolle_mnist
 from memspike.experiments.eprop_evidence import eprop_evidence as eprop_evidence
 from memspike.experiments.eprop_spoken import eprop_spoken as eprop_spoken
 from memspike.experiments.memprop_digits import memprop_digits as memprop_digits

@@ -1,7 +1,7 @@
 """From a checked configuration to a recurrent network on crossbars, its rule and its scheme."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from memspike._errors import InputError
 from memspike._registry import NEURONS, RULES, SURROGATES
 from memspike.arrays.crossbar import Crossbar
-from memspike.arrays.ledger import Drive, Ledger, Pulse, empty
+from memspike.arrays.ledger import Drive, Pulse, empty
 from memspike.arrays.programmer import OpenLoop
 from memspike.cells.base import AbstractCell, CellState
 from memspike.cells.differential import DifferentialPair
@@ -25,6 +25,7 @@ from memspike.devices.fabricate import Absolute, fabricate
 from memspike.devices.flicker import Flicker
 from memspike.devices.pcm import PCM
 from memspike.devices.variation import AbstractWrapper, LimitedEndurance
+from memspike.experiments.learner import AbstractLearner, Chip
 from memspike.experiments.online_config import DeviceConfig, LearningConfig, NeuronConfig, OnlineConfig
 from memspike.experiments.schemes import scheme_of
 from memspike.learning.programming.base import Scheme
@@ -44,15 +45,6 @@ from memspike.neurons.lif import AbstractSpikingNeuron
 Real = Float[Array, "..."]
 SET_WIDTH, RESET_WIDTH = 50e-9, 50e-9
 CELLS = ("input", "recurrent", "output")
-
-
-class Chip(NamedTuple):
-    """What training carries from trial to trial: cells of three crossbars, states of scheme and rule, ledgers."""
-
-    cells: tuple[CellState, ...]
-    scheme: tuple[Any, ...]
-    rule: Any
-    ledger: tuple[Ledger, ...]
 
 
 def _ablated(device: AbstractPulseDevice, given: DeviceConfig) -> AbstractPulseDevice:
@@ -136,8 +128,8 @@ def _rates(given: LearningConfig, updates: int) -> optax.GradientTransformation:
     return optax.chain(*links)
 
 
-class Learner(eqx.Module):
-    """A chip's blueprint: network, rule factory, scheme, and the time between trials. Holds no state.
+class Learner(AbstractLearner):
+    """A recurrent network on three crossbars with e-prop, and the time between trials.
 
     `network` is the nominal one; `fabricated` draws that of a chip.
     """
@@ -148,6 +140,10 @@ class Learner(eqx.Module):
     scheme: Scheme = eqx.field(static=True)
     updates: int = eqx.field(static=True)
     steps: int = eqx.field(static=True)
+
+    def crossbars(self) -> dict[str, Crossbar]:
+        """Input, recurrent and output crossbar."""
+        return dict(zip(CELLS, self.network.crossbars, strict=True))
 
     def fabricated(self, key: PRNGKeyArray) -> Recurrent:
         """The network of one chip: its devices with their own deviations, where the configuration asks for them."""
@@ -287,4 +283,4 @@ def learner(
         read_voltage=config.neuron.read_voltage,
         loops=config.learning.released and not scheme.digital,
     )
-    return Learner(config, network, error, scheme, updates, steps)
+    return Learner(config=config, network=network, error=error, scheme=scheme, updates=updates, steps=steps)

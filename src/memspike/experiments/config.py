@@ -178,7 +178,11 @@ class ProgrammingConfig(Section):
     dead_zone: Number | None = Field(default=None, ge=0, description="smaller changes give no pulse")
     most: Positive | None = Field(default=None, description="pulses of a weight in one update at most")
     full: Number | None = Field(default=None, gt=0, le=1, description="share of the range that counts as full")
-    every: Positive | None = Field(default=None, description="updates between refreshes")
+    every: Positive | None = Field(default=None, description="updates between refreshes, or between coarse reads")
+    levels: Annotated[int, Field(ge=2)] | None = Field(
+        default=None, description="levels that a coarse read tells apart"
+    )
+    length: Positive | None = Field(default=None, description="longest stream of bits")
     tolerance: Number | None = Field(default=None, gt=0, le=1, description="accepted error over the range")
     settle: Seconds | None = Field(default=None, ge=0, description="seconds from a pulse to its verify read")
 

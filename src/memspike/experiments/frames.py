@@ -14,7 +14,8 @@ from memspike._parallel import map_split
 from memspike.data.base import Dataset
 from memspike.data.encoders import FrameSpikes
 from memspike.data.store import load
-from memspike.experiments.chip import Chip, learner
+from memspike.experiments.chip import learner
+from memspike.experiments.learner import Chip
 from memspike.experiments.online import SHOWN, Online, Shown, costs, started, train
 from memspike.experiments.online_config import FramesOnlineConfig
 from memspike.experiments.run import Report, silent, spread

@@ -4,7 +4,7 @@ import io
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -15,12 +15,11 @@ from memspike._errors import InputError
 from memspike._parallel import vmap_split
 from memspike.cells.base import AbstractCell
 from memspike.cells.multi import MultiDevice
-from memspike.experiments.chip import CELLS, Chip, Learner
 from memspike.experiments.folder import Checkpoint, RunFolder
-from memspike.experiments.online_config import OnlineConfig
+from memspike.experiments.learner import AbstractLearner, Chip
+from memspike.experiments.online_config import LoopedConfig
 from memspike.experiments.run import Progress, Report
 from memspike.experiments.wear import pulse_costs
-from memspike.networks.recurrent import Recurrent
 
 # epochs of one jitted call: a checkpoint and a line of progress after each
 CHUNKS = 25
@@ -37,21 +36,23 @@ class Shown(NamedTuple):
 
 Task = Callable[[PRNGKeyArray, Int[Array, ""]], Shown]
 """What a chip with that key is shown in an epoch; traced, so that data may differ from chip to chip and in time."""
+LearnerT = TypeVar("LearnerT", bound=AbstractLearner)
+ConfigT = TypeVar("ConfigT", bound=LoopedConfig)
 Measure = Callable[[Chip], Float[np.ndarray, " seeds"]]
 """Test accuracies of the chips of all seeds."""
 
 
-class Online:
+class Online(Generic[LearnerT, ConfigT]):
     """Binds a learner and a task to jitted functions of all seeds; holds no training state."""
 
-    def __init__(self, learner: Learner, task: Task, config: OnlineConfig, count: int):
+    def __init__(self, learner: LearnerT, task: Task, config: ConfigT, count: int):
         self.learner, self.task, self.config = learner, task, config
         self.per_epoch = count // config.learning.batch
         self.keys = jnp.stack([jax.random.key(config.seed + k) for k in range(config.seeds)])
         self._init = jax.jit(lambda keys: vmap_split(self._start, keys))
         self._chunks: dict[int, Any] = {}
 
-    def network(self, key: PRNGKeyArray) -> Recurrent:
+    def network(self, key: PRNGKeyArray) -> Any:
         """The network of the chip with that key."""
         return self.learner.fabricated(jax.random.fold_in(key, MADE))
 
@@ -142,7 +143,7 @@ def _measured(accuracy: Float[np.ndarray, " seeds"], rows: list[dict[str, Any]])
     return float(accuracy.mean())
 
 
-def _snapshot(learner: Learner, chips: Chip, epoch: int, folder: RunFolder) -> None:
+def _snapshot(learner: AbstractLearner, chips: Chip, epoch: int, folder: RunFolder) -> None:
     """Histograms of what the weights of the first seed are worth in S, added to those of earlier epochs."""
     path = folder.path / "snapshots.npz"
     old: dict[str, np.ndarray] = {}
@@ -151,10 +152,11 @@ def _snapshot(learner: Learner, chips: Chip, epoch: int, folder: RunFolder) -> N
             old = {name: archive[name] for name in archive.files}
     # by way of the host: several programs over several CPU devices in flight can wait for each other for ever
     one = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[0]), chips.cells)
-    width = float(max(np.mean(np.asarray(c.cell.device.g_max)) for c in learner.network.crossbars))
+    crossbars = learner.crossbars()
+    width = float(max(np.mean(np.asarray(c.cell.device.g_max)) for c in crossbars.values()))
     edges = np.linspace(-width, width, 82)
     new = {"edges": edges}
-    for name, crossbar, state in zip(CELLS, learner.network.crossbars, one, strict=True):
+    for (name, crossbar), state in zip(crossbars.items(), one, strict=True):
         worth = crossbar.cell.weight(crossbar.cell.stored(state)) * crossbar.cell.unit() / _devices(crossbar.cell)
         counts = np.histogram(np.asarray(worth), edges)[0]
         kept = old[name][old["epochs"] < epoch] if "epochs" in old else np.empty((0, 81), counts.dtype)
@@ -163,7 +165,7 @@ def _snapshot(learner: Learner, chips: Chip, epoch: int, folder: RunFolder) -> N
     folder.write_arrays("snapshots.npz", new | {"epochs": np.append(before, epoch)})
 
 
-def costs(chips: Chip, config: OnlineConfig) -> dict[str, Any]:
+def costs(chips: Chip, config: LoopedConfig) -> dict[str, Any]:
     """What a training has cost: pulses of a device, wear of the one that was written most, write energy of a chip."""
     found = pulse_costs(chips.ledger, config.seeds)
     return found | {"endurance_used": found["writes_most"] / config.device.endurance}
@@ -173,7 +175,7 @@ def _devices(cell: AbstractCell) -> int:
     return cell.per_side if isinstance(cell, MultiDevice) else 1
 
 
-def started(config: OnlineConfig, out: Path, *, resume: bool) -> RunFolder:
+def started(config: LoopedConfig, out: Path, *, resume: bool) -> RunFolder:
     """The run folder of a configuration, claimed."""
     folder = RunFolder(out)
     folder.start(config, resume=resume)

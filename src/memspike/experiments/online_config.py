@@ -41,7 +41,13 @@ class FramesConfig(Section):
     smoothing: Number = field("1", "share of the target spread over all classes", default=0.0, ge=0, lt=1)
 
 
-class DeviceConfig(Section):
+class WearConfig(Section):
+    """What wear is counted against."""
+
+    endurance: Number = field("1", "pulses that a device survives, for the share used", default=1e8, gt=0)
+
+
+class DeviceConfig(WearConfig):
     """The devices behind the weights."""
 
     device: str = Field(default="pcm", description="pulse device: a name of memspike list devices, or a file")
@@ -63,7 +69,6 @@ class DeviceConfig(Section):
     start_siemens: Siemens = field("S", "all conductances at the start, for start=read-noise", default=0.236876e-6)
     set_energy: Joules = field("J", "energy of a SET pulse (assumption)", default=10e-12, ge=0)
     reset_energy: Joules = field("J", "energy of a RESET (assumption)", default=30e-12, ge=0)
-    endurance: Number = field("1", "pulses that a device survives, for the share used", default=1e8, gt=0)
 
     @model_validator(mode="after")
     def _known(self) -> "DeviceConfig":
@@ -96,13 +101,18 @@ class NeuronConfig(Section):
         return self
 
 
-class LearningConfig(Section):
+class LoopConfig(Section):
+    """How often trials are shown."""
+
+    epochs: Positive = Field(default=250, description="times that all trials are shown")
+    batch: Positive = Field(default=1, description="trials of one update")
+
+
+class LearningConfig(LoopConfig):
     """The rule, its constants and the scheme that writes what it wants."""
 
     rule: str = Field(default="eprop", description="eprop or eprop-online")
     scheme: str = Field(default="mixed-precision", description="programming scheme, see: memspike list schemes")
-    epochs: Positive = Field(default=250, description="times that all trials are shown")
-    batch: Positive = Field(default=1, description="trials of one update")
     rates: tuple[Number, Number, Number] = Field(
         default=(2e-5, 5e-5, 2e-5), description="learning rates of input, recurrent and output weights"
     )
@@ -145,13 +155,20 @@ class StudyConfig(Section):
     conditions: tuple[str, ...] = Field(default=(), description="conditions of the table; all by default")
 
 
-class OnlineConfig(RunConfig):
+class LoopedConfig(RunConfig):
+    """What every run that learns trial after trial has."""
+
+    device: WearConfig = WearConfig()
+    learning: LoopConfig = LoopConfig()
+
+
+class OnlineConfig(LoopedConfig):
     """One run, whole."""
 
     task: PatternConfig = PatternConfig()
-    device: DeviceConfig = DeviceConfig()
+    device: DeviceConfig = DeviceConfig()  # pyright: ignore[reportIncompatibleVariableOverride]
     neuron: NeuronConfig = NeuronConfig()
-    learning: LearningConfig = LearningConfig()
+    learning: LearningConfig = LearningConfig()  # pyright: ignore[reportIncompatibleVariableOverride]
     programming: ProgrammingConfig = ProgrammingConfig()
     time: TimeConfig = TimeConfig()
     study: StudyConfig = StudyConfig()

@@ -10,7 +10,8 @@ from jaxtyping import Array, PRNGKeyArray
 
 from memspike.data.patterns import patterns
 from memspike.experiments.base import Experiment, register
-from memspike.experiments.chip import Chip, learner
+from memspike.experiments.chip import Learner, learner
+from memspike.experiments.learner import Chip
 from memspike.experiments.online import MADE, SHOWN, Online, Shown, Task, costs, started, train
 from memspike.experiments.online_config import DeviceConfig, LearningConfig, NeuronConfig, OnlineConfig
 from memspike.experiments.run import Report, silent
@@ -46,7 +47,7 @@ def task_of(config: OnlineConfig) -> Task:
     return shown
 
 
-def online(config: OnlineConfig) -> Online:
+def online(config: OnlineConfig) -> Online[Learner, OnlineConfig]:
     """Chips and task of a configuration."""
     task, batch = config.task, config.learning.batch
     updates = config.learning.epochs * (task.patterns // batch)
@@ -54,7 +55,7 @@ def online(config: OnlineConfig) -> Online:
     return Online(blueprint, task_of(config), config, task.patterns)
 
 
-def _samples(run: Online, chips: Chip) -> dict[str, np.ndarray]:
+def _samples(run: Online[Learner, OnlineConfig], chips: Chip) -> dict[str, np.ndarray]:
     """Targets, outputs and spikes of the first seed on all its patterns, as the trained chip is."""
     chip, key = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[0]), chips), run.keys[0]
     network = run.learner.fabricated(jax.random.fold_in(key, MADE))

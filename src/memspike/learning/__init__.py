@@ -4,6 +4,9 @@ from memspike.learning.losses import AbstractReadout as AbstractReadout
 from memspike.learning.losses import SmoothMaximum as SmoothMaximum
 from memspike.learning.losses import TimeMean as TimeMean
 from memspike.learning.losses import Windowed as Windowed
+from memspike.learning.outer import Outer as Outer
+from memspike.learning.outer import dense as dense
+from memspike.learning.outer import terms as terms
 from memspike.learning.programming.accuracy import WriteGrid as WriteGrid
 from memspike.learning.programming.accuracy import published_writers as published_writers
 from memspike.learning.programming.accuracy import write_grid as write_grid
@@ -11,6 +14,9 @@ from memspike.learning.programming.base import Applied as Applied
 from memspike.learning.programming.base import Counting as Counting
 from memspike.learning.programming.base import Scheme as Scheme
 from memspike.learning.programming.base import compose as compose
+from memspike.learning.programming.bit_lines import by_bit_lines as by_bit_lines
+from memspike.learning.programming.cancelled import cancelled as cancelled
+from memspike.learning.programming.conditional_reverse import conditional_reverse as conditional_reverse
 from memspike.learning.programming.ideal import accumulate_digital as accumulate_digital
 from memspike.learning.programming.ideal import fp32 as fp32
 from memspike.learning.programming.ideal import ideal as ideal
@@ -23,6 +29,10 @@ from memspike.learning.programming.schemes import mixed_precision_refreshed as m
 from memspike.learning.programming.schemes import mixed_precision_released as mixed_precision_released
 from memspike.learning.programming.schemes import multi_device as multi_device
 from memspike.learning.programming.schemes import ready as ready
+from memspike.learning.programming.sign_gain import by_running_gain as by_running_gain
+from memspike.learning.programming.sign_gain import by_sign_gain as by_sign_gain
+from memspike.learning.programming.stochastic_rounding import by_rounding as by_rounding
+from memspike.learning.programming.stochastic_rounding import stochastically_rounded as stochastically_rounded
 from memspike.learning.programming.verified import verified as verified
 from memspike.learning.programming.writers import rewriting as rewriting
 from memspike.learning.programming.writers import update_ready as update_ready
@@ -34,6 +44,7 @@ from memspike.learning.rules.decolle import ErrorTriggered as ErrorTriggered
 from memspike.learning.rules.decolle import Factors as Factors
 from memspike.learning.rules.decolle import Segment as Segment
 from memspike.learning.rules.decolle import decolle as decolle
+from memspike.learning.rules.decolle import decolle_outer as decolle_outer
 from memspike.learning.rules.eprop import AbstractFeedback as AbstractFeedback
 from memspike.learning.rules.eprop import AbstractObjective as AbstractObjective
 from memspike.learning.rules.eprop import Adaptive as Adaptive

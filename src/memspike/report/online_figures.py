@@ -21,7 +21,6 @@ from memspike.report.figures import ACCENT, MUTED, SECOND, Arrays, new_figure
 
 COLOURS = (ACCENT, SECOND, "#2a9d5c", "#8a5bb5", "#c9a227", "#3ba6b8", "#b0477a", MUTED)
 MARKERS = "osD^vP*X"
-CROSSBARS = ("input", "recurrent", "output")
 # read off the published figure of the mean after n pulses (released code of arXiv 2108.01804), G_max 20 µS
 PUBLISHED_PULSES, PUBLISHED_MEAN = (1, 2, 4, 8, 12, 16, 20), (2.05, 3.4, 5.25, 7.2, 8.25, 8.85, 9.35)
 WIDEST, POPULATION = 20e-6, 10000
@@ -203,7 +202,7 @@ def conductances_over_time(snapshots: Arrays, devices: int = 1) -> Figure:
     The effective conductance of a weight is G⁺ − G⁻, where each is the mean of its `devices` a side.
     """
     edges, epochs = 1e6 * snapshots["edges"], snapshots["epochs"].astype(float)
-    names = [name for name in CROSSBARS if name in snapshots]
+    names = [name for name in snapshots if name not in ("edges", "epochs")]
     counts = {name: snapshots[name].astype(float) for name in names}
     middle = (epochs[1:] + epochs[:-1]) / 2
     lower = max(0.0, epochs[0] - (epochs[1] - epochs[0] if len(epochs) > 1 else 1.0))

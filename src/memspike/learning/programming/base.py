@@ -25,13 +25,14 @@ class Scheme(NamedTuple):
     `cells` is the state of the cells of one crossbar and `dw` the wanted change of its logical weights
     [rows, columns]. Without a key (None) pulses have no noise. `exact` schemes leave exactly the conductances of the
     wanted weights, by no pulses; `digital` ones keep weights in digital memory: they need a device that can be put
-    anywhere exactly.
+    anywhere exactly. Those that multiply by themselves (`outer`) also take a change that is an `Outer`.
     """
 
     init: Callable[..., Any]
     apply: Callable[..., Applied]
     exact: bool = False
     digital: bool = False
+    outer: bool = False
 
 
 class Counting(NamedTuple):

@@ -47,10 +47,16 @@ def worth_of(crossbar: Crossbar, step: Step | None, wanted: Weight) -> Step | We
     """
     if step is not None:
         return step
-    nominal = crossbar.cell.nominal_worth()
     if _alternates(crossbar):
-        return 0.5 * (nominal.up - nominal.down)
+        return even_worth(crossbar)
+    nominal = crossbar.cell.nominal_worth()
     return jnp.where(wanted < 0, -nominal.down, nominal.up)
+
+
+def even_worth(crossbar: Crossbar) -> Step:
+    """The mean of what a pulse up and a pulse down is worth for the mean device in mid-range: asymmetry ignored."""
+    nominal = crossbar.cell.nominal_worth()
+    return 0.5 * (nominal.up - nominal.down)
 
 
 def sign(dead_zone: float = 0.0) -> Counting:

@@ -16,24 +16,30 @@ def bit_line_counts(
     rows: Float[Array, " rows"],
     columns: Float[Array, " columns"],
     *,
-    gain: float,
+    gain: Real | float,
     length: int = 31,
     management: bool = True,
+    adaptive: bool = False,
     key: PRNGKeyArray,
 ) -> Float[Array, "rows columns"]:
     """Signed pulse counts of a rank-one update by coinciding stochastic bit streams, mean gain·rows·columnsᵀ.
 
     Every row and column sends `length` random bits; a device takes one pulse for every slot where both are 1.
     With `management` the two probabilities are balanced so that neither side saturates first; a probability
-    above 1 is cut, which is where the mean falls short. Source: Gokmen & Vlasov, doi 10.3389/fnins.2016.00333.
+    above 1 is cut, which is where the mean falls short. `adaptive` streams are only as long as the largest product
+    needs, ⌈gain·max|row|·max|column|⌉ bits, at most `length`. Source: Gokmen & Vlasov, doi 10.3389/fnins.2016.00333.
     """
     largest_row = jnp.maximum(jnp.abs(rows).max(), 1e-30)
     largest_column = jnp.maximum(jnp.abs(columns).max(), 1e-30)
     balance = jnp.sqrt(largest_column / largest_row) if management else jnp.ones((), rows.dtype)
-    root = jnp.sqrt(jnp.asarray(gain, rows.dtype) / length)
+    gain = jnp.asarray(gain, rows.dtype)
+    bits = jnp.ceil(gain * largest_row * largest_column) if adaptive else jnp.asarray(length, rows.dtype)
+    bits = jnp.clip(bits, 1, length)
+    root = jnp.sqrt(gain / bits)
+    used = jnp.arange(length, dtype=rows.dtype) < bits
     first, second = jax.random.split(key)
     p = jnp.minimum(root * balance * jnp.abs(rows), 1.0)
     q = jnp.minimum(root / balance * jnp.abs(columns), 1.0)
-    sent = (jax.random.uniform(first, (length, *rows.shape)) < p[None]).astype(rows.dtype)
+    sent = ((jax.random.uniform(first, (length, *rows.shape)) < p[None]) & used[:, None]).astype(rows.dtype)
     met = (jax.random.uniform(second, (length, *columns.shape)) < q[None]).astype(rows.dtype)
     return (sent * jnp.sign(rows)[None]).T @ (met * jnp.sign(columns)[None])

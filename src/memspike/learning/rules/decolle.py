@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from memspike._param import Parameter, check_bounds, param
 from memspike._registry import RULES
+from memspike.learning.outer import Outer, dense
 from memspike.learning.rules.base import Rule
 from memspike.networks.feedforward import Weights
 from memspike.networks.local import Local, LocalNetwork, Traces
@@ -121,17 +122,19 @@ class Decolle(eqx.Module):
         silent = (active.mean(-1, keepdims=True) < 0.1).astype(u.dtype)
         return self.regulariser * counts * (high - 0.003 * silent * active * (1 - active) / n)
 
-    def gradient(self, locals_: tuple[Local, ...], segment: Segment) -> Weights:
-        """∂L/∂W of every layer [rows, columns], the activity of the layers before held fixed."""
+    def products(self, locals_: tuple[Local, ...], segment: Segment) -> tuple[Outer, ...]:
+        """∂L/∂W of every layer, the activity of the layers before held fixed: a term a step and example."""
         found = []
         for k, local in enumerate(locals_):
             error, slope, trace = self.factors(local, k, segment)
             counts = segment.counts.reshape(-1, *[1] * (local.u.ndim - 1))
-            at_neuron = error * slope + self._price(local.u, counts)
-            batch = local.u[0, ..., 0].size
-            rows, columns = trace.shape[-1], at_neuron.shape[-1]
-            found.append(trace.reshape(-1, rows).T @ at_neuron.reshape(-1, columns) / batch)
+            at_neuron = (error * slope + self._price(local.u, counts)) / local.u[0, ..., 0].size
+            found.append(Outer(trace.reshape(-1, trace.shape[-1]), at_neuron.reshape(-1, at_neuron.shape[-1])))
         return tuple(found)
+
+    def gradient(self, locals_: tuple[Local, ...], segment: Segment) -> Weights:
+        """The same as matrices [rows, columns]."""
+        return tuple(dense(product) for product in self.products(locals_, segment))
 
     def loss(self, local: Local, segment: Segment) -> Real:
         """Smooth-L1 of one layer, mean of the steps that count and of the batch."""
@@ -162,11 +165,38 @@ def decolle(problem: Decolle, optimizer: optax.GradientTransformation, batch: tu
         slope = problem.gradient(done, batch)
         with jax.numpy_dtype_promotion("standard"):  # optimisers mix step counts and floats
             change, inner = optimizer.update(slope, state.optimizer, weights)
-        metrics = {
-            "loss": problem.loss(done[-1], batch),
-            "gradient_norm": optax.tree.norm(slope),
-            "rate": jnp.stack([local.s.mean() for local in done]).mean() / problem.dt,
-        }
-        return DecolleState(inner, traces), cast(Weights, change), metrics
+        return DecolleState(inner, traces), cast(Weights, change), _metrics(problem, done, batch, slope)
 
     return Rule(init, update)
+
+
+@RULES.register("decolle-outer", "the same by plain gradient descent, as outer products that arrays multiply", SOURCE)
+def decolle_outer(problem: Decolle, optimizer: optax.GradientTransformation, batch: tuple[int, ...] = ()) -> Rule:
+    """As `decolle`, but a wanted change is an `Outer` [steps·examples terms]: nothing is summed up outside the array.
+
+    `optimizer` has to be linear and without memory of gradients, as `optax.sgd` with any schedule: it scales the
+    columns alone.
+    """
+
+    def init(weights: Weights) -> DecolleState:
+        return DecolleState(optimizer.init(weights), problem.network.init(batch))
+
+    def update(
+        state: DecolleState, weights: Weights, batch: Segment, *, key: PRNGKeyArray | None
+    ) -> tuple[DecolleState, tuple[Outer, ...], dict]:
+        traces, done = problem.run(weights, batch, state.traces, key=key)
+        slope = problem.products(done, batch)
+        with jax.numpy_dtype_promotion("standard"):
+            columns, inner = optimizer.update(tuple(product.columns for product in slope), state.optimizer)
+        change = tuple(Outer(p.rows, c) for p, c in zip(slope, cast(Weights, columns), strict=True))
+        return DecolleState(inner, traces), change, _metrics(problem, done, batch, slope)
+
+    return Rule(init, update)
+
+
+def _metrics(problem: Decolle, done: tuple[Local, ...], batch: Segment, slope: Any) -> dict[str, Real]:
+    return {
+        "loss": problem.loss(done[-1], batch),
+        "gradient_norm": optax.tree.norm(slope),
+        "rate": jnp.stack([local.s.mean() for local in done]).mean() / problem.dt,
+    }

@@ -1,0 +1,159 @@
+"""Images learned by DECOLLE: layers of spiking neurons with an error each, on devices as they are."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray, UInt8
+
+from memspike._errors import InputError
+from memspike._parallel import map_split
+from memspike.data.base import Dataset
+from memspike.data.encoders import FrameSpikes
+from memspike.data.store import load
+from memspike.experiments.base import Experiment, register
+from memspike.experiments.config import DataConfig
+from memspike.experiments.learner import Chip
+from memspike.experiments.local_chip import local_learner
+from memspike.experiments.local_config import LayersConfig, LocalConfig, LocalLearningConfig
+from memspike.experiments.online import SHOWN, Online, Shown, costs, started, train
+from memspike.experiments.run import Report, silent, spread
+
+# images of the test set that are shown at once
+CHUNK = 250
+# draws of spikes and of read noise that are measured on
+HEARD, READ = range(2)
+
+
+def read_images(config: LocalConfig) -> Dataset:
+    """The images that a configuration asks for; InputError where a batch does not fit into them."""
+    wanted = config.data
+    data = load(wanted.name, wanted.leave_out).limited(wanted.train, wanted.test)
+    data = data if wanted.hold_out is None else data.held_out(wanted.hold_out)
+    if config.learning.batch > len(data.y_train):
+        raise InputError(
+            f"learning.batch is {config.learning.batch}; {data.name} has {len(data.y_train)} training images here."
+        )
+    return data
+
+
+class Images:
+    """Binds chips to the images of a data set: what they are shown in training, and how well they do."""
+
+    def __init__(self, config: LocalConfig, data: Dataset):
+        self.config, self.data = config, data
+        self._train = jnp.asarray(data.x_train.reshape(len(data.y_train), -1))
+        self._labels = jnp.asarray(data.y_train)
+        updates = config.learning.epochs * (len(data.y_train) // config.learning.batch)
+        learner = local_learner(config, data.pixels, data.classes, updates)
+        self.online = Online(learner, self._task, config, len(data.y_train))
+        self._seen = jax.jit(lambda items: map_split(lambda one: self._one(*one), items))
+
+    def spikes(self, x: UInt8[Array, "*batch pixels"], key: PRNGKeyArray) -> Float[Array, "steps *batch pixels"]:
+        """Spike trains of images given as bytes."""
+        task = self.config.task
+        level = x.astype(jnp.result_type(float)) / self.data.full_scale
+        if task.encoder == "regular":
+            encode = FrameSpikes(max_rate=task.max_rate, frame_time=task.steps * task.dt, dt=task.dt)
+            return encode(level[None], key=key)
+        p = jnp.minimum(task.max_rate * task.dt, 1.0) * level
+        return jax.random.bernoulli(key, p, (task.steps, *p.shape)).astype(p.dtype)
+
+    def _task(self, key: PRNGKeyArray, epoch: Array) -> Shown:
+        def trial(index: Array, key: PRNGKeyArray) -> tuple[Array, Array]:
+            target = jax.nn.one_hot(self._labels[index], self.data.classes)
+            return self.spikes(self._train[index], key), target
+
+        return Shown(trial, len(self.data.y_train))
+
+    def _one(self, key: PRNGKeyArray, chip: Chip) -> Array:
+        """What one chip takes the test images for: the largest output of its last readout, summed over time."""
+        learner, network = self.online.learner, self.online.network(key)
+        readings = network.read(chip.cells, noise=learner.noisy)
+        counts = (jnp.arange(self.config.task.steps) >= self.config.task.burn).astype(jnp.result_type(float))
+        x = jnp.asarray(self.data.x_test.reshape(len(self.data.y_test), -1))
+        size = min(CHUNK, len(x))
+        filled = jnp.pad(x, ((0, -len(x) % size), (0, 0))).reshape(-1, size, x.shape[-1])
+        keys = jax.random.split(jax.random.fold_in(key, SHOWN), len(filled))
+
+        def chunk(now: tuple[Array, PRNGKeyArray]) -> Array:
+            images, own = now
+            spikes = self.spikes(images, jax.random.fold_in(own, HEARD))
+            noise = jax.random.fold_in(own, READ) if learner.noisy else None
+            _, done = network.run(readings, spikes, network.init((size,)), self.config.task.dt, key=noise)
+            return jnp.tensordot(counts, done[-1].y, axes=1).argmax(-1)
+
+        return jax.lax.map(chunk, (filled, keys)).reshape(-1)[: len(x)]
+
+    def accuracy(self, chips: Chip) -> Float[np.ndarray, " seeds"]:
+        """Test accuracy of every chip."""
+        return (np.asarray(self._seen((self.online.keys, chips))) == self.data.y_test[None]).mean(1)
+
+
+def learn(config: LocalConfig, out: Path, *, resume: bool = False, report: Report = silent) -> dict[str, Any]:
+    """Train `config` in the folder `out` → the content of its result.json."""
+    data = read_images(config)
+    images = Images(config, data)
+    folder = started(config, out, resume=resume)
+    chips, history, seconds = train(images.online, folder, resume=resume, report=report, measure=images.accuracy)
+    scores = images.accuracy(chips)
+    last = history[-config.seeds :]
+    result = {
+        "experiment": config.experiment,
+        "test_accuracy": float(scores.mean()),
+        "test_accuracy_sd": spread(scores),
+        "test_accuracy_min": float(scores.min()),
+        "test_accuracies": [float(s) for s in scores],
+        "scheme": config.learning.scheme,
+        "rate_hz": float(np.mean([row["rate"] for row in last])),
+        "final_loss": float(np.mean([row["loss"] for row in last])),
+        **costs(chips, config),
+        "seeds": config.seeds,
+        "seed": config.seed,
+        "epochs": config.learning.epochs,
+        "train_examples": len(data.y_train),
+        "test_examples": len(data.y_test),
+        "wall_s": round(seconds, 2),
+    }
+    folder.write_json("result.json", result)
+    return result
+
+
+REFERENCE = (
+    "Kaiser, Mostafa & Neftci, Front. Neurosci. 14: 424 (2020), doi 10.3389/fnins.2020.00424, for the rule; Fouda et "
+    "al., Asilomar 2019, doi 10.1109/IEEECONF44664.2019.9049043, for local learning on RRAM: 1 to 2 % below the ideal "
+    "device, data set not public"
+)
+BASE = LocalConfig(experiment="decolle-digits", learning=LocalLearningConfig(batch=10, epochs=10, rate=30.0))
+
+decolle_digits = register(
+    Experiment(
+        BASE,
+        quick={"learning.epochs": 3},
+        expected=0.95,
+        expected_quick=0.9,
+        reference=REFERENCE,
+        study=learn,
+    ),
+    "DECOLLE on the digits that come with scikit-learn, an ideal device",
+)
+
+decolle_mnist = register(
+    Experiment(
+        BASE.model_copy(
+            update={
+                "experiment": "decolle-mnist",
+                "data": DataConfig(name="mnist"),
+                "network": LayersConfig(hidden=(500, 500)),
+            }
+        ),
+        quick={"data.train": 2000, "data.test": 1000, "network.hidden": (100,), "learning.epochs": 1},
+        expected=0.975,
+        expected_quick=0.8,
+        reference=REFERENCE,
+        study=learn,
+    ),
+    "DECOLLE on MNIST, two layers of 500, an ideal device",
+)

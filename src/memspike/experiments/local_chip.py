@@ -1,0 +1,240 @@
+"""From a checked configuration to a feed-forward network on crossbars that learns by local errors."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from memspike._errors import InputError
+from memspike._registry import RULES, SURROGATES
+from memspike.arrays.crossbar import Crossbar
+from memspike.arrays.ledger import Drive, Pulse, empty
+from memspike.cells.base import AbstractCell
+from memspike.cells.differential import DifferentialPair
+from memspike.cells.single import SingleReference, midpoint
+from memspike.cells.write import Alternate, BothSides, OneSided
+from memspike.devices.asymmetry import symmetry_points
+from memspike.devices.base import AbstractPulseDevice, span
+from memspike.devices.constant_step import ConstantStep
+from memspike.devices.description import find
+from memspike.devices.fabricate import AbstractSpread, OfLabel, Relative, fabricate
+from memspike.devices.neurosim import TABLE
+from memspike.devices.presets import spread_of
+from memspike.devices.soft_bounds import SoftBounds
+from memspike.devices.variation import AbstractWrapper, CycleToCycle
+from memspike.experiments.learner import AbstractLearner, Chip
+from memspike.experiments.local_config import LocalConfig, LocalLearningConfig, MatrixConfig
+from memspike.experiments.schemes import scheme_of
+from memspike.learning.outer import dense
+from memspike.learning.programming.base import Scheme
+from memspike.learning.rules.base import Rule
+from memspike.learning.rules.decolle import Always, Decolle, ErrorTriggered, Segment
+from memspike.networks.local import LocalNetwork, local_network
+
+Real = Float[Array, "..."]
+WIDTH = 100e-9
+
+
+def device_of(given: MatrixConfig) -> AbstractPulseDevice:
+    """The pulse device that a configuration names; without its cycle-to-cycle noise, if that is switched off."""
+    device = find(given.device)
+    if not isinstance(device, AbstractPulseDevice):
+        raise InputError(
+            f"device.device is '{given.device}', a {type(device).__name__}; a pulse device is needed, "
+            "see: memspike list devices."
+        )
+    if not given.cycle_noise and isinstance(device, CycleToCycle):
+        return device.device
+    return device
+
+
+def spread_for(given: MatrixConfig, device: AbstractPulseDevice) -> dict[str, AbstractSpread]:
+    """The published device-to-device spread; where there is none, that of the configuration around soft bounds."""
+    if not given.spread:
+        return {}
+    published = spread_of(given.device)
+    if published:
+        skip = 0 if given.cycle_noise else len("device.")
+        return {" ".join(p[skip:] for p in paths.split()): how for paths, how in published.items()}
+    inside, law = "", device
+    while isinstance(law, AbstractWrapper):
+        inside, law = inside + "device.", law.device
+    if not isinstance(law, SoftBounds | ConstantStep):
+        return {}
+    found: dict[str, AbstractSpread] = {
+        f"{inside}pulses_up {inside}pulses_down": Relative(given.range_spread),
+        f"{inside}g_max": Relative(given.range_spread),
+    }
+    if isinstance(law, SoftBounds):
+        found |= {f"{inside}curvature_{side}": OfLabel(given.label_spread) for side in ("up", "down")}
+    return found
+
+
+def cell_of(given: MatrixConfig, digital: bool) -> AbstractCell:
+    """Devices as weights of up to ±weight_range; digital memory as a device without steps."""
+    scale = 1 / given.weight_range
+    if digital:
+        device = ConstantStep(g_min=1e-6, g_max=100e-6)
+        return SingleReference(device, midpoint(device), scale=scale)
+    device = device_of(given)
+    if given.cell in ("single", "zero-shift"):
+        return SingleReference(device, midpoint(device), scale=scale)
+    write = {"pair": OneSided, "push-pull": BothSides, "alternate": Alternate}[given.cell]()
+    return DifferentialPair(device, write, scale=scale, balanced=given.cell != "pair")
+
+
+def drive_of(given: MatrixConfig) -> Drive:
+    """The published pulses of a device, or pulses of the energy of the configuration."""
+    pulse = Pulse(energy=given.pulse_energy, width=WIDTH)
+    return Drive.of(TABLE[given.device].pulse) if given.device in TABLE else Drive(pulse, pulse, pulse)
+
+
+def rates(given: LocalLearningConfig, updates: int) -> optax.GradientTransformation:
+    """Gradient descent, or Adamax as in the source of DECOLLE; the rate falls linearly to its last value."""
+    rate = optax.linear_schedule(given.rate, given.rate * given.anneal, max(updates, 1))
+    return optax.sgd(rate) if given.optimizer == "sgd" else optax.adamax(rate, b1=0.0, b2=0.95)
+
+
+class LocalLearner(AbstractLearner):
+    """Layers on a crossbar each, a rule with local errors, a scheme.
+
+    `network` is the nominal one; a chip draws its readouts and the deviations of its devices.
+    """
+
+    config: LocalConfig = eqx.field(static=True)
+    sizes: tuple[int, ...] = eqx.field(static=True)
+    classes: int = eqx.field(static=True)
+    crossbar: Crossbar
+    scheme: Scheme = eqx.field(static=True)
+    updates: int = eqx.field(static=True)
+    noisy: bool = eqx.field(static=True)
+
+    def crossbars(self) -> dict[str, Crossbar]:
+        """One a layer."""
+        return {f"layer {k + 1}": self.crossbar for k in range(len(self.sizes) - 1)}
+
+    def fabricated(self, key: PRNGKeyArray) -> LocalNetwork:
+        """The network of one chip."""
+        given, task = self.config.network, self.config.task
+        for_readouts, for_devices = jax.random.split(key)
+        network = local_network(
+            self.sizes,
+            self.classes,
+            amplitude=given.amplitude,
+            key=for_readouts,
+            crossbar=self.crossbar,
+            surrogate=SURROGATES.get(given.surrogate).value(),
+            tau=given.tau,
+            tau_syn=given.tau_syn,
+            tau_ref=given.tau_ref,
+            gain=1 / (task.max_rate * task.dt),
+        )
+        if self.scheme.digital:
+            return network
+        keys = jax.random.split(for_devices, len(network.layers))
+        made = [self._made(shape, k) for shape, k in zip(network.shapes, keys, strict=True)]
+        return eqx.tree_at(lambda n: [layer.crossbar for layer in n.layers], network, made)
+
+    def _made(self, shape: tuple[int, int], key: PRNGKeyArray) -> Crossbar:
+        """The crossbar of one layer as it comes out of the factory."""
+        given, cell = self.config.device, self.crossbar.cell
+        for_devices, for_reference = jax.random.split(key)
+        spread = spread_for(given, cell.device)
+        if spread:
+            device = fabricate(cell.device, spread, shape=(cell.programmed(), *shape), key=for_devices)
+            cell = eqx.tree_at(lambda c: c.device, cell, device)
+        if given.cell == "zero-shift" and isinstance(cell, SingleReference):
+            points = symmetry_points(cell.device, (1, *shape))[0]
+            missed = given.reference_error * span(self.crossbar.cell.device) * jax.random.normal(for_reference, shape)
+            middle = midpoint(self.crossbar.cell.device)
+            reference = jnp.clip(jnp.where(jnp.isnan(points), middle, points) + missed, *self.crossbar.cell.window())
+            cell = eqx.tree_at(lambda c: c.reference, cell, reference)
+        return eqx.tree_at(lambda c: c.cell, self.crossbar, cell)
+
+    def problem(self, network: LocalNetwork) -> Decolle:
+        """The local losses of a chip's network."""
+        given = self.config.learning
+        trigger = (
+            Always()
+            if given.theta is None
+            else ErrorTriggered(theta=given.theta, low=-given.window, high=given.window, cutoff=given.cutoff)
+        )
+        return Decolle(network, self.config.task.dt, regulariser=given.regulariser, trigger=trigger)
+
+    def rule(self, network: LocalNetwork) -> Rule:
+        """The rule of that problem."""
+        given = self.config.learning
+        batch = () if given.batch == 1 else (given.batch,)
+        return RULES.get(given.rule).value(self.problem(network), rates(given, self.updates), batch)
+
+    def init(self, network: LocalNetwork, *, key: PRNGKeyArray) -> Chip:
+        """A new chip whose devices were put at random weights."""
+        weights = network.init_weights(self.config.network.gain, key=key)
+        crossbars = [layer.crossbar for layer in network.layers]
+        pairs = list(zip(crossbars, weights, strict=True))
+        cells = tuple(c.cell.place(c.cell.init(w.shape), w) for c, w in pairs)
+        scheme = tuple(self.scheme.init(c, s) for c, s in zip(crossbars, cells, strict=True))
+        rule = self.rule(network).init(network.weights(cells))
+        ledger = tuple(empty(c.cell.stored(s).shape) for c, s in zip(crossbars, cells, strict=True))
+        return Chip(cells, scheme, rule, ledger)
+
+    def step(
+        self, network: LocalNetwork, chip: Chip, x: Real, target: Real, *, key: PRNGKeyArray
+    ) -> tuple[Chip, dict[str, Array]]:
+        """One trial [steps, *batch, inputs] and the update after it, or after every few steps of it."""
+        steps = x.shape[0]
+        length = self.config.learning.update_every or steps
+        counts = (jnp.arange(steps) >= self.config.task.burn).astype(x.dtype)
+        if length >= steps:
+            return self._segment(network, chip, x, target, (counts, jnp.asarray(True)), key=key)
+        parts = steps // length
+
+        def body(chip: Chip, now: tuple[Array, Array, Array]) -> tuple[Chip, dict[str, Array]]:
+            x, own, k = now
+            return self._segment(network, chip, x, target, (own, k == 0), key=jax.random.fold_in(key, k))
+
+        cut = [a[: parts * length].reshape(parts, length, *a.shape[1:]) for a in (x, counts)]
+        chip, metrics = jax.lax.scan(body, chip, (cut[0], cut[1], jnp.arange(parts)))
+        return chip, jax.tree.map(lambda m: m.mean(0), metrics)
+
+    def _segment(
+        self, network: LocalNetwork, chip: Chip, x: Real, target: Real, when: tuple[Array, Array], *, key: PRNGKeyArray
+    ) -> tuple[Chip, dict[str, Array]]:
+        """Some steps and the update after them; `when`: which of them count, and whether the trial begins here."""
+        for_rule, for_scheme = jax.random.split(key)
+        segment = Segment(x, target, *when, network.read(chip.cells, noise=self.noisy))
+        weights = network.weights(chip.cells)
+        state, change, metrics = self.rule(network).update(
+            chip.rule, weights, segment, key=for_rule if self.noisy else None
+        )
+        keys = jax.random.split(for_scheme, len(change))
+        parts = zip(chip.scheme, network.layers, chip.cells, change, keys, strict=True)
+        done = [
+            self.scheme.apply(s, layer.crossbar, cells, dw if self.scheme.outer else dense(dw), key=k)
+            for s, layer, cells, dw, k in parts
+        ]
+        ledger = tuple(old + one.ledger for old, one in zip(chip.ledger, done, strict=True))
+        return Chip(tuple(one.cells for one in done), tuple(one.state for one in done), state, ledger), metrics
+
+
+def local_learner(config: LocalConfig, inputs: int, classes: int, updates: int) -> LocalLearner:
+    """The blueprint of the chips of a configuration, for so many inputs, classes and trials in all."""
+    scheme = scheme_of(config.learning.scheme, config.programming)
+    cell = cell_of(config.device, scheme.digital)
+    per_trial = max(1, config.task.steps // (config.learning.update_every or config.task.steps))
+    return LocalLearner(
+        config=config,
+        sizes=(inputs, *config.network.hidden),
+        classes=classes,
+        crossbar=Crossbar(cell, drive=drive_of(config.device)),
+        scheme=scheme,
+        updates=updates * per_trial,
+        noisy=_noisy(cell.device),
+    )
+
+
+def _noisy(device: AbstractPulseDevice) -> bool:
+    """Whether reads of a device in mid-range have noise."""
+    state = device.place(device.init(()), device.g_min + 0.5 * span(device))
+    return bool(jnp.max(device.read_moments(state).sd) > 0)
