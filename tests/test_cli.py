@@ -51,11 +51,11 @@ def test_list_and_show_everything(call):
 
 
 FIGURES = {
-    "pcmo": {"pulses", "steps", "time"},
-    "reram-es": {"pulses", "steps", "time"},
-    "pcm-joshi": {"pulses", "steps", "time"},
-    "tabular": {"pulses", "steps", "time"},
-    "pulsed-vteam": {"pulses", "steps", "time"},
+    "pcmo": {"pulses", "steps", "drift", "time"},
+    "reram-es": {"pulses", "steps", "drift", "time"},
+    "pcm-joshi": {"pulses", "steps", "drift", "time"},
+    "tabular": {"pulses", "steps", "drift", "time"},
+    "pulsed-vteam": {"pulses", "steps", "drift", "time"},
     "knowm": {"loops", "transients"},
     "vo2": {"loops", "transients"},
 }

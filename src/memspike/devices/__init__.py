@@ -46,6 +46,8 @@ from memspike.devices.presets import knowm as knowm
 from memspike.devices.presets import mif_pair as mif_pair
 from memspike.devices.presets import spread_of as spread_of
 from memspike.devices.pulsed import Pulsed as Pulsed
+from memspike.devices.responses import Response as Response
+from memspike.devices.responses import response as response
 from memspike.devices.soft_bounds import SoftBounds as SoftBounds
 from memspike.devices.stanford_pku import StanfordPKU as StanfordPKU
 from memspike.devices.state_presets import SWEEPS as SWEEPS

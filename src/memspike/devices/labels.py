@@ -8,6 +8,7 @@ its published label table.
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -43,9 +44,18 @@ def curvature(label: Any) -> Any:
     xp = _library(label)
     label = np.asarray(label, dtype=float) if xp is np else label
     wanted = xp.minimum(xp.abs(label), LARGEST) / PER_DEVIATION
-    low, high = xp.zeros_like(wanted), xp.full_like(wanted, 100.0)
-    for _ in range(60):
+
+    def halve(_: Any, ends: tuple[Any, Any]) -> tuple[Any, Any]:
+        low, high = ends
         middle = 0.5 * (low + high)
         below = _deviation(middle) < wanted
-        low, high = xp.where(below, middle, low), xp.where(below, high, middle)
+        return xp.where(below, middle, low), xp.where(below, high, middle)
+
+    ends = xp.zeros_like(wanted), xp.full_like(wanted, 100.0)
+    if xp is np:
+        for _ in range(60):
+            ends = halve(0, ends)
+        low, high = ends
+    else:
+        low, high = jax.lax.fori_loop(0, 60, halve, ends)
     return xp.sign(label) * 0.5 * (low + high)

@@ -3,6 +3,8 @@
 from memspike.experiments.aging import Aged as Aged
 from memspike.experiments.aging import Plan as Plan
 from memspike.experiments.aging import inference_over_time as inference_over_time
+from memspike.experiments.asymmetry_study import asymmetry_devices as asymmetry_devices
+from memspike.experiments.asymmetry_study import asymmetry_study as asymmetry_study
 from memspike.experiments.base import Experiment as Experiment
 from memspike.experiments.decolle import decolle_digits as decolle_digits
 from memspike.experiments.decolle import decolle_mnist as decolle_mnist

@@ -21,7 +21,7 @@ from memspike.cells.multi import MultiDevice
 from memspike.devices.base import AbstractPulseDevice
 from memspike.devices.constant_step import ConstantStep
 from memspike.devices.description import find
-from memspike.devices.fabricate import Absolute, fabricate
+from memspike.devices.fabricate import Absolute, AbstractSpread, fabricate
 from memspike.devices.flicker import Flicker
 from memspike.devices.pcm import PCM
 from memspike.devices.variation import AbstractWrapper, LimitedEndurance
@@ -141,21 +141,30 @@ class Learner(AbstractLearner):
     updates: int = eqx.field(static=True)
     steps: int = eqx.field(static=True)
 
+    @property
+    def individual(self) -> bool:
+        """Where devices have deviations of their own."""
+        return bool(self._spread()) and not self.scheme.digital
+
+    def _spread(self) -> dict[str, AbstractSpread]:
+        """What differs from device to device, by the path of the parameter."""
+        given, inside, device = self.config.device, "", self.network.crossbars[0].cell.device
+        while isinstance(device, AbstractWrapper):
+            inside, device = inside + "device.", device.device
+        spread: dict[str, AbstractSpread] = {inside + "deviation": Absolute(1.0)} if given.persistent > 0 else {}
+        if given.state_drift:
+            spread[inside + "nu_deviation"] = Absolute(1.0)
+        return spread
+
     def crossbars(self) -> dict[str, Crossbar]:
         """Input, recurrent and output crossbar."""
         return dict(zip(CELLS, self.network.crossbars, strict=True))
 
     def fabricated(self, key: PRNGKeyArray) -> Recurrent:
         """The network of one chip: its devices with their own deviations, where the configuration asks for them."""
-        given = self.config.device
-        inside, device = "", self.network.crossbars[0].cell.device
-        while isinstance(device, AbstractWrapper):
-            inside, device = inside + "device.", device.device
-        spread = {inside + "deviation": Absolute(1.0)} if given.persistent > 0 else {}
-        if given.state_drift:
-            spread[inside + "nu_deviation"] = Absolute(1.0)
-        if not spread or self.scheme.digital:
+        if not self.individual:
             return self.network
+        spread = self._spread()
         keys = jax.random.split(key, 3)
 
         def one(crossbar: Crossbar, shape: tuple[int, int], k: PRNGKeyArray) -> Crossbar:

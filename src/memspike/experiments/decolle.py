@@ -1,5 +1,6 @@
 """Images learned by DECOLLE: layers of spiking neurons with an error each, on devices as they are."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from memspike.experiments.config import DataConfig
 from memspike.experiments.learner import Chip
 from memspike.experiments.local_chip import local_learner
 from memspike.experiments.local_config import LayersConfig, LocalConfig, LocalLearningConfig
-from memspike.experiments.online import SHOWN, Online, Shown, costs, started, train
+from memspike.experiments.online import SHOWN, Blueprint, Online, Shown, costs, started, train
 from memspike.experiments.run import Report, silent, spread
 
 # images of the test set that are shown at once
@@ -40,15 +41,19 @@ def read_images(config: LocalConfig) -> Dataset:
 
 
 class Images:
-    """Binds chips to the images of a data set: what they are shown in training, and how well they do."""
+    """Binds chips to the images of a data set: what they are shown in training, and how well they do.
 
-    def __init__(self, config: LocalConfig, data: Dataset):
+    With `variants`, configurations that differ from `config` in numbers of devices and in the learning rate alone,
+    there is a chip for each of them and each seed, see `Online`.
+    """
+
+    def __init__(self, config: LocalConfig, data: Dataset, variants: Sequence[LocalConfig] | None = None):
         self.config, self.data = config, data
         self._train = jnp.asarray(data.x_train.reshape(len(data.y_train), -1))
         self._labels = jnp.asarray(data.y_train)
         updates = config.learning.epochs * (len(data.y_train) // config.learning.batch)
-        learner = local_learner(config, data.pixels, data.classes, updates)
-        self.online = Online(learner, self._task, config, len(data.y_train))
+        learners = [local_learner(c, data.pixels, data.classes, updates) for c in variants or (config,)]
+        self.online = Online(learners, self._task, config, len(data.y_train))
         self._seen = jax.jit(lambda items: map_split(lambda one: self._one(*one), items))
 
     def spikes(self, x: UInt8[Array, "*batch pixels"], key: PRNGKeyArray) -> Float[Array, "steps *batch pixels"]:
@@ -68,9 +73,9 @@ class Images:
 
         return Shown(trial, len(self.data.y_train))
 
-    def _one(self, key: PRNGKeyArray, chip: Chip) -> Array:
+    def _one(self, made: Blueprint, chip: Chip) -> Array:
         """What one chip takes the test images for: the largest output of its last readout, summed over time."""
-        learner, network = self.online.learner, self.online.network(key)
+        key, learner, network = made.key, self.online.learner, self.online.network(made)
         readings = network.read(chip.cells, noise=learner.noisy)
         counts = (jnp.arange(self.config.task.steps) >= self.config.task.burn).astype(jnp.result_type(float))
         x = jnp.asarray(self.data.x_test.reshape(len(self.data.y_test), -1))
@@ -89,7 +94,7 @@ class Images:
 
     def accuracy(self, chips: Chip) -> Float[np.ndarray, " seeds"]:
         """Test accuracy of every chip."""
-        return (np.asarray(self._seen((self.online.keys, chips))) == self.data.y_test[None]).mean(1)
+        return (np.asarray(self._seen((self.online.chips, chips))) == self.data.y_test[None]).mean(1)
 
 
 def learn(config: LocalConfig, out: Path, *, resume: bool = False, report: Report = silent) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from memspike.data.encoders import FrameSpikes
 from memspike.data.store import load
 from memspike.experiments.chip import learner
 from memspike.experiments.learner import Chip
-from memspike.experiments.online import SHOWN, Online, Shown, costs, started, train
+from memspike.experiments.online import SHOWN, Blueprint, Online, Shown, costs, started, train
 from memspike.experiments.online_config import FramesOnlineConfig
 from memspike.experiments.run import Report, silent, spread
 from memspike.learning.rules.eprop import CrossEntropy
@@ -72,7 +72,7 @@ class Frames:
             error=self.error,
             updates=config.learning.epochs * (len(data.y_train) // batch),
         )
-        self.online = Online(blueprint, self._task, config, len(data.y_train))
+        self.online = Online([blueprint], self._task, config, len(data.y_train))
         self._heard = jax.jit(partial(map_split, lambda one: self._one(*one)))
 
     def _task(self, key: PRNGKeyArray, epoch: Array) -> Shown:
@@ -83,9 +83,9 @@ class Frames:
 
         return Shown(trial, len(self.data.y_train))
 
-    def _one(self, key: PRNGKeyArray, chip: Chip) -> tuple[Array, Array]:
+    def _one(self, made: Blueprint, chip: Chip) -> tuple[Array, Array]:
         """What one chip takes the test examples for, as it is after its last trial; spikes in the first few."""
-        learner, network = self.online.learner, self.online.network(key)
+        key, learner, network = made.key, self.online.learner, self.online.network(made)
         key = jax.random.fold_in(key, SHOWN)
         x = _spikes(self.config, self.data.full_scale, jnp.asarray(self.data.x_test), jax.random.fold_in(key, HEARD))
         trial = learner.trial(network, chip, x, jnp.zeros((x.shape[1], self.data.classes)))
@@ -96,7 +96,7 @@ class Frames:
 
     def heard(self, chips: Chip) -> Heard:
         """What the chips of all seeds take the test examples for."""
-        return Heard(*(np.asarray(a) for a in self._heard((self.online.keys, chips))))
+        return Heard(*(np.asarray(a) for a in self._heard((self.online.chips, chips))))
 
     def accuracy(self, chips: Chip) -> Float[np.ndarray, " seeds"]:
         """Test accuracy of every chip."""

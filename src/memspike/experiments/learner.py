@@ -28,6 +28,11 @@ class AbstractLearner(eqx.Module):
 
     scheme: eqx.AbstractVar[Scheme]
 
+    @property
+    @abstractmethod
+    def individual(self) -> bool:
+        """Whether the network of a chip differs from that of the next."""
+
     @abstractmethod
     def crossbars(self) -> dict[str, Crossbar]:
         """The nominal crossbars by name, in the order of `Chip.cells`."""

@@ -1,5 +1,7 @@
 """From a checked configuration to a feed-forward network on crossbars that learns by local errors."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -37,12 +39,21 @@ WIDTH = 100e-9
 
 
 def device_of(given: MatrixConfig) -> AbstractPulseDevice:
-    """The pulse device that a configuration names; without its cycle-to-cycle noise, if that is switched off."""
+    """The pulse device that a configuration names; without its cycle-to-cycle noise, if that is switched off.
+
+    With labels it has the range of that device and the exponential law of the labels.
+    """
     device = find(given.device)
     if not isinstance(device, AbstractPulseDevice):
         raise InputError(
             f"device.device is '{given.device}', a {type(device).__name__}; a pulse device is needed, "
             "see: memspike list devices."
+        )
+    if given.labels is not None:
+        low, high = (jnp.mean(jnp.asarray(g)) for g in (device.g_min, device.g_max))
+        levels = dict.fromkeys(("pulses_up", "pulses_down"), float(given.levels))
+        device = CycleToCycle(
+            SoftBounds.from_labels(*given.labels, g_min=low, g_max=high, **levels), given.c2c, given.c2c
         )
     if not given.cycle_noise and isinstance(device, CycleToCycle):
         return device.device
@@ -53,7 +64,7 @@ def spread_for(given: MatrixConfig, device: AbstractPulseDevice) -> dict[str, Ab
     """The published device-to-device spread; where there is none, that of the configuration around soft bounds."""
     if not given.spread:
         return {}
-    published = spread_of(given.device)
+    published = {} if given.labels else spread_of(given.device)
     if published:
         skip = 0 if given.cycle_noise else len("device.")
         return {" ".join(p[skip:] for p in paths.split()): how for paths, how in published.items()}
@@ -86,14 +97,22 @@ def cell_of(given: MatrixConfig, digital: bool) -> AbstractCell:
 
 def drive_of(given: MatrixConfig) -> Drive:
     """The published pulses of a device, or pulses of the energy of the configuration."""
-    pulse = Pulse(energy=given.pulse_energy, width=WIDTH)
-    return Drive.of(TABLE[given.device].pulse) if given.device in TABLE else Drive(pulse, pulse, pulse)
+    if given.device in TABLE and given.labels is None:
+        drive = Drive.of(TABLE[given.device].pulse)
+    else:
+        pulse = Pulse(energy=given.pulse_energy, width=WIDTH)
+        drive = Drive(pulse, pulse, pulse)
+    return jax.tree.map(jnp.asarray, drive)
 
 
-def rates(given: LocalLearningConfig, updates: int) -> optax.GradientTransformation:
+def descent(given: LocalLearningConfig, rate: Float[Array, ""], updates: int) -> optax.GradientTransformation:
     """Gradient descent, or Adamax as in the source of DECOLLE; the rate falls linearly to its last value."""
-    rate = optax.linear_schedule(given.rate, given.rate * given.anneal, max(updates, 1))
-    return optax.sgd(rate) if given.optimizer == "sgd" else optax.adamax(rate, b1=0.0, b2=0.95)
+    falling = optax.linear_schedule(1.0, given.anneal, max(updates, 1))
+
+    def now(count: Any) -> Any:
+        return rate * falling(count)
+
+    return optax.sgd(now) if given.optimizer == "sgd" else optax.adamax(now, b1=0.0, b2=0.95)
 
 
 class LocalLearner(AbstractLearner):
@@ -106,9 +125,15 @@ class LocalLearner(AbstractLearner):
     sizes: tuple[int, ...] = eqx.field(static=True)
     classes: int = eqx.field(static=True)
     crossbar: Crossbar
+    rate: Float[Array, ""]
     scheme: Scheme = eqx.field(static=True)
     updates: int = eqx.field(static=True)
     noisy: bool = eqx.field(static=True)
+
+    @property
+    def individual(self) -> bool:
+        """Readouts are random."""
+        return True
 
     def crossbars(self) -> dict[str, Crossbar]:
         """One a layer."""
@@ -166,7 +191,7 @@ class LocalLearner(AbstractLearner):
         """The rule of that problem."""
         given = self.config.learning
         batch = () if given.batch == 1 else (given.batch,)
-        return RULES.get(given.rule).value(self.problem(network), rates(given, self.updates), batch)
+        return RULES.get(given.rule).value(self.problem(network), descent(given, self.rate, self.updates), batch)
 
     def init(self, network: LocalNetwork, *, key: PRNGKeyArray) -> Chip:
         """A new chip whose devices were put at random weights."""
@@ -228,6 +253,7 @@ def local_learner(config: LocalConfig, inputs: int, classes: int, updates: int) 
         sizes=(inputs, *config.network.hidden),
         classes=classes,
         crossbar=Crossbar(cell, drive=drive_of(config.device)),
+        rate=jnp.asarray(config.learning.rate),
         scheme=scheme,
         updates=updates * per_trial,
         noisy=_noisy(cell.device),

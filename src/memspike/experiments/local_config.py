@@ -46,6 +46,11 @@ class MatrixConfig(WearConfig):
     """The devices behind the weights, and how they make them."""
 
     device: str = Field(default="ideal", description="pulse device: a name of memspike list devices, or a file")
+    labels: tuple[Number, Number] | None = Field(
+        default=None, description="nonlinearity labels up and down of soft bounds in place of the law of `device`"
+    )
+    levels: Positive = Field(default=100, description="pulses of a full sweep, with labels")
+    c2c: Number = field("1", "cycle-to-cycle noise over the range, with labels", default=0.01, ge=0, le=1)
     cell: str = Field(
         default="single",
         description="single: device and reference in mid-range; zero-shift: reference at the symmetry point of each "

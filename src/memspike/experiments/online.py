@@ -2,10 +2,11 @@
 
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -42,31 +43,58 @@ Measure = Callable[[Chip], Float[np.ndarray, " seeds"]]
 """Test accuracies of the chips of all seeds."""
 
 
-class Online(Generic[LearnerT, ConfigT]):
-    """Binds a learner and a task to jitted functions of all seeds; holds no training state."""
+class Blueprint(NamedTuple):
+    """What a chip is and never changes: its key, its numbers (see `Online`) and its network, where it has its own."""
 
-    def __init__(self, learner: LearnerT, task: Task, config: ConfigT, count: int):
-        self.learner, self.task, self.config = learner, task, config
+    key: PRNGKeyArray
+    numbers: Any
+    network: Any
+
+
+class Online(Generic[LearnerT, ConfigT]):
+    """Binds a learner and a task to jitted functions of all chips; holds no training state.
+
+    There is a chip a seed. Of several learners, which must differ in numbers alone, there is one a learner and seed
+    (seeds of the first learner first), all trained together.
+    """
+
+    def __init__(self, learners: Sequence[LearnerT], task: Task, config: ConfigT, count: int):
+        self.learner, self.task, self.config = learners[0], task, config
         self.per_epoch = count // config.learning.batch
-        self.keys = jnp.stack([jax.random.key(config.seed + k) for k in range(config.seeds)])
-        self._init = jax.jit(lambda keys: vmap_split(self._start, keys))
+        seeds = jnp.stack([jax.random.key(config.seed + k) for k in range(config.seeds)])
+        self.keys = jnp.tile(seeds, len(learners))
+        self.numbers = _stacked(learners, config.seeds) if len(learners) > 1 else None
+        make = jax.jit(lambda *chips: vmap_split(self._made, *chips))
+        self.chips = Blueprint(self.keys, self.numbers, None)
+        if self.learner.individual:
+            # devices are drawn once, and not again in every program that uses them
+            self.chips = self.chips._replace(network=make(self.keys, self.numbers))
+        self._init = jax.jit(lambda chips: vmap_split(self._start, chips))
+        jax.eval_shape(self._init, self.chips)  # a scheme that does not fit its cell says so before anything is written
         self._chunks: dict[int, Any] = {}
 
-    def network(self, key: PRNGKeyArray) -> Any:
-        """The network of the chip with that key."""
-        return self.learner.fabricated(jax.random.fold_in(key, MADE))
+    def learner_of(self, numbers: Any) -> LearnerT:
+        """The learner of a chip, given its entry of `numbers`."""
+        return self.learner if numbers is None else eqx.combine(numbers, self.learner)
 
-    def _start(self, key: PRNGKeyArray) -> Chip:
-        return self.learner.init(self.network(key), key=jax.random.fold_in(key, STARTED))
+    def _made(self, key: PRNGKeyArray, numbers: Any) -> Any:
+        return self.learner_of(numbers).fabricated(jax.random.fold_in(key, MADE))
+
+    def network(self, chip: "Blueprint") -> Any:
+        """The network of a chip."""
+        return self._made(chip.key, chip.numbers) if chip.network is None else chip.network
+
+    def _start(self, chip: "Blueprint") -> Chip:
+        return self.learner_of(chip.numbers).init(self.network(chip), key=jax.random.fold_in(chip.key, STARTED))
 
     def init(self) -> Chip:
         """The chips of all seeds before the first trial, with a leading axis of seeds."""
-        return self._init(self.keys)
+        return self._init(self.chips)
 
     def _epoch(
-        self, key: PRNGKeyArray, chip: Chip, epoch: Int[Array, ""]
+        self, made: "Blueprint", chip: Chip, epoch: Int[Array, ""]
     ) -> tuple[Chip, dict[str, Float[Array, " trials"]]]:
-        network = self.network(key)
+        key, learner, network = made.key, self.learner_of(made.numbers), self.network(made)
         shown, batch = self.task(key, epoch), self.config.learning.batch
         order_key = jax.random.fold_in(jax.random.fold_in(key, ORDERED), epoch)
         order = jax.random.permutation(order_key, shown.number)[: self.per_epoch * batch]
@@ -75,7 +103,7 @@ class Online(Generic[LearnerT, ConfigT]):
             index, k = now
             for_trial, for_step = jax.random.split(jax.random.fold_in(order_key, k + 1))
             x, target = shown.trial(index[0] if batch == 1 else index, for_trial)
-            return self.learner.step(network, chip, x, target, key=for_step)
+            return learner.step(network, chip, x, target, key=for_step)
 
         numbers = jnp.arange(self.per_epoch, dtype=jnp.int32)
         return jax.lax.scan(body, chip, (order.reshape(self.per_epoch, batch), numbers))
@@ -85,14 +113,21 @@ class Online(Generic[LearnerT, ConfigT]):
     ) -> tuple[Chip, dict[str, Float[Array, "seeds epochs trials"]]]:
         """`count` epochs from epoch number `first` on."""
 
-        def one(key: PRNGKeyArray, chip: Chip, start: Array) -> tuple[Chip, dict[str, Array]]:
-            numbers = start + jnp.arange(count, dtype=jnp.int32)
-            return jax.lax.scan(lambda c, e: self._epoch(key, c, e), chip, numbers)
+        def one(made: Blueprint, chip: Chip, start: Array) -> tuple[Chip, dict[str, Array]]:
+            epochs = start + jnp.arange(count, dtype=jnp.int32)
+            return jax.lax.scan(lambda c, e: self._epoch(made, c, e), chip, epochs)
 
         if count not in self._chunks:
-            self._chunks[count] = jax.jit(lambda keys, chips, start: vmap_split(one, keys, chips, start))
-        start = jnp.full(self.config.seeds, first, jnp.int32)
-        return self._chunks[count](self.keys, chips, start)
+            self._chunks[count] = jax.jit(lambda *chips: vmap_split(one, *chips))
+        start = jnp.full(len(self.keys), first, jnp.int32)
+        return self._chunks[count](self.chips, chips, start)
+
+
+def _stacked(learners: Sequence[AbstractLearner], seeds: int) -> Any:
+    """The numbers of all learners with a leading axis, each repeated for all seeds."""
+    leaves, trees = zip(*(jax.tree.flatten(eqx.filter(one, eqx.is_inexact_array)) for one in learners), strict=True)
+    together = [jnp.repeat(jnp.stack(same), seeds, axis=0) for same in zip(*leaves, strict=True)]
+    return jax.tree.unflatten(trees[0], together)
 
 
 def _restore(online: Online, folder: RunFolder, resume: bool) -> tuple[Chip, Checkpoint]:

@@ -52,7 +52,7 @@ def online(config: OnlineConfig) -> Online[Learner, OnlineConfig]:
     task, batch = config.task, config.learning.batch
     updates = config.learning.epochs * (task.patterns // batch)
     blueprint = learner(config, task.inputs, 1, task.steps, error=SquaredError(), updates=updates)
-    return Online(blueprint, task_of(config), config, task.patterns)
+    return Online([blueprint], task_of(config), config, task.patterns)
 
 
 def _samples(run: Online[Learner, OnlineConfig], chips: Chip) -> dict[str, np.ndarray]:

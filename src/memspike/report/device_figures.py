@@ -18,12 +18,14 @@ from memspike.devices import find
 from memspike.devices.asymmetry import asymmetry
 from memspike.devices.base import AbstractDevice, AbstractPulseDevice, AbstractStateDevice, span
 from memspike.devices.fabricate import AbstractSpread, fabricate
+from memspike.devices.responses import response
 from memspike.devices.state_presets import SWEEPS, SweepSetting
 from memspike.devices.sweep import load_line, sweep
 from memspike.report.figures import ACCENT, MUTED, SECOND, new_figure, readable
 from memspike.report.page import png
 
 POPULATION = 200
+DRAWS = 3000
 POINTS = 100
 LONGEST = 1 << 14
 
@@ -124,6 +126,40 @@ def step_figure(device: AbstractPulseDevice) -> Figure:
     return figure
 
 
+def drift_figure(device: AbstractPulseDevice) -> Figure:
+    """Response functions; drift under pulses of random sign, predicted and simulated; the penalty it amounts to."""
+    figure, axes = new_figure(11.5, 3.4, columns=3)
+    left, middle, right = axes[0]
+    found = response(device)
+    left.plot(found.share, found.up, color=ACCENT, lw=2, label="q⁺: up")
+    left.plot(found.share, found.down, color=SECOND, lw=2, label="q⁻: down")
+    left.axhline(1, color=MUTED, lw=0.8, ls=":")
+    left.set(ylabel="step over that of a linear device")
+    left.legend(frameon=False, fontsize=8)
+    at = np.linspace(0.05, 0.95, 19)
+    state = device.place(
+        device.init((19, DRAWS)),
+        device.g_min + span(device) * jnp.asarray(at)[:, None] * jnp.ones((1, DRAWS)),
+    )
+    n = jax.random.rademacher(jax.random.key(0), (19, DRAWS), jnp.result_type(float))
+    moved = np.asarray(
+        (device.stored(device.program(state, n, key=jax.random.key(1))) - device.stored(state)) / span(device)
+    )
+    middle.plot(found.share, 100 * found.drift(found.share), color=ACCENT, lw=2, label="predicted, −A/P")
+    error = 100 * moved.std(axis=1) / DRAWS**0.5
+    middle.errorbar(at, 100 * moved.mean(axis=1), error, color=SECOND, fmt="o", ms=3.5, lw=1, label="simulated")
+    middle.axhline(0, color=MUTED, lw=0.8)
+    middle.set(ylabel="drift a pulse (% of range)")
+    middle.legend(frameon=False, fontsize=8)
+    right.plot(found.share, found.penalty(), color=ACCENT, lw=2)
+    right.set(ylabel="implicit penalty, ∫ A/F dg")
+    for axis in (left, middle, right):
+        axis.set(xlabel="share of the range g")
+        if np.isfinite(found.symmetry_point):
+            axis.axvline(found.symmetry_point, color=MUTED, lw=1, ls=":")
+    return figure
+
+
 def time_figure(device: AbstractPulseDevice) -> Figure:
     """Conductance after programming, over time, at four levels: mean ± s.d. of single reads of a population."""
     figure, axes = new_figure(7.2, 3.6)
@@ -215,14 +251,20 @@ def plot_device(
 ) -> dict[str, Figure]:
     """Figures that show a device of scalar parameters, by name.
 
-    Pulse devices: "pulses" (staircase with spread), "steps" (ΔG against G), "time" (drift and reads). State
-    devices: "loops" (I–V at three frequencies), "transients". `name` is that of a preset, for its sweep;
-    `spread` is the device-to-device spread of the population. InputError for a device with array parameters.
+    Pulse devices: "pulses" (staircase with spread), "steps" (ΔG against G), "drift" (what asymmetry does), "time"
+    (reads after programming). State devices: "loops" (I–V at three frequencies), "transients". `name` is that of a
+    preset, for its sweep; `spread` is the device-to-device spread of the population. InputError for a device with
+    array parameters.
     """
     if any(np.size(p.value) > 1 for p in parameters(device)):
         raise InputError("plot_device draws one device; this one has parameters for many. Take one of them first.")
     if isinstance(device, AbstractPulseDevice):
-        return {"pulses": pulse_figure(device, spread), "steps": step_figure(device), "time": time_figure(device)}
+        return {
+            "pulses": pulse_figure(device, spread),
+            "steps": step_figure(device),
+            "drift": drift_figure(device),
+            "time": time_figure(device),
+        }
     if isinstance(device, AbstractStateDevice):
         setting = setting_for(device, name)
         return {"loops": loop_figure(device, setting), "transients": transient_figure(device, setting)}

@@ -1,0 +1,56 @@
+"""Ways around asymmetric updates by name: a cell, a programming scheme and the rule's trigger, as dotted keys.
+
+The scheme of the Asilomar paper (doi 10.1109/IEEECONF44664.2019.9049043) could not be obtained; these are published or
+derived alternatives that keep to what its abstract says, under names of their own, and baselines.
+"""
+
+from typing import Any, NamedTuple
+
+
+class Compensation(NamedTuple):
+    """Dotted keys of a configuration; what it needs beside pulses; where it is explained."""
+
+    settings: dict[str, Any]
+    needs: str
+    doc: str
+
+
+def _keys(scheme: str, cell: str = "single", **more: Any) -> dict[str, Any]:
+    named = {f"learning.{k}" if k in ("theta", "rule") else f"programming.{k}": v for k, v in more.items()}
+    return {"device.cell": cell, "learning.scheme": scheme, **named}
+
+
+COMPENSATIONS: dict[str, Compensation] = {
+    "none": Compensation(_keys("stochastic-rounding"), "nothing", "one device, mid-range reference, pulses as if even"),
+    "sign-gain": Compensation(_keys("sign-gain"), "nothing", "pulses up and down counted by their worth in mid-range"),
+    "running-gain": Compensation(_keys("running-gain"), "nothing", "the same at the running mean of the array"),
+    "zero-shift": Compensation(
+        _keys("stochastic-rounding", "zero-shift"), "calibration", "reference at the symmetry point of each device"
+    ),
+    "push-pull": Compensation(_keys("stochastic-rounding", "push-pull"), "two devices", "a pair, both sides written"),
+    "push-pull-alternate": Compensation(
+        _keys("stochastic-rounding", "alternate"), "two devices", "a pair, the sides written in turn"
+    ),
+    "conditional-reverse": Compensation(
+        _keys("conditional-reverse", "push-pull"), "two devices, rare coarse reads", "the side that answers better"
+    ),
+    "error-triggered": Compensation(
+        _keys("stochastic-rounding", theta=0.02), "nothing", "whole errors on active neurons and rows alone"
+    ),
+    "accumulate": Compensation(
+        _keys("mixed-precision"), "digital memory", "changes add up, whole pulses leave the accumulator"
+    ),
+    "accumulate-zero-shift": Compensation(
+        _keys("mixed-precision", "zero-shift"), "digital memory, calibration", "both of them"
+    ),
+    "accumulate-push-pull": Compensation(
+        _keys("mixed-precision", "push-pull"), "digital memory, two devices", "both of them"
+    ),
+    "expected-step": Compensation(
+        _keys("expected-step"), "digital memory", "accumulate, spend what the next pulse is expected to give"
+    ),
+    "cancel-with-read": Compensation(
+        _keys("cancel-with-read"), "reads at every update", "read, invert the law: the baseline with hardware"
+    ),
+}
+IDEAL = {"device.cell": "single", "learning.scheme": "ideal", "device.spread": False}
