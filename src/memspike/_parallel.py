@@ -1,4 +1,4 @@
-"""All cores of a CPU, or all accelerators, for one batch: data parallelism by sharding."""
+"""All cores of a CPU, or all accelerators, for one batch; and what the compiler shall not do twice."""
 
 import contextlib
 import os
@@ -66,3 +66,8 @@ def split(x: Array, axis: int) -> Array:
     mesh = jax.make_mesh((devices,), ("batch",), axis_types=(AxisType.Auto,))
     spec = PartitionSpec(*([None] * axis), "batch")
     return jax.lax.with_sharding_constraint(x, NamedSharding(mesh, spec))
+
+
+def held(tree: Any) -> Any:
+    """The same values, computed once: otherwise XLA computes them again inside everything that uses them."""
+    return jax.lax.optimization_barrier(tree)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from memspike._parallel import map_split
+from memspike._parallel import held, map_split
 from memspike._param import Parameter, check_bounds, param
 from memspike.arrays.fidelity import AbstractWires, Ideal
 from memspike.arrays.ledger import Drive, Ledger, Pulse, Tally, erased, written
@@ -75,14 +75,14 @@ class Crossbar(eqx.Module):
 
     def write(self, cells: CellState, pulses: Weight, *, key: PRNGKeyArray | None = None) -> tuple[CellState, Ledger]:
         """The cells after whole signed pulses on their weights, and the ledger of it."""
-        after, dealt = self.cell.program(cells, pulses, key=key)
+        after, dealt = held(self.cell.program(cells, pulses, key=key))
         ledger = written(self.cell.device, cells.devices, after.devices, dealt, self._drive())
         return after, self._with_fixed(ledger)
 
     def pulse(self, cells: CellState, dealt: Devices, *, key: PRNGKeyArray | None = None) -> tuple[CellState, Ledger]:
         """The cells after whole signed pulses on every device [devices, rows, columns], and the ledger of it."""
         device = self.cell.device
-        after = cells._replace(devices=device.program(cells.devices, dealt, key=key))
+        after = held(cells._replace(devices=device.program(cells.devices, dealt, key=key)))
         return after, self._with_fixed(written(device, cells.devices, after.devices, dealt, self._drive()))
 
     def erase(

@@ -1,6 +1,6 @@
 """The exponential (soft-bound) law, as device papers fit it with NeuroSim."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 
@@ -70,12 +70,19 @@ class SoftBounds(AbstractStepDevice):
     def response(self, share: Real, pulses: Real) -> Real:
         """One affine map for any number of pulses."""
         up = pulses > 0
-        k = jnp.where(up, self.curvature_up, self.curvature_down)
-        u = pulses / jnp.where(up, self.pulses_up, self.pulses_down)
+        # constants of both directions outside of the choice: they are numbers of the device, not of the update
+        (slope, whole, end, straight), below = self._constants(True), self._constants(False)
+        u = pulses * jnp.where(up, whole, below[1])
+        grown = _exponential(u * jnp.where(up, slope, below[0]))
+        curved = share * (1 + grown) + grown * jnp.where(up, end, below[2])
+        return jnp.where(jnp.where(up, straight, below[3]), share + u, curved)
+
+    def _constants(self, up: bool) -> tuple[Real, Real, Real, Any]:
+        """−κ, 1/P, 1/(e^−κ − 1) of a direction, and whether it is linear."""
+        k = jnp.asarray(self.curvature_up if up else self.curvature_down)
         straight = jnp.abs(k) < 1e-6
         safe = jnp.where(straight, 1.0, k)
-        grown = _exponential(-safe * u)
-        return jnp.where(straight, share + u, share * (1 + grown) + grown / _exponential(-safe))
+        return -safe, 1 / jnp.asarray(self.pulses_up if up else self.pulses_down), 1 / _exponential(-safe), straight
 
     def pulses_for(self, g: Real, change: Real) -> Real:
         """Signed pulse count (not rounded) that moves a device at `g` S by `change` S: the law inverted.

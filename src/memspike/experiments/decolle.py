@@ -131,7 +131,7 @@ REFERENCE = (
     "al., Asilomar 2019, doi 10.1109/IEEECONF44664.2019.9049043, for local learning on RRAM: 1 to 2 % below the ideal "
     "device, data set not public"
 )
-BASE = LocalConfig(experiment="decolle-digits", learning=LocalLearningConfig(batch=10, epochs=10, rate=30.0))
+BASE = LocalConfig(experiment="decolle-digits", learning=LocalLearningConfig(batch=10, epochs=10, rate=3.0))
 
 decolle_digits = register(
     Experiment(
@@ -152,6 +152,7 @@ decolle_mnist = register(
                 "experiment": "decolle-mnist",
                 "data": DataConfig(name="mnist"),
                 "network": LayersConfig(hidden=(500, 500)),
+                "learning": LocalLearningConfig(optimizer="adamax", rate=5e-3, anneal=0.05, batch=100, epochs=5),
             }
         ),
         quick={"data.train": 2000, "data.test": 1000, "network.hidden": (100,), "learning.epochs": 1},

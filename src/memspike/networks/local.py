@@ -10,10 +10,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike._errors import InputError
+from memspike._parallel import held
 from memspike._param import Parameter, check_bounds, param
 from memspike.arrays.crossbar import Crossbar
 from memspike.networks.feedforward import Weights
-from memspike.networks.recurrent import Cells, Reading, driven, held, reading_of
+from memspike.networks.recurrent import Cells, Reading, driven, reading_of
 from memspike.neurons.surrogate import AbstractSurrogate, FastSigmoid
 
 Real = Float[Array, "..."]

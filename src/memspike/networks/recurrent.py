@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike._errors import InputError
+from memspike._parallel import held
 from memspike._param import Parameter, check_bounds, param
 from memspike.arrays.crossbar import Crossbar, Seen, root
 from memspike.cells.base import CellState, weighted
@@ -243,11 +244,6 @@ class Recurrent(eqx.Module):
 def fold(key: PRNGKeyArray | None, k: Any) -> PRNGKeyArray | None:
     """The key number `k` of a key, None of None."""
     return None if key is None else jax.random.fold_in(key, k)
-
-
-def held(tree: Any) -> Any:
-    """The same values, computed once: otherwise XLA computes them again inside everything that uses them."""
-    return jax.lax.optimization_barrier(tree)
 
 
 def reading_of(crossbar: Crossbar, state: CellState, moments: tuple[float, ...], noise: bool) -> Reading:

@@ -137,6 +137,10 @@ def headline(result: Tree) -> str:
     if "mse_median" in result:
         median = float(result["mse_median"])
         return f"mean squared error {median:.4f}" if np.isfinite(median) else "no finite error: the networks ran away"
+    if "ideal_accuracy" in result:
+        best = max(result["rows"][1:], key=lambda r: r["accuracy_mean"])
+        ideal, reached = _percent(result["ideal_accuracy"]), _percent(best["accuracy_mean"])
+        return f"ideal device {ideal}; best {reached}: {best['scheme']}"
     rows = [r for r in result.get("rows", []) if np.isfinite(r.get("mse_median", np.nan))]
     if not rows:
         return ""

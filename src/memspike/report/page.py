@@ -20,7 +20,7 @@ from memspike._errors import InputError
 from memspike._registry import EXPERIMENTS
 from memspike.devices.pcm import PCM
 from memspike.experiments.settings import flat
-from memspike.report import figures, online_figures, online_page, write_figures
+from memspike.report import asymmetry_figures, figures, online_figures, online_page, write_figures
 
 ABOUT = ("config.toml", "result.json", "environment.json")
 NEEDED = ("config.toml", "result.json", "metrics.csv", "samples.npz", "parameters.json", "environment.json")
@@ -120,8 +120,9 @@ def _study_figure(folder: Path, result: dict[str, Any]) -> str:
     if name in online_figures.STUDIES:
         title, draw = online_figures.STUDIES[name]
         return _draw(folder, "study", title, draw(result))
-    if name in figures.STUDIES:
-        title, draw = figures.STUDIES[name]
+    by_rows = figures.STUDIES | asymmetry_figures.STUDIES
+    if name in by_rows:
+        title, draw = by_rows[name]
         return _draw(folder, "study", title, draw(result["rows"]))
     if (folder / "grids.npz").is_file():
         run = read_files(folder, ("config.toml", "grids.npz"))
