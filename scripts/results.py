@@ -210,6 +210,27 @@ def heard_table() -> str:
     return "\n".join(lines)
 
 
+def asymmetry_table() -> str:
+    entry = json.loads((RESULTS / "study-asymmetry-devices.json").read_text())
+    rows = entry["result"]["rows"]
+    devices = list(dict.fromkeys(row["device"] for row in rows))
+    lines = [
+        "| test accuracy, mean ± s.d. (pulses a weight) | " + " | ".join(devices) + " |",
+        "|---|" + "---|" * len(devices),
+    ]
+    for scheme in dict.fromkeys(row["scheme"] for row in rows[1:]):
+        own = {row["device"]: row for row in rows if row["scheme"] == scheme}
+        cells = [
+            f"{100 * r['accuracy_mean']:.1f} ± {100 * r['accuracy_sd']:.1f} ({r['pulses_per_weight']:.1f})"
+            for r in (own[d] for d in devices)
+        ]
+        lines.append(f"| {scheme} | " + " | ".join(cells) + " |")
+    r = entry["result"]
+    ideal = percent(r["ideal_accuracy"], r["ideal_accuracy_sd"])
+    lines.append(f"\nIdeal device, same budget: **{ideal}**; {r['seeds']} seeds. `{entry['command']}`")
+    return "\n".join(lines)
+
+
 def population_line() -> str:
     r = json.loads((RESULTS / "bench-population.json").read_text())
     return (
@@ -250,7 +271,7 @@ def block(brief: bool) -> str:
     parts = [accuracy_table(), INTRODUCTION, bench_table(), SPEED]
     if not brief:
         parts += [device_table(), DEVICES, array_table(), wired_training_table()]
-    parts += [wire_study_table(), heard_table()]
+    parts += [wire_study_table(), heard_table(), asymmetry_table()]
     parts += [schemes_table()] if brief else [online_table(), schemes_table(), effects_table(), life_table()]
     parts += [eprop_table(), population_line()]
     parts += ["More in [Results](docs/results.md)."] if brief else [fit_table()]
@@ -325,7 +346,7 @@ def device_figures() -> int:
     from memspike import devices
     from memspike.report import plot_device
 
-    for label, name in (("pulses", "ag-a-si"), ("steps", "ag-a-si"), ("time", "pcm")):
+    for label, name in (("pulses", "ag-a-si"), ("steps", "ag-a-si"), ("drift", "ag-a-si"), ("time", "pcm")):
         figure = plot_device(devices.find(name), name, devices.spread_of(name))[label]
         figure.savefig(ROOT / f"docs/figures/device-{label}.png", dpi=110)
     return 0
