@@ -235,6 +235,7 @@ def test_updates_every_few_steps(tmp_path):
         ("device.device=mif-pair", "a pulse device is needed"),
         ("learning.scheme=conditional-reverse", "DifferentialPair is needed"),
         ("programming.length=3", "programming.length has no effect"),
+        ("learning.scheme=agad", "device.cell is 'single'; tiles is needed"),
     ],
 )
 def test_what_cannot_be_is_said(call, tmp_path, setting, words):
@@ -292,4 +293,8 @@ def test_spread_and_reference_belong_to_the_chip(tmp_path):
     np.testing.assert_array_equal(curvature[0], curvature[1])
     assert not np.array_equal(curvature[0], curvature[2])
     cell = made[0].layers[0].crossbar.cell
-    np.testing.assert_allclose(cell.reference, cells.at_symmetry_point(cell.device, (1, 9, 150))[0], rtol=1e-5)
+    width = float(learner.crossbar.cell.device.g_max)
+    points = cells.at_symmetry_point(cell.device, (1, 9, 150))[0]
+    # pulses in turn, with noise, end about half a step below it
+    assert np.abs(np.asarray(cell.reference - points)).max() < 0.08 * width
+    assert np.abs(np.asarray(cell.reference - points).mean()) < 0.01 * width

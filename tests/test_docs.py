@@ -47,7 +47,8 @@ def test_how_to_pages_run(root, page, x64, clean_registry):
 
 
 @pytest.mark.parametrize(
-    ("page", "word"), [("devices", "fabricate"), ("arrays", "solve"), ("online-learning", "eprop")]
+    ("page", "word"),
+    [("devices", "fabricate"), ("arrays", "solve"), ("online-learning", "eprop"), ("tiki-taka", "agad")],
 )
 def test_pages_run(root, page, word):
     code = "\n".join(blocks(root / f"docs/{page}.md"))

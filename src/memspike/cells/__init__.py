@@ -4,6 +4,8 @@ from memspike.cells.base import AbstractCell as AbstractCell
 from memspike.cells.base import CellState as CellState
 from memspike.cells.base import Saturated as Saturated
 from memspike.cells.base import Worth as Worth
+from memspike.cells.calibration import calibrated as calibrated
+from memspike.cells.calibration import settling_points as settling_points
 from memspike.cells.differential import DifferentialPair as DifferentialPair
 from memspike.cells.multi import GlobalCounter as GlobalCounter
 from memspike.cells.multi import MultiDevice as MultiDevice
@@ -14,6 +16,7 @@ from memspike.cells.single import SingleReference as SingleReference
 from memspike.cells.single import at_symmetry_point as at_symmetry_point
 from memspike.cells.single import midpoint as midpoint
 from memspike.cells.slices import BitSliced as BitSliced
+from memspike.cells.stack import Stack as Stack
 from memspike.cells.write import Alternate as Alternate
 from memspike.cells.write import BothSides as BothSides
 from memspike.cells.write import OneSided as OneSided

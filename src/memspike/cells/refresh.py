@@ -25,15 +25,20 @@ class Refreshed(NamedTuple):
 class Refresh(eqx.Module):
     """Read, RESET, rewrite: for cells whose fuller side is above `above` while its sides differ by less than `apart`.
 
-    Both thresholds are shares of the conductance range of one device, compared with the mean of each side. The
-    difference is then written blind, by the pulses that the mean device needs, on the side of its sign. The
-    defaults are those of the multi-memristive scheme, 9 µS and 4.5 µS of 12 µS.
+    All thresholds are shares of the conductance range of one device, compared with the mean of each side; the emptier
+    side may be asked to be above `emptier` as well. The difference is then written blind, by the pulses that the mean
+    device needs, on the side of its sign. The defaults are those of the multi-memristive scheme, 9 µS and 4.5 µS of
+    12 µS; aihwkit's one-sided cell has above = 0.75, emptier = 0.25 and no limit to the difference (apart = 2).
     """
 
     source: ClassVar[str] = "released code of Demirağ et al., arXiv 2108.01804; thresholds as of its schemes"
 
     above: Parameter = param(0.75, "1", "mean conductance of the fuller side over the range", bounds=(0, 1))
     apart: Parameter = param(0.375, "1", "difference of the sides over the range below which it acts", bounds=(0, 2))
+
+    emptier: Parameter = param(
+        -1.0, "1", "mean conductance of the emptier side over the range above which it acts", bounds=(-1, 1)
+    )
 
     def __check_init__(self) -> None:
         check_bounds(self)
@@ -42,7 +47,8 @@ class Refresh(eqx.Module):
         """Which cells need it, by the conductances of their devices."""
         low, high = cell.window()
         plus, minus = _sides(cell, (g - low) / (high - low))
-        return (jnp.maximum(plus, minus) > self.above) & (jnp.abs(plus - minus) < self.apart)
+        full = (jnp.maximum(plus, minus) > self.above) & (jnp.minimum(plus, minus) > self.emptier)
+        return full & (jnp.abs(plus - minus) < self.apart)
 
     def apply(
         self, cell: AbstractCell, state: CellState, t: Seconds = 0.0, *, key: PRNGKeyArray | None = None

@@ -21,4 +21,5 @@ from memspike.experiments.pcm_eprop_table import pcm_eprop_table as pcm_eprop_ta
 from memspike.experiments.pcm_writes import pcm_writes as pcm_writes
 from memspike.experiments.settings import resolve as resolve
 from memspike.experiments.start import run as run
+from memspike.experiments.tiki_taka_regression import tiki_taka_regression as tiki_taka_regression
 from memspike.experiments.wire_study import wire_study as wire_study

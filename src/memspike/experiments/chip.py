@@ -27,7 +27,7 @@ from memspike.devices.pcm import PCM
 from memspike.devices.variation import AbstractWrapper, LimitedEndurance
 from memspike.experiments.learner import AbstractLearner, Chip
 from memspike.experiments.online_config import DeviceConfig, LearningConfig, NeuronConfig, OnlineConfig
-from memspike.experiments.schemes import scheme_of
+from memspike.experiments.schemes import scheme_on_pairs
 from memspike.learning.programming.base import Scheme
 from memspike.learning.rules.base import Rule
 from memspike.learning.rules.eprop import (
@@ -277,7 +277,7 @@ def learner(
     config: OnlineConfig, inputs: int, outputs: int, steps: int, *, error: AbstractObjective, updates: int
 ) -> Learner:
     """The blueprint of the chips of a configuration, for a task with so many inputs, outputs, steps and updates."""
-    scheme = scheme_of(config.learning.scheme, config.programming)
+    scheme = scheme_on_pairs(config.learning.scheme, config.programming)
     given = config.device
     drive = Drive(
         Pulse(energy=given.set_energy, width=SET_WIDTH), reset=Pulse(energy=given.reset_energy, width=RESET_WIDTH)

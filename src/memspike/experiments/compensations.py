@@ -46,6 +46,17 @@ COMPENSATIONS: dict[str, Compensation] = {
     "accumulate-push-pull": Compensation(
         _keys("mixed-precision", "push-pull"), "digital memory, two devices", "both of them"
     ),
+    "one-sided-refreshed": Compensation(
+        _keys("one-sided-refreshed", "pair"), "two devices, rare reads", "pulses up alone, full pairs rewritten"
+    ),
+    "tiki-taka-2": Compensation(
+        _keys("tiki-taka-2", "tiles"), "two tiles, reads of rows, digital memory", "Tiki-Taka with a buffer"
+    ),
+    "agad": Compensation(
+        _keys("agad", "tiles"),
+        "two tiles, reads of rows, digital memory",
+        "chopped, with a reference learned on the fly",
+    ),
     "expected-step": Compensation(
         _keys("expected-step"), "digital memory", "accumulate, spend what the next pulse is expected to give"
     ),

@@ -178,13 +178,21 @@ class ProgrammingConfig(Section):
     dead_zone: Number | None = Field(default=None, ge=0, description="smaller changes give no pulse")
     most: Positive | None = Field(default=None, description="pulses of a weight in one update at most")
     full: Number | None = Field(default=None, gt=0, le=1, description="share of the range that counts as full")
-    every: Positive | None = Field(default=None, description="updates between refreshes, or between coarse reads")
+    every: Positive | None = Field(
+        default=None, description="updates between refreshes, coarse reads, or reads of a row"
+    )
     levels: Annotated[int, Field(ge=2)] | None = Field(
         default=None, description="levels that a coarse read tells apart"
     )
     length: Positive | None = Field(default=None, description="longest stream of bits")
     tolerance: Number | None = Field(default=None, gt=0, le=1, description="accepted error over the range")
     settle: Seconds | None = Field(default=None, ge=0, description="seconds from a pulse to its verify read")
+    fast: Number | None = Field(default=None, gt=0, description="of Δw that is pulsed onto a fast tile")
+    period: Number | None = Field(default=None, gt=0, description="updates in which a fast tile is passed on once")
+    chop: Number | None = Field(default=None, gt=0, le=1, description="share of reads of a row that turn its chopper")
+    slower: Positive | None = Field(default=None, description="intervals of a tile over those of the next one")
+    noise: Number | None = Field(default=None, ge=0, description="s.d. of a reading of a fast tile")
+    memory: Number | None = Field(default=None, ge=0, lt=1, description="of the average of max |Δw|; 0: no scaling")
 
 
 class TrainingConfig(Section):

@@ -13,10 +13,11 @@ from memspike._registry import RULES, SURROGATES
 from memspike.arrays.crossbar import Crossbar
 from memspike.arrays.ledger import Drive, Pulse, empty
 from memspike.cells.base import AbstractCell
+from memspike.cells.calibration import settling_points
 from memspike.cells.differential import DifferentialPair
 from memspike.cells.single import SingleReference, midpoint
+from memspike.cells.stack import Stack
 from memspike.cells.write import Alternate, BothSides, OneSided
-from memspike.devices.asymmetry import symmetry_points
 from memspike.devices.base import AbstractPulseDevice, span
 from memspike.devices.constant_step import ConstantStep
 from memspike.devices.description import find
@@ -82,13 +83,15 @@ def spread_for(given: MatrixConfig, device: AbstractPulseDevice) -> dict[str, Ab
     return found
 
 
-def cell_of(given: MatrixConfig, digital: bool) -> AbstractCell:
+def cell_of(given: MatrixConfig, digital: bool, tiles: int = 1) -> AbstractCell:
     """Devices as weights of up to ±weight_range; digital memory as a device without steps."""
     scale = 1 / given.weight_range
     if digital:
         device = ConstantStep(g_min=1e-6, g_max=100e-6)
         return SingleReference(device, midpoint(device), scale=scale)
     device = device_of(given)
+    if given.cell == "tiles":
+        return Stack(device, midpoint(device), max(tiles, 2), gamma=given.gamma, scale=scale)
     if given.cell in ("single", "zero-shift"):
         return SingleReference(device, midpoint(device), scale=scale)
     write = {"pair": OneSided, "push-pull": BothSides, "alternate": Alternate}[given.cell]()
@@ -169,13 +172,19 @@ class LocalLearner(AbstractLearner):
         if spread:
             device = fabricate(cell.device, spread, shape=(cell.programmed(), *shape), key=for_devices)
             cell = eqx.tree_at(lambda c: c.device, cell, device)
-        if given.cell == "zero-shift" and isinstance(cell, SingleReference):
-            points = symmetry_points(cell.device, (1, *shape))[0]
-            missed = given.reference_error * span(self.crossbar.cell.device) * jax.random.normal(for_reference, shape)
-            middle = midpoint(self.crossbar.cell.device)
-            reference = jnp.clip(jnp.where(jnp.isnan(points), middle, points) + missed, *self.crossbar.cell.window())
-            cell = eqx.tree_at(lambda c: c.reference, cell, reference)
+        if isinstance(cell, SingleReference | Stack) and given.cell in ("zero-shift", "tiles"):
+            cell = eqx.tree_at(lambda c: c.reference, cell, self._references(cell, shape, key=for_reference))
         return eqx.tree_at(lambda c: c.cell, self.crossbar, cell)
+
+    def _references(self, cell: SingleReference | Stack, shape: tuple[int, int], *, key: PRNGKeyArray) -> Real:
+        """Where every device settles under alternating pulses, mid-range if nowhere, copied with the given error."""
+        given, nominal = self.config.device, self.crossbar.cell
+        for_pulses, for_copy = jax.random.split(key)
+        points = settling_points(cell.device, (cell.programmed(), *shape), given.calibration, key=for_pulses)
+        if isinstance(cell, SingleReference):
+            points = points[0]
+        missed = given.reference_error * span(nominal.device) * jax.random.normal(for_copy, points.shape)
+        return jnp.clip(jnp.where(jnp.isnan(points), midpoint(nominal.device), points) + missed, *nominal.window())
 
     def problem(self, network: LocalNetwork) -> Decolle:
         """The local losses of a chip's network."""
@@ -246,7 +255,12 @@ class LocalLearner(AbstractLearner):
 def local_learner(config: LocalConfig, inputs: int, classes: int, updates: int) -> LocalLearner:
     """The blueprint of the chips of a configuration, for so many inputs, classes and trials in all."""
     scheme = scheme_of(config.learning.scheme, config.programming)
-    cell = cell_of(config.device, scheme.digital)
+    cell = cell_of(config.device, scheme.digital, scheme.tiles)
+    if scheme.tiles > 1 and not isinstance(cell, Stack):
+        raise InputError(
+            f"The scheme '{config.learning.scheme}' needs a fast tile beside the slow one: device.cell is "
+            f"'{config.device.cell}'; tiles is needed."
+        )
     per_trial = max(1, config.task.steps // (config.learning.update_every or config.task.steps))
     return LocalLearner(
         config=config,

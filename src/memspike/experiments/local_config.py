@@ -16,7 +16,7 @@ from memspike.experiments.config import (
 )
 from memspike.experiments.online_config import Hertz, LoopConfig, LoopedConfig, WearConfig
 
-CELLS = ("single", "zero-shift", "pair", "push-pull", "alternate")
+CELLS = ("single", "zero-shift", "pair", "push-pull", "alternate", "tiles")
 ENCODERS = ("regular", "bernoulli")
 RULES = ("decolle", "decolle-outer")
 OPTIMIZERS = ("sgd", "adamax")
@@ -54,8 +54,11 @@ class MatrixConfig(WearConfig):
     cell: str = Field(
         default="single",
         description="single: device and reference in mid-range; zero-shift: reference at the symmetry point of each "
-        "device; pair, push-pull, alternate: two devices, of which a change writes one side, both, or each in turn",
+        "device; pair, push-pull, alternate: two devices, of which a change writes one side, both, or each in turn; "
+        "tiles: slow and fast devices, for Tiki-Taka and its kin",
     )
+    gamma: Number = field("1", "what a tile counts over the one before it, in reads", default=0.0, ge=0, le=1)
+    calibration: Positive = Field(default=300, description="pairs of pulses that a reference is calibrated with")
     weight_range: Number = field("1", "largest weight of a device in mid-range", default=1.0, gt=0)
     cycle_noise: bool = Field(default=True, description="cycle-to-cycle noise of the device")
     spread: bool = Field(

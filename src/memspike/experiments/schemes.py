@@ -21,3 +21,14 @@ def scheme_of(name: str, options: BaseModel) -> Scheme:
             allowed = ", ".join(f"programming.{k}" for k in takes if k in type(options).model_fields) or "none"
             raise InputError(f"programming.{key} has no effect on the scheme '{name}'; its options: {allowed}.")
     return make(**given)
+
+
+def scheme_on_pairs(name: str, options: BaseModel) -> Scheme:
+    """`scheme_of` for crossbars of pairs; InputError for a scheme that needs a fast tile beside the slow one."""
+    scheme = scheme_of(name, options)
+    if scheme.tiles > 1:
+        raise InputError(
+            f"The scheme '{name}' needs a Stack cell of {scheme.tiles} or more tiles, and the crossbars of this "
+            "experiment hold pairs; see the experiment tiki-taka-regression."
+        )
+    return scheme

@@ -19,7 +19,7 @@ from memspike.data import augment
 from memspike.data.base import Dataset
 from memspike.experiments.config import ExperimentConfig, TrainingConfig
 from memspike.experiments.model import Classifier, Reads, one_hot, pixels
-from memspike.experiments.schemes import scheme_of
+from memspike.experiments.schemes import scheme_on_pairs
 from memspike.learning.losses import cross_entropy, excess
 from memspike.learning.programming.base import Scheme
 from memspike.learning.rules.base import Rule
@@ -83,7 +83,7 @@ class Trainer:
             optax.adamw(_schedule(training, self.total), weight_decay=training.weight_decay),
         )
         self.rule: Rule = RULES.get(training.rule).value(self.loss, optimizer)
-        self.scheme: Scheme = scheme_of(training.scheme, config.programming)
+        self.scheme: Scheme = scheme_on_pairs(training.scheme, config.programming)
         self.images = jnp.asarray(data.x_train)
         self.labels = jnp.asarray(data.y_train)
         self.keys = jnp.stack([jax.random.key(config.seed + i) for i in range(config.seeds)])

@@ -298,8 +298,35 @@ def schemes(result: dict[str, Any]) -> Figure:
     return figure
 
 
+def tiles(result: dict[str, Any]) -> Figure:
+    """Left: error against updates with the worst references; right: error at the end against that of the references.
+
+    `result` has `rows` with scheme, offset, error and, of several seeds, error_sd; `updates`; and `curves`: for every
+    scheme one a row.
+    """
+    figure, axes = new_figure(10.0, 4.2, columns=2)
+    left, right = axes[0]
+    for k, (name, curves) in enumerate(result["curves"].items()):
+        rows = [row for row in result["rows"] if row["scheme"] == name]
+        offsets, errors = [100 * row["offset"] for row in rows], [row["error"] for row in rows]
+        left.plot(result["updates"], curves[int(np.argmax(offsets))], color=COLOURS[k % len(COLOURS)], lw=1.6)
+        spread = [row.get("error_sd", 0.0) for row in rows]
+        right.errorbar(offsets, errors, spread, label=name, capsize=3, lw=1.4, ms=5, **_style(k) | {"ls": "-"})
+    most = 100 * max(row["offset"] for row in result["rows"])
+    left.set_title(f"references off by {most:g} % of the range (s.d.)", fontsize=10)
+    left.set(xlabel="updates", ylabel="r.m.s. error of the weights", xlim=(0, result["updates"][-1]))
+    right.set_title("in the last tenth of the updates", fontsize=10)
+    right.set(xlabel="references off their symmetry points by (s.d., % of the range)")
+    top = 1.05 * max(max(curve) for curves in result["curves"].values() for curve in curves)
+    for axis in (left, right):
+        axis.set_ylim(0, top)
+    figure.legend(loc="outside right upper", frameon=False, fontsize=8)
+    return figure
+
+
 # experiment → title and drawing of its result
 STUDIES = {
+    "tiki-taka-regression": ("Error of every scheme with wrong references", tiles),
     "pcm-eprop-table": ("Error of every scheme", schemes),
     "pcm-eprop-effects": ("Error under every effect", schemes),
     "pcm-eprop-life": ("Error on the last patterns", schemes),

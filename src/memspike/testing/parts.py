@@ -8,11 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from memspike._errors import InputError
 from memspike.arrays.crossbar import Crossbar
 from memspike.cells.base import CellState
 from memspike.cells.differential import DifferentialPair
+from memspike.cells.single import midpoint
+from memspike.cells.stack import Stack
 from memspike.devices.base import AbstractPulseDevice
 from memspike.devices.pcm import PCM
+from memspike.devices.soft_bounds import SoftBounds
 from memspike.devices.variation import AbstractVariation, Varied
 from memspike.learning.losses import AbstractReadout, cross_entropy
 from memspike.learning.outer import dense
@@ -137,6 +141,8 @@ class Counted(AbstractVariation):
 def check_scheme(scheme: Scheme, crossbar: Crossbar | None = None) -> None:
     """The contract of a scheme on a `crossbar`; by default on linear pairs and, unless digital, on PCM pairs.
 
+    Schemes that need tiles are checked on a `Stack` of soft bounds, and refuse other cells.
+
     No wanted change, no change and no pulse; conductances in range; same key, same result; jit and vmap over chips are
     a loop; the ledger counts the pulses that the devices had; no noise without a key; small updates move the weights
     in the wanted direction on average.
@@ -144,9 +150,24 @@ def check_scheme(scheme: Scheme, crossbar: Crossbar | None = None) -> None:
     if crossbar is not None:
         _check_scheme_on(scheme, crossbar)
         return
+    if scheme.tiles > 1:
+        _check_refusal(scheme)
+        device = SoftBounds()
+        _check_scheme_on(scheme, Crossbar(Stack(device, midpoint(device), scheme.tiles)))
+        return
     _check_scheme_on(scheme, Crossbar())
     if not scheme.digital:
         _check_scheme_on(scheme, Crossbar(DifferentialPair(PCM())))
+
+
+def _check_refusal(scheme: Scheme) -> None:
+    """One sentence that names the cell which is needed."""
+    crossbar, said = Crossbar(), ""
+    try:
+        scheme.init(crossbar, crossbar.cell.init((2, 3)))
+    except InputError as error:
+        said = str(error)
+    assert "Stack" in said, f"a cell without tiles is not refused, or not by name: '{said}'"
 
 
 def _check_scheme_on(scheme: Scheme, crossbar: Crossbar) -> None:
@@ -180,17 +201,19 @@ def _check_scheme_on(scheme: Scheme, crossbar: Crossbar) -> None:
     low, high = (np.asarray(x) for x in (cell.device.g_min, cell.device.g_max))
     assert ((g >= low * (1 - 1e-6) - 1e-15) & (g <= high * (1 + 1e-6))).all(), "conductances leave the range"
     worth = jax.jit(lambda: cell.nominal_worth())()
-    _check_updates(all_chips, crossbar, (states, chips), 1.2 * jnp.maximum(worth.up, -worth.down) * signs)
+    # a fast tile fills first, and its reference has to be learned by some schemes
+    number = 12 if scheme.tiles == 1 else 200
+    _check_updates(all_chips, crossbar, (states, chips), 1.2 * jnp.maximum(worth.up, -worth.down) * signs, number)
     _check_without_key(scheme, crossbar, chip)
 
 
-def _check_updates(apply: Callable[..., Any], crossbar: Crossbar, start: tuple[Any, Any], dw: Any) -> None:
-    """Twelve updates a little above the worth of a pulse: direction, and the ledger against the devices' own count."""
+def _check_updates(apply: Callable[..., Any], crossbar: Crossbar, start: tuple[Any, Any], dw: Any, number: int) -> None:
+    """So many updates a little above the worth of a pulse: direction, and the ledger against the devices' own count."""
     cell, (states, cells) = crossbar.cell, start
     n, dw = cell.programmed(), jnp.broadcast_to(dw, (3, *dw.shape))
     before = np.asarray(jax.vmap(lambda c: cell.weight(cell.stored(c)))(cells))
     booked = np.zeros((2, 3, n, *dw.shape[1:]))
-    for k in range(12):
+    for k in range(number):
         done = apply(states, cells, dw, jax.random.split(jax.random.key(k + 1), 3))
         states, cells, wear = done.state, done.cells, done.ledger.worn()
         booked += np.stack([np.asarray(wear.up), np.asarray(wear.down) + np.asarray(wear.resets)])[:, :, :n]

@@ -33,6 +33,7 @@ class Scheme(NamedTuple):
     exact: bool = False
     digital: bool = False
     outer: bool = False
+    tiles: int = 1
 
 
 class Counting(NamedTuple):

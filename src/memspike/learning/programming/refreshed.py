@@ -12,6 +12,7 @@ from memspike.arrays.crossbar import Crossbar
 from memspike.cells.base import CellState, Weight
 from memspike.cells.refresh import Refresh, Refreshed
 from memspike.cells.single import SingleReference
+from memspike.cells.stack import Stack
 from memspike.devices.base import Seconds, select
 from memspike.learning.programming.base import Applied, Scheme
 from memspike.learning.programming.counting import Believed
@@ -37,8 +38,10 @@ def refreshed(scheme: Scheme, refresh: Refresh, every: int = 100, settle: Second
 
     def start(crossbar: Crossbar, cells: CellState) -> Clocked:
         cell = crossbar.cell
-        if isinstance(cell, SingleReference):
-            raise InputError("A SingleReference has no second side to empty; refresh needs cells with two sides.")
+        if isinstance(cell, SingleReference | Stack):
+            raise InputError(
+                f"A {type(cell).__name__} has no second side to empty; refresh needs cells with two sides."
+            )
         return Clocked(scheme.init(crossbar, cells), jnp.int32(0))
 
     def apply(state: Clocked, crossbar: Crossbar, cells: CellState, dw: Weight, *, key: PRNGKeyArray | None) -> Applied:

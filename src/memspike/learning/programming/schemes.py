@@ -14,6 +14,7 @@ from memspike.learning.programming.counting import (
     stochastic,
 )
 from memspike.learning.programming.refreshed import refreshed
+from memspike.learning.programming.stochastic_rounding import by_rounding
 from memspike.learning.programming.writers import update_ready
 
 RELEASED = "released code of Demirağ et al., arXiv 2108.01804"
@@ -73,3 +74,15 @@ def by_expected_step(most: int = 1) -> Scheme:
 def mixed_precision_refreshed(quantum: Step | None = None, every: int = 100, settle: Seconds = 38.6) -> Scheme:
     """`mixed_precision` inside `refreshed`."""
     return refreshed(mixed_precision(quantum), Refresh(), every, settle)
+
+
+@SCHEMES.register(
+    "one-sided-refreshed",
+    "stochastic rounding on pairs written from one side, with a refresh where both sides have filled",
+    "aihwkit, one-sided cells: Rasch et al., arXiv 2104.02184 (2021); thresholds 0.75 and 0.25",
+)
+def one_sided_refreshed(
+    step: Step | None = None, most: int | None = None, every: int = 100, settle: Seconds = 38.6
+) -> Scheme:
+    """`by_rounding` inside `refreshed`: a pair with its sides above 0.75 and 0.25 is RESET and rewritten."""
+    return refreshed(by_rounding(step, most), Refresh(above=0.75, apart=2.0, emptier=0.25), every, settle)
