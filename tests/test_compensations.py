@@ -295,6 +295,8 @@ def test_spread_and_reference_belong_to_the_chip(tmp_path):
     cell = made[0].layers[0].crossbar.cell
     width = float(learner.crossbar.cell.device.g_max)
     points = cells.at_symmetry_point(cell.device, (1, 9, 150))[0]
-    # pulses in turn, with noise, end about half a step below it
-    assert np.abs(np.asarray(cell.reference - points)).max() < 0.08 * width
-    assert np.abs(np.asarray(cell.reference - points).mean()) < 0.01 * width
+    # alternating pulses with their noise end near it, far nearer than mid-range is
+    off = np.asarray(cell.reference - points)
+    assert off.std() < 0.1 * width
+    assert abs(off.mean()) < 0.02 * width
+    assert np.corrcoef(np.asarray(cell.reference).ravel(), np.asarray(points).ravel())[0, 1] > 0.1
