@@ -48,7 +48,14 @@ def test_how_to_pages_run(root, page, x64, clean_registry):
 
 @pytest.mark.parametrize(
     ("page", "word"),
-    [("devices", "fabricate"), ("arrays", "solve"), ("online-learning", "eprop"), ("tiki-taka", "agad")],
+    [
+        ("devices", "fabricate"),
+        ("arrays", "solve"),
+        ("online-learning", "eprop"),
+        ("local-learning", "decolle"),
+        ("tiki-taka", "agad"),
+        ("stdp", "Trains"),
+    ],
 )
 def test_pages_run(root, page, word):
     code = "\n".join(blocks(root / f"docs/{page}.md"))

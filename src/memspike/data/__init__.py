@@ -8,5 +8,7 @@ from memspike.data.encoders import ChannelEvents as ChannelEvents
 from memspike.data.encoders import FrameEvents as FrameEvents
 from memspike.data.encoders import FrameSpikes as FrameSpikes
 from memspike.data.evidence import evidence as evidence
+from memspike.data.shapes import LatencySpikes as LatencySpikes
+from memspike.data.shapes import shapes as shapes
 from memspike.data.spoken import spoken_digits as spoken_digits
 from memspike.data.store import load as load

@@ -52,6 +52,8 @@ from memspike.devices.soft_bounds import SoftBounds as SoftBounds
 from memspike.devices.stanford_pku import StanfordPKU as StanfordPKU
 from memspike.devices.state_presets import SWEEPS as SWEEPS
 from memspike.devices.state_presets import SweepSetting as SweepSetting
+from memspike.devices.state_presets import mif_synapse as mif_synapse
+from memspike.devices.state_presets import pulsed_mif_synapse as pulsed_mif_synapse
 from memspike.devices.step import AbstractConductanceDevice as AbstractConductanceDevice
 from memspike.devices.step import AbstractStepDevice as AbstractStepDevice
 from memspike.devices.sweep import Sweep as Sweep

@@ -10,7 +10,7 @@ from memspike.devices.stanford_pku import StanfordPKU
 from memspike.devices.thermal_nbo2 import ThermalNbO2
 from memspike.devices.threshold_switch import ThresholdSwitch
 from memspike.devices.vo2 import VO2
-from memspike.devices.vteam import VTEAM
+from memspike.devices.vteam import VTEAM, exponential_resistance
 from memspike.devices.yakopcic import Yakopcic
 
 
@@ -59,6 +59,28 @@ def pulsed_vteam() -> Pulsed:
     return Pulsed()  # pyright: ignore[reportCallIssue]
 
 
+def mif_synapse() -> VTEAM:
+    """A memory between two MIF neurons: thresholds just above the 102 mV of one spike of theirs (a reconstruction)."""
+    return VTEAM(
+        r_on=20e3,
+        r_off=200e3,
+        k_on=-6e-4,
+        k_off=2e-4,
+        alpha_on=1.0,
+        alpha_off=1.0,
+        v_on=-106e-3,
+        v_off=106e-3,
+        smoothing=1e-3,
+        resistance=exponential_resistance,
+        substeps=1,
+    )
+
+
+def pulsed_mif_synapse() -> Pulsed:
+    """The memory between MIF neurons, also programmed by 0.2 µs pulses of 0.2 V (a reconstruction)."""
+    return Pulsed(mif_synapse(), v_up=-0.2, v_down=0.2, width=0.2e-6)  # pyright: ignore[reportCallIssue]
+
+
 class SweepSetting(NamedTuple):
     """Amplitude in V, middle frequency in Hz (a tenth and ten times it are shown too), series load in Ω."""
 
@@ -71,6 +93,7 @@ SWEEPS = {
     "mif-pair": SweepSetting(0.2, 100.0, 0.0),
     "knowm": SweepSetting(0.5, 1e3, 0.0),
     "vteam": SweepSetting(0.25, 1e6, 0.0),
+    "mif-synapse": SweepSetting(0.11, 1e3, 0.0),
     "yakopcic": SweepSetting(0.45, 100.0, 0.0),
     "stanford-pku": SweepSetting(2.0, 1e5, 1e3),
     "linear-ion-drift": SweepSetting(1.2, 0.5, 0.0),
@@ -82,6 +105,7 @@ SWEEPS = {
 
 for _name, _preset, _source in (
     ("vteam", vteam, VTEAM.source),
+    ("mif-synapse", mif_synapse, VTEAM.source),
     ("yakopcic", yakopcic, Yakopcic.source),
     ("stanford-pku", stanford_pku, StanfordPKU.source),
     ("linear-ion-drift", linear_ion_drift, LinearIonDrift.source),
@@ -90,5 +114,6 @@ for _name, _preset, _source in (
     ("diffusive", diffusive, Diffusive.source),
     ("vo2", vo2, VO2.source),
     ("pulsed-vteam", pulsed_vteam, VTEAM.source),
+    ("pulsed-mif-synapse", pulsed_mif_synapse, VTEAM.source),
 ):
     DEVICES.add(_name, _preset, (_preset.__doc__ or "").rstrip("."), _source)

@@ -10,6 +10,7 @@ from memspike.experiments.decolle import decolle_digits as decolle_digits
 from memspike.experiments.decolle import decolle_mnist as decolle_mnist
 from memspike.experiments.eprop_evidence import eprop_evidence as eprop_evidence
 from memspike.experiments.eprop_spoken import eprop_spoken as eprop_spoken
+from memspike.experiments.memory_retrieval import memory_retrieval as memory_retrieval
 from memspike.experiments.memprop_digits import memprop_digits as memprop_digits
 from memspike.experiments.memprop_fashion import memprop_fashion as memprop_fashion
 from memspike.experiments.memprop_mnist import memprop_mnist as memprop_mnist
@@ -21,5 +22,7 @@ from memspike.experiments.pcm_eprop_table import pcm_eprop_table as pcm_eprop_ta
 from memspike.experiments.pcm_writes import pcm_writes as pcm_writes
 from memspike.experiments.settings import resolve as resolve
 from memspike.experiments.start import run as run
+from memspike.experiments.stdp_patterns import stdp_patterns as stdp_patterns
+from memspike.experiments.stdp_patterns import stdp_patterns_waveform as stdp_patterns_waveform
 from memspike.experiments.tiki_taka_regression import tiki_taka_regression as tiki_taka_regression
 from memspike.experiments.wire_study import wire_study as wire_study

@@ -13,7 +13,7 @@ class Experiment(NamedTuple):
     `quick` holds the overrides (dotted keys) of `--quick`; `expected` and `expected_quick` are the test accuracies (or
     errors) measured with seed 0; `reference` says what was published and where. A study brings its own `study`, called
     like `run`, which trains and measures many configurations and returns its table as `rows`; `summary` says a result
-    in one line where it is not an accuracy.
+    in one line where it is not an accuracy but a `measure` of its own.
     """
 
     config: RunConfig
@@ -23,10 +23,11 @@ class Experiment(NamedTuple):
     reference: str
     study: Callable[..., dict[str, Any]] | None = None
     summary: Callable[[dict[str, Any]], str] | None = None
+    measure: str = "error"
 
     def shown(self, value: float) -> str:
-        """An expected value as text: an accuracy, or a mean squared error where there is a `summary`."""
-        return f"{value:.1%}" if self.summary is None else f"error {value:.3g}"
+        """An expected value as text: an accuracy, or a `measure` where there is a `summary`."""
+        return f"{value:.1%}" if self.summary is None else f"{self.measure} {value:.3g}"
 
     @property
     def name(self) -> str:

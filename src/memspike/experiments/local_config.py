@@ -124,7 +124,7 @@ class LocalConfig(LoopedConfig):
 
     data: DataConfig = DataConfig()
     task: SpikesConfig = SpikesConfig()
-    device: MatrixConfig = MatrixConfig()  # pyright: ignore[reportIncompatibleVariableOverride]
+    device: MatrixConfig = MatrixConfig()
     network: LayersConfig = LayersConfig()
-    learning: LocalLearningConfig = LocalLearningConfig()  # pyright: ignore[reportIncompatibleVariableOverride]
+    learning: LocalLearningConfig = LocalLearningConfig()
     programming: ProgrammingConfig = ProgrammingConfig()

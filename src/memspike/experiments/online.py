@@ -130,7 +130,7 @@ def _stacked(learners: Sequence[AbstractLearner], seeds: int) -> Any:
     return jax.tree.unflatten(trees[0], together)
 
 
-def _restore(online: Online, folder: RunFolder, resume: bool) -> tuple[Chip, Checkpoint]:
+def _restore(online: Online[Any, Any], folder: RunFolder, resume: bool) -> tuple[Chip, Checkpoint]:
     start = online.init()
     checkpoint = folder.latest() if resume else None
     if checkpoint is None:
@@ -142,7 +142,7 @@ def _restore(online: Online, folder: RunFolder, resume: bool) -> tuple[Chip, Che
 
 
 def train(
-    online: Online, folder: RunFolder, *, resume: bool, report: Report, measure: Measure | None = None
+    online: Online[Any, Any], folder: RunFolder, *, resume: bool, report: Report, measure: Measure | None = None
 ) -> tuple[Chip, list[dict[str, Any]], float]:
     """Train all epochs, from the last checkpoint on → chips, history (a row an epoch and seed), seconds.
 

@@ -1,6 +1,6 @@
 """What the file of an experiment with online learning in a recurrent spiking network may say."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
@@ -156,19 +156,19 @@ class StudyConfig(Section):
 
 
 class LoopedConfig(RunConfig):
-    """What every run that learns trial after trial has."""
+    """What every run that learns trial after trial has: `device.endurance`, `learning.epochs`, `learning.batch`."""
 
-    device: WearConfig = WearConfig()
-    learning: LoopConfig = LoopConfig()
+    device: Any
+    learning: Any
 
 
 class OnlineConfig(LoopedConfig):
     """One run, whole."""
 
     task: PatternConfig = PatternConfig()
-    device: DeviceConfig = DeviceConfig()  # pyright: ignore[reportIncompatibleVariableOverride]
+    device: DeviceConfig = DeviceConfig()
     neuron: NeuronConfig = NeuronConfig()
-    learning: LearningConfig = LearningConfig()  # pyright: ignore[reportIncompatibleVariableOverride]
+    learning: LearningConfig = LearningConfig()
     programming: ProgrammingConfig = ProgrammingConfig()
     time: TimeConfig = TimeConfig()
     study: StudyConfig = StudyConfig()

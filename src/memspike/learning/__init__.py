@@ -69,3 +69,14 @@ from memspike.learning.rules.eprop import eprop as eprop
 from memspike.learning.rules.eprop_online import OnlineEprop as OnlineEprop
 from memspike.learning.rules.eprop_online import OnlineState as OnlineState
 from memspike.learning.rules.eprop_online import eprop_online as eprop_online
+from memspike.learning.rules.stdp import STDP as STDP
+from memspike.learning.rules.stdp import AbstractDependence as AbstractDependence
+from memspike.learning.rules.stdp import Additive as Additive
+from memspike.learning.rules.stdp import Multiplicative as Multiplicative
+from memspike.learning.rules.stdp import Timing as Timing
+from memspike.learning.rules.stdp import Traces as Traces
+from memspike.learning.rules.stdp import Trains as Trains
+from memspike.learning.rules.stdp import stdp as stdp
+from memspike.learning.rules.waveform_stdp import Waveforms as Waveforms
+from memspike.learning.rules.waveform_stdp import WaveformSTDP as WaveformSTDP
+from memspike.learning.rules.waveform_stdp import stdp_waveform as stdp_waveform

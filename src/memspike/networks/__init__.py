@@ -1,5 +1,8 @@
 """Layers, networks and the one time loop."""
 
+from memspike.networks.associative import Associative as Associative
+from memspike.networks.competitive import Competitive as Competitive
+from memspike.networks.competitive import Episode as Episode
 from memspike.networks.feedforward import Feedforward as Feedforward
 from memspike.networks.feedforward import feedforward as feedforward
 from memspike.networks.layer import Layer as Layer

@@ -263,6 +263,11 @@ def reading_of(crossbar: Crossbar, state: CellState, moments: tuple[float, ...],
     return held(Reading(mean, variance, seen))
 
 
+def read_crossbar(crossbar: Crossbar, state: CellState, t: float = 0.0) -> Reading:
+    """What reads of one crossbar in `t` seconds see, without an axis of parts."""
+    return reading_of(crossbar, state, (t,), True).part(0)
+
+
 def driven(crossbar: Crossbar, reading: Reading, x: Real, read_voltage: Parameter, *, key: Any) -> Real:
     """Column currents in units of weight for row drives x (1 = one spike); with a key, noisy."""
     if reading.seen is not None:

@@ -1,6 +1,7 @@
 """Neurons: current → membrane voltage."""
 
 from memspike.neurons.base import AbstractNeuron as AbstractNeuron
+from memspike.neurons.driver import Driver as Driver
 from memspike.neurons.filters import AlphaFilter as AlphaFilter
 from memspike.neurons.filters import ExponentialFilter as ExponentialFilter
 from memspike.neurons.integrators import forward_euler as forward_euler

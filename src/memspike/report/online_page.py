@@ -11,6 +11,7 @@ from memspike.experiments.online_config import ProgrammingConfig
 from memspike.experiments.pcm_eprop import LAST, RUNAWAY
 from memspike.experiments.schemes import scheme_of
 from memspike.report import online_figures as draw
+from memspike.report import stdp_figures
 
 Tree = dict[str, Any]
 # beside config, result, metrics and environment: what a run that generates patterns has, and others may have
@@ -70,6 +71,10 @@ def _errors(result: Tree) -> list[tuple[str, str]]:
 def _accuracies(result: Tree) -> list[tuple[str, str]]:
     mean, sd = _percent(result["test_accuracy"]), result.get("test_accuracy_sd")
     rows = [("test accuracy, mean of the seeds", mean if sd is None else f"{mean}, s.d. {_percent(sd)}")]
+    if "untrained_accuracy" in result:
+        rows.append(
+            ("without plasticity; by chance", f"{_percent(result['untrained_accuracy'])}; {_percent(result['chance'])}")
+        )
     if "test_accuracies" in result:
         rows.append(("every seed", ", ".join(map(_percent, result["test_accuracies"]))))
     counted = [
@@ -78,6 +83,16 @@ def _accuracies(result: Tree) -> list[tuple[str, str]]:
         if key in result
     ]
     return [*rows, ("examples", ", ".join(counted))] if counted else rows
+
+
+def _overlaps(result: Tree) -> list[tuple[str, str]]:
+    """What a memory completes, against what it did before learning."""
+    mean, sd, low = (_real(result[key]) for key in ("overlap", "overlap_sd", "overlap_min"))
+    return [
+        ("overlap of recalled with stored patterns, mean of the seeds", f"{mean}, s.d. {sd}, lowest seed {low}"),
+        ("the same cues before learning", _real(result["overlap_before"])),
+        ("cues of patterns that were never shown", _real(result["overlap_unseen"])),
+    ]
 
 
 def _costs(result: Tree, config: Tree) -> list[tuple[str, str]]:
@@ -114,6 +129,7 @@ def facts(result: Tree, config: Tree) -> list[tuple[str, str]]:
     """Labels and texts of what a result.json knows."""
     rows = _errors(result) if "mse_median" in result else []
     rows += _accuracies(result) if "test_accuracy" in result else []
+    rows += _overlaps(result) if "overlap" in result else []
     rows += _costs(result, config)
     if "rate_hz" in result:
         aim = config.get("learning", {}).get("target_rate")
@@ -134,6 +150,8 @@ def headline(result: Tree) -> str:
     """The one number of a run or a table; empty where there is none."""
     if "test_accuracy" in result:
         return _percent(result["test_accuracy"])
+    if "overlap" in result:
+        return f"overlap {result['overlap']:.3f}"
     if "mse_median" in result:
         median = float(result["mse_median"])
         return f"mean squared error {median:.4f}" if np.isfinite(median) else "no finite error: the networks ran away"
@@ -159,6 +177,12 @@ def content(run: Tree) -> Content:
         figures["Targets and outputs of the first seed"] = draw.targets_and_outputs(samples)
     if "z" in samples and samples["z"].ndim == 3:
         figures["Spikes of the first seed"] = draw.spike_rasters(samples, rate)
+    for name, about, figure in (
+        ("fields", "Weights of every neuron of the first seed", stdp_figures.fields),
+        ("recalled", "Recall from a part, first seed", stdp_figures.recalls),
+    ):
+        if name in samples:
+            figures[about] = figure(samples)
     notes, title = {}, "Conductances of the first seed"
     if is_digital(config):
         notes[title] = (

@@ -12,6 +12,7 @@ from memspike.testing.common import check_serialisation as check_serialisation
 from memspike.testing.parts import check_decolle_rule as check_decolle_rule
 from memspike.testing.parts import check_eprop_rule as check_eprop_rule
 from memspike.testing.parts import check_filter as check_filter
+from memspike.testing.parts import check_local_rule as check_local_rule
 from memspike.testing.parts import check_neuron as check_neuron
 from memspike.testing.parts import check_readout as check_readout
 from memspike.testing.parts import check_rule as check_rule

@@ -305,3 +305,28 @@ def _lowers_its_loss(rule: Rule, weights: Any, batch: Any, updates: int, share: 
         losses.append(float(metrics["loss"]))
     assert losses[-1] < share * losses[0], f"loss from {losses[0]} to {losses[-1]}"
     return again[0]
+
+
+def check_local_rule(make: Callable[[], Rule], batch: Any) -> None:
+    """Finite changes of the weights' shapes; weights stay in [0, 1]; a silent `batch` changes nothing; jit = no jit.
+
+    `batch` holds one tuple of two equal trains [steps, 3 rows] and [steps, 3 columns], the later by a little.
+    """
+    rule = make()
+    weights = (jnp.asarray(np.random.default_rng(0).uniform(0.05, 0.95, (3, 3))),)
+    state, update = rule.init(weights), jax.jit(rule.update)
+    after, change, metrics = update(state, weights, batch, key=jax.random.key(0))
+    assert [c.shape for c in change] == [w.shape for w in weights], "a change has not the shape of its weights"
+    assert all(np.isfinite(float(m)) for m in metrics.values()), "a metric is not finite"
+    assert float(change[0].mean()) > 0, "pre before post does not potentiate"
+    same(rule.update(state, weights, batch, key=jax.random.key(0))[1], change, 1e-9, "jit")
+    assert jax.tree.structure(after) == jax.tree.structure(state), "the state changes its form"
+    still = jax.tree.map(lambda x: jnp.broadcast_to(x[:1], x.shape), batch)
+    same(
+        update(state, weights, still, key=jax.random.key(0))[1], jax.tree.map(jnp.zeros_like, change), 1e-12, "silence"
+    )
+    for _ in range(60):
+        state, change, _ = update(state, weights, batch, key=jax.random.key(0))
+        weights = tuple(w + dw for w, dw in zip(weights, change, strict=True))
+        w = np.asarray(weights[0])
+        assert ((w > -1e-6) & (w < 1 + 1e-6)).all(), "a weight has left its range"

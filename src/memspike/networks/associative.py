@@ -1,0 +1,76 @@
+"""One population whose membranes drive each other through one crossbar: a memory that completes patterns."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from memspike._errors import InputError
+from memspike._param import Parameter, check_bounds, param
+from memspike.arrays.crossbar import Crossbar
+from memspike.cells.base import CellState
+from memspike.networks.recurrent import Reading, driven, fold, read_crossbar
+from memspike.neurons.base import AbstractNeuron
+from memspike.neurons.filters import AbstractFilter, ExponentialFilter
+from memspike.neurons.mif import MIF
+
+
+def _filter() -> ExponentialFilter:
+    return ExponentialFilter(tau=0.1e-3)
+
+
+class Associative(eqx.Module):
+    """I_j = I_ext,j + coupling·filter(Σ_i≠j G_ij·u_i), u_i = v_i − rest within [0, swing]: no spike is detected.
+
+    The membrane of a neuron at the start of a step drives its row through a buffer with one supply: nothing below
+    rest passes, and it saturates at `swing`, without which a strong loop would run away. Columns are at virtual ground.
+    Where the cells have a reference, conductances below it inhibit. Circuit and constants: reconstruction.
+    """
+
+    neurons: int = eqx.field(static=True)
+    crossbar: Crossbar = eqx.field(default_factory=Crossbar)
+    neuron: AbstractNeuron = eqx.field(default_factory=MIF)
+    filter: AbstractFilter = eqx.field(default_factory=_filter)
+    coupling: Parameter = param(1.0, "1", "current into a membrane over that of its column", bounds=(0, 1e6))
+
+    swing: Parameter = param(0.12, "V", "largest row voltage that a buffer gives", bounds=(1e-6, 1e3))
+
+    def __check_init__(self) -> None:
+        check_bounds(self)
+        if not self.crossbar.periphery.ideal:
+            raise InputError("An Associative network is analog throughout; its crossbar takes no converters.")
+
+    @property
+    def crossbars(self) -> tuple[Crossbar, ...]:
+        """The one crossbar."""
+        return (self.crossbar,)
+
+    def read(self, cells: CellState) -> Reading:
+        """What reads of the crossbar see now, without the connections of neurons with themselves."""
+        others = 1 - jnp.eye(self.neurons)
+        seen = read_crossbar(self.crossbar, cells)
+        return Reading(seen.mean * others, seen.variance * others)
+
+    def run(
+        self,
+        reading: Reading,
+        current: Float[Array, "steps neurons"],
+        dt: float,
+        *,
+        key: PRNGKeyArray | None = None,
+    ) -> Float[Array, "steps neurons"]:
+        """Membrane voltages in V at the end of every step, from rest, for external currents in A at mid-step."""
+        rest, unit = self.neuron.rest(), self.crossbar.cell.unit()
+
+        def step(carry: tuple, now: tuple) -> tuple[tuple, Float[Array, " neurons"]]:
+            state, synapse = carry
+            external, t = now
+            above = jnp.clip(self.neuron.voltage(state) - rest, 0.0, self.swing)
+            column = unit * driven(self.crossbar, reading, above, 1.0, key=fold(key, t))
+            synapse, arriving = self.filter.step(synapse, column, dt)
+            state, v = self.neuron.step(state, external + self.coupling * arriving, dt)
+            return (state, synapse), v
+
+        shape = current.shape[1:]
+        start = (self.neuron.init(shape), self.filter.init(shape))
+        return jax.lax.scan(step, start, (current, jnp.arange(current.shape[0], dtype=jnp.int32)))[1]
