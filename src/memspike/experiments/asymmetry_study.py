@@ -60,7 +60,7 @@ def cases_of(study: AsymmetryConfig) -> list[Case]:
     """Dotted keys of every device of the study."""
     if study.devices:
         return [{"device.device": name} for name in study.devices]
-    pairs = [(nl, sign * nl) for sign in study.signs for nl in study.labels]
+    pairs = [(nl, sign * nl + 0.0) for sign in study.signs for nl in study.labels]
     return [{"device.labels": pair} for k, pair in enumerate(pairs) if pair not in pairs[:k]]
 
 
@@ -153,7 +153,8 @@ def said(result: dict[str, Any]) -> str:
 SMALL = LocalLearningConfig(batch=1, epochs=5, rate=0.5, anneal=0.2)
 QUICK = {
     "seeds": 2,
-    "data.train": 400,
+    "data.train": 300,
+    "network.hidden": (50,),
     "learning.epochs": 2,
     "study.rates": (0.4, 1.6),
     "study.ranges": (1.0,),
@@ -174,6 +175,7 @@ asymmetry_study = register(
         reference=REFERENCE,
         study=study,
         summary=said,
+        measure="accuracy of the ideal device",
     ),
     "accuracy of local learning against nonlinearity, symmetric and asymmetric, under every way around it",
 )
@@ -186,6 +188,7 @@ asymmetry_devices = register(
         reference=REFERENCE,
         study=study,
         summary=said,
+        measure="accuracy of the ideal device",
     ),
     "accuracy of local learning on eight devices of the NeuroSim tables, under every way around asymmetry",
 )
