@@ -15,7 +15,7 @@ from memspike.arrays import Crossbar
 from memspike.devices import SoftBounds, find
 from memspike.experiments import resolve
 from memspike.experiments.asymmetry_study import cases_of
-from memspike.experiments.decolle import read_images
+from memspike.experiments.named import data_set
 from memspike.experiments.population import train_population
 from memspike.experiments.run import silent
 from memspike.experiments.settings import changed
@@ -196,7 +196,7 @@ def test_a_population_is_a_loop_of_runs(tmp_path):
         changed(base, {"device.labels": labels, "learning.rate": rate, "device.weight_range": w})
         for labels, rate, w in (((0.0, 0.0), 0.5, 1.0), ((3.0, -3.0), 1.0, 0.5))
     ]
-    together = train_population(several, read_images(base), silent)
+    together = train_population(several, data_set(base.data, 1), silent)
     for k, (config, outcome) in enumerate(zip(several, together, strict=True)):
         alone = ms.experiments.run(config, tmp_path / str(k))
         np.testing.assert_allclose(outcome.accuracy, alone["test_accuracies"], atol=0.021)

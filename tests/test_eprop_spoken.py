@@ -17,6 +17,7 @@ from memspike.experiments import resolve
 # the package holds the experiment under the name of its module
 eprop_spoken = importlib.import_module("memspike.experiments.eprop_spoken")
 frames = importlib.import_module("memspike.experiments.frames")
+named = importlib.import_module("memspike.experiments.named")
 
 FRAMES, CHANNELS, CLASSES = 6, 8, 3
 SMALL = (
@@ -39,7 +40,7 @@ def sounds(monkeypatch):
     y = np.arange(90) % CLASSES
     x = np.clip(means[y] + rng.normal(0, 25, (90, FRAMES, CHANNELS)), 0, 255).astype(np.uint8)
     data = Dataset("sounds", x[:60], y[:60].astype(np.int32), x[60:], y[60:].astype(np.int32), CLASSES, 255.0)
-    monkeypatch.setattr(frames, "load", lambda name, leave_out: data)
+    monkeypatch.setattr(named, "load", lambda name, leave_out: data)
     return data
 
 
@@ -126,4 +127,4 @@ def test_every_speaker_is_left_out_once(monkeypatch, tmp_path):
 
 def test_a_batch_larger_than_the_training_part_is_refused(sounds):
     with pytest.raises(ms.InputError, match=r"is 61; sounds has 60"):
-        frames.read_data(config("learning.batch=61"))
+        named.data_set(config().data, 61)

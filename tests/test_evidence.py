@@ -7,6 +7,7 @@ import numpy as np
 import memspike as ms
 from memspike.data.evidence import ASKED, CUES, FRAMES, LEFT, NOISE, RECALL, RIGHT, evidence
 from memspike.experiments import resolve
+from memspike.experiments.named import data_set
 
 frames = importlib.import_module("memspike.experiments.frames")
 
@@ -38,5 +39,5 @@ def test_a_quick_run_with_few_trials(tmp_path):
     assert result["train_examples"] == 64
     assert 0 <= result["test_accuracy"] <= 1
     assert result["writes_per_device"] > 0
-    network = frames.Frames(config, frames.read_data(config)).online.learner.network
+    network = frames.Frames(config, data_set(config.data, config.learning.batch)).online.learner.network
     assert float(np.asarray(network.neuron.beta > 0).mean()) == 0.5

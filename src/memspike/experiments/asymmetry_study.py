@@ -11,9 +11,10 @@ from pydantic import Field, model_validator
 from memspike.experiments.base import Experiment, register
 from memspike.experiments.compensations import COMPENSATIONS, IDEAL
 from memspike.experiments.config import DataConfig, Number, Positive, Section
-from memspike.experiments.decolle import REFERENCE, read_images
+from memspike.experiments.decolle import REFERENCE
 from memspike.experiments.folder import RunFolder
 from memspike.experiments.local_config import LayersConfig, LocalConfig, LocalLearningConfig
+from memspike.experiments.named import data_set
 from memspike.experiments.pcm_eprop_table import wanted
 from memspike.experiments.population import Outcome, train_population
 from memspike.experiments.run import Report, silent
@@ -72,7 +73,7 @@ def _best(config: AsymmetryStudyConfig, cases: Sequence[Case], settings: Case, r
     search |= {"learning.epochs": study.tuning_epochs or config.learning.epochs}
     search |= {"data.train": study.tuning_train or config.data.train}
     configs = [changed(config, {**settings, **case, **tried, **search}) for case in cases for tried in grid]
-    found = train_population(configs, read_images(configs[0]), report)
+    found = train_population(configs, data_set(configs[0].data, configs[0].learning.batch), report)
     means = np.asarray([outcome.accuracy.mean() for outcome in found]).reshape(len(cases), len(grid))
     return [grid[int(k)] for k in means.argmax(1)]
 
@@ -83,7 +84,7 @@ def _trained(
     """Search, then report: the settings found for every case, and what they came to with the seeds of the study."""
     best = _best(config, cases, settings, report)
     configs = [changed(config, {**settings, **case, **own}) for case, own in zip(cases, best, strict=True)]
-    return best, train_population(configs, read_images(configs[0]), report)
+    return best, train_population(configs, data_set(configs[0].data, configs[0].learning.batch), report)
 
 
 def _row(case: Case, name: str, own: Case, outcome: Outcome) -> dict[str, Any]:

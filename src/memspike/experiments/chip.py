@@ -20,12 +20,12 @@ from memspike.cells.differential import DifferentialPair
 from memspike.cells.multi import MultiDevice
 from memspike.devices.base import AbstractPulseDevice
 from memspike.devices.constant_step import ConstantStep
-from memspike.devices.description import find
 from memspike.devices.fabricate import Absolute, AbstractSpread, fabricate
 from memspike.devices.flicker import Flicker
 from memspike.devices.pcm import PCM
 from memspike.devices.variation import AbstractWrapper, LimitedEndurance
 from memspike.experiments.learner import AbstractLearner, Chip
+from memspike.experiments.named import pulse_device
 from memspike.experiments.online_config import DeviceConfig, LearningConfig, NeuronConfig, OnlineConfig
 from memspike.experiments.schemes import scheme_on_pairs
 from memspike.learning.programming.base import Scheme
@@ -72,12 +72,7 @@ def _ablated(device: AbstractPulseDevice, given: DeviceConfig) -> AbstractPulseD
 
 def device_of(given: DeviceConfig) -> AbstractPulseDevice:
     """The pulse device that a configuration names, or the ideal one of `bits`."""
-    device = find(given.device)
-    if not isinstance(device, AbstractPulseDevice):
-        raise InputError(
-            f"device.device is '{given.device}', a {type(device).__name__}; a pulse device is needed, "
-            "see: memspike list devices."
-        )
+    device = pulse_device(given.device, AbstractPulseDevice)
     if given.bits is not None:
         low, high = (jnp.mean(jnp.asarray(g)) for g in (device.g_min, device.g_max))
         return ConstantStep(g_min=low, g_max=high, pulses_up=2.0**given.bits, pulses_down=2.0**given.bits)

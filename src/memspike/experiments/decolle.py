@@ -9,35 +9,22 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, UInt8
 
-from memspike._errors import InputError
 from memspike._parallel import map_split
 from memspike.data.base import Dataset
 from memspike.data.encoders import FrameSpikes
-from memspike.data.store import load
 from memspike.experiments.base import Experiment, register
 from memspike.experiments.config import DataConfig
 from memspike.experiments.learner import Chip
 from memspike.experiments.local_chip import local_learner
 from memspike.experiments.local_config import LayersConfig, LocalConfig, LocalLearningConfig
-from memspike.experiments.online import SHOWN, Blueprint, Online, Shown, costs, started, train
-from memspike.experiments.run import Report, silent, spread
+from memspike.experiments.named import data_set
+from memspike.experiments.online import SHOWN, Blueprint, Online, Shown, classified, started, train
+from memspike.experiments.run import Report, silent
 
 # images of the test set that are shown at once
 CHUNK = 250
 # draws of spikes and of read noise that are measured on
 HEARD, READ = range(2)
-
-
-def read_images(config: LocalConfig) -> Dataset:
-    """The images that a configuration asks for; InputError where a batch does not fit into them."""
-    wanted = config.data
-    data = load(wanted.name, wanted.leave_out).limited(wanted.train, wanted.test)
-    data = data if wanted.hold_out is None else data.held_out(wanted.hold_out)
-    if config.learning.batch > len(data.y_train):
-        raise InputError(
-            f"learning.batch is {config.learning.batch}; {data.name} has {len(data.y_train)} training images here."
-        )
-    return data
 
 
 class Images:
@@ -99,29 +86,13 @@ class Images:
 
 def learn(config: LocalConfig, out: Path, *, resume: bool = False, report: Report = silent) -> dict[str, Any]:
     """Train `config` in the folder `out` → the content of its result.json."""
-    data = read_images(config)
+    data = data_set(config.data, config.learning.batch)
     images = Images(config, data)
     folder = started(config, out, resume=resume)
     chips, history, seconds = train(images.online, folder, resume=resume, report=report, measure=images.accuracy)
     scores = images.accuracy(chips)
-    last = history[-config.seeds :]
-    result = {
-        "experiment": config.experiment,
-        "test_accuracy": float(scores.mean()),
-        "test_accuracy_sd": spread(scores),
-        "test_accuracy_min": float(scores.min()),
-        "test_accuracies": [float(s) for s in scores],
-        "scheme": config.learning.scheme,
-        "rate_hz": float(np.mean([row["rate"] for row in last])),
-        "final_loss": float(np.mean([row["loss"] for row in last])),
-        **costs(chips, config),
-        "seeds": config.seeds,
-        "seed": config.seed,
-        "epochs": config.learning.epochs,
-        "train_examples": len(data.y_train),
-        "test_examples": len(data.y_test),
-        "wall_s": round(seconds, 2),
-    }
+    result = classified(images.online, chips, scores, history)
+    result |= {"train_examples": len(data.y_train), "test_examples": len(data.y_test), "wall_s": round(seconds, 2)}
     folder.write_json("result.json", result)
     return result
 

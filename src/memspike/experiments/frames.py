@@ -9,33 +9,20 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, UInt8
 
-from memspike._errors import InputError
 from memspike._parallel import map_split
 from memspike.data.base import Dataset
 from memspike.data.encoders import FrameSpikes
-from memspike.data.store import load
 from memspike.experiments.chip import learner
 from memspike.experiments.learner import Chip
-from memspike.experiments.online import SHOWN, Blueprint, Online, Shown, costs, started, train
+from memspike.experiments.named import data_set
+from memspike.experiments.online import SHOWN, Blueprint, Online, Shown, classified, started, train
 from memspike.experiments.online_config import FramesOnlineConfig
-from memspike.experiments.run import Report, silent, spread
+from memspike.experiments.run import Report, silent
 from memspike.learning.rules.eprop import CrossEntropy
 
 # draws of read noise and of phases of the spike trains that are measured on
 HEARD, READ = range(2)
 SAMPLES = 3
-
-
-def read_data(config: FramesOnlineConfig) -> Dataset:
-    """The frames that a configuration asks for; InputError where a batch does not fit into them."""
-    wanted = config.data
-    data = load(wanted.name, wanted.leave_out).limited(wanted.train, wanted.test)
-    data = data if wanted.hold_out is None else data.held_out(wanted.hold_out)
-    if config.learning.batch > len(data.y_train):
-        raise InputError(
-            f"learning.batch is {config.learning.batch}; {data.name} has {len(data.y_train)} training examples here."
-        )
-    return data
 
 
 def _spikes(
@@ -121,30 +108,14 @@ class Frames:
 
 def learn(config: FramesOnlineConfig, out: Path, *, resume: bool = False, report: Report = silent) -> dict[str, Any]:
     """Train `config` in the folder `out` → the content of its result.json."""
-    data = read_data(config)
+    data = data_set(config.data, config.learning.batch)
     frames = Frames(config, data)
     folder = started(config, out, resume=resume)
     chips, history, seconds = train(frames.online, folder, resume=resume, report=report, measure=frames.accuracy)
     heard = frames.heard(chips)
     scores = frames.scores(heard)
-    last = history[-config.seeds :]
-    result = {
-        "experiment": config.experiment,
-        "test_accuracy": float(scores.mean()),
-        "test_accuracy_sd": spread(scores),
-        "test_accuracy_min": float(scores.min()),
-        "test_accuracies": [float(s) for s in scores],
-        "scheme": config.learning.scheme,
-        "rate_hz": float(np.mean([row["rate"] for row in last])),
-        "final_loss": float(np.mean([row["loss"] for row in last])),
-        **costs(chips, config),
-        "seeds": config.seeds,
-        "seed": config.seed,
-        "epochs": config.learning.epochs,
-        "train_examples": len(data.y_train),
-        "test_examples": len(data.y_test),
-        "wall_s": round(seconds, 2),
-    }
+    result = classified(frames.online, chips, scores, history)
+    result |= {"train_examples": len(data.y_train), "test_examples": len(data.y_test), "wall_s": round(seconds, 2)}
     folder.write_arrays("samples.npz", frames.samples(heard))
     folder.write_json("result.json", result)
     return result

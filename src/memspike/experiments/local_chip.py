@@ -20,7 +20,6 @@ from memspike.cells.stack import Stack
 from memspike.cells.write import Alternate, BothSides, OneSided
 from memspike.devices.base import AbstractPulseDevice, span
 from memspike.devices.constant_step import ConstantStep
-from memspike.devices.description import find
 from memspike.devices.fabricate import AbstractSpread, OfLabel, Relative, fabricate
 from memspike.devices.neurosim import TABLE
 from memspike.devices.presets import spread_of
@@ -28,6 +27,7 @@ from memspike.devices.soft_bounds import SoftBounds
 from memspike.devices.variation import AbstractWrapper, CycleToCycle
 from memspike.experiments.learner import AbstractLearner, Chip
 from memspike.experiments.local_config import LocalConfig, LocalLearningConfig, MatrixConfig
+from memspike.experiments.named import pulse_device
 from memspike.experiments.schemes import scheme_of
 from memspike.learning.outer import dense
 from memspike.learning.programming.base import Scheme
@@ -44,12 +44,7 @@ def device_of(given: MatrixConfig) -> AbstractPulseDevice:
 
     With labels it has the range of that device and the exponential law of the labels.
     """
-    device = find(given.device)
-    if not isinstance(device, AbstractPulseDevice):
-        raise InputError(
-            f"device.device is '{given.device}', a {type(device).__name__}; a pulse device is needed, "
-            "see: memspike list devices."
-        )
+    device = pulse_device(given.device, AbstractPulseDevice)
     if given.labels is not None:
         low, high = (jnp.mean(jnp.asarray(g)) for g in (device.g_min, device.g_max))
         levels = dict.fromkeys(("pulses_up", "pulses_down"), float(given.levels))

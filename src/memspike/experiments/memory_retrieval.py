@@ -31,11 +31,11 @@ from memspike.experiments.config import (
 )
 from memspike.experiments.folder import RunFolder
 from memspike.experiments.learner import AbstractLearner, Chip
+from memspike.experiments.named import pulse_device
 from memspike.experiments.online import SHOWN, Online, Shown, costs, train
 from memspike.experiments.online_config import LoopedConfig, WearConfig
 from memspike.experiments.run import Report, silent, spread
 from memspike.experiments.schemes import scheme_of
-from memspike.experiments.stdp_config import pulse_device
 from memspike.learning.programming.base import Scheme
 from memspike.learning.rules.waveform_stdp import Waveforms, WaveformSTDP, stdp_waveform
 from memspike.networks.associative import Associative

@@ -19,7 +19,7 @@ from memspike.cells.multi import MultiDevice
 from memspike.experiments.folder import Checkpoint, RunFolder
 from memspike.experiments.learner import AbstractLearner, Chip
 from memspike.experiments.online_config import LoopedConfig
-from memspike.experiments.run import Progress, Report
+from memspike.experiments.run import Progress, Report, spread
 from memspike.experiments.wear import pulse_costs
 
 # epochs of one jitted call: a checkpoint and a line of progress after each
@@ -208,6 +208,27 @@ def costs(chips: Chip, config: LoopedConfig) -> dict[str, Any]:
 
 def _devices(cell: AbstractCell) -> int:
     return cell.per_side if isinstance(cell, MultiDevice) else 1
+
+
+def classified(
+    online: Online[Any, Any], chips: Chip, scores: Float[np.ndarray, " seeds"], history: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """What a training of classifiers has come to: accuracies of the seeds, rate and loss of the last epoch, costs."""
+    config, last = online.config, history[-online.config.seeds :]
+    return {
+        "experiment": config.experiment,
+        "test_accuracy": float(scores.mean()),
+        "test_accuracy_sd": spread(scores),
+        "test_accuracy_min": float(scores.min()),
+        "test_accuracies": [float(s) for s in scores],
+        "scheme": config.learning.scheme,
+        "rate_hz": float(np.mean([row["rate"] for row in last])),
+        "final_loss": float(np.mean([row["loss"] for row in last])),
+        **costs(chips, config),
+        "seeds": config.seeds,
+        "seed": config.seed,
+        "epochs": config.learning.epochs,
+    }
 
 
 def started(config: LoopedConfig, out: Path, *, resume: bool) -> RunFolder:

@@ -1,12 +1,9 @@
 """What the file of an experiment with spike-timing-dependent plasticity may say."""
 
-from typing import Annotated, ClassVar, TypeVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
-from memspike._errors import InputError
-from memspike.devices.base import AbstractPulseDevice
-from memspike.devices.description import find
 from memspike.experiments.config import (
     Amperes,
     Joules,
@@ -20,7 +17,6 @@ from memspike.experiments.config import (
 )
 from memspike.experiments.online_config import LoopedConfig, WearConfig
 
-D = TypeVar("D", bound=AbstractPulseDevice)
 Share = Annotated[Number, Field(ge=0, le=0.5)]
 
 
@@ -110,14 +106,3 @@ class StdpConfig(LoopedConfig):
     programming: ProgrammingConfig = ProgrammingConfig()
     time: EpisodeConfig = EpisodeConfig()
     evaluation: TestConfig = TestConfig()
-
-
-def pulse_device(name: str, kind: type[D]) -> D:
-    """The device of that name; InputError for one of another kind."""
-    device = find(name)
-    if not isinstance(device, kind):
-        what = "pulse device" if kind is AbstractPulseDevice else f"{kind.__name__} device"
-        raise InputError(
-            f"device.device is '{name}', a {type(device).__name__}; a {what} is needed, see: memspike list devices."
-        )
-    return device

@@ -17,8 +17,9 @@ from memspike.devices.fabricate import AbstractSpread, fabricate
 from memspike.devices.presets import spread_of
 from memspike.experiments.chip import SET_WIDTH
 from memspike.experiments.learner import AbstractLearner, Chip
+from memspike.experiments.named import pulse_device
 from memspike.experiments.schemes import scheme_of
-from memspike.experiments.stdp_config import PlasticityConfig, StdpConfig, pulse_device
+from memspike.experiments.stdp_config import PlasticityConfig, StdpConfig
 from memspike.learning.programming.base import Scheme
 from memspike.learning.rules.base import Rule
 from memspike.learning.rules.stdp import STDP, Additive, Multiplicative, Timing, Trains, stdp
