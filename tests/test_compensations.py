@@ -99,13 +99,15 @@ def test_inversion_encloses_the_wanted_change(x64):
     state = cell.init((30, 30))._replace(devices=g)
     dw = jnp.asarray(np.random.default_rng(1).normal(0, 0.05, (30, 30)))
     exact = np.asarray(law.pulses_for(g[0], dw * cell.unit()))
-    draws = np.stack([inverted(cell, state, dw, 15, key=k) for k in jax.random.split(KEY, 400)])
+    draws = np.asarray(jax.vmap(lambda k: inverted(cell, state, dw, 15, key=k))(jax.random.split(KEY, 400)))
     inside = np.isfinite(exact) & (np.abs(exact) < 14)
     assert inside.mean() > 0.8
     low, high = np.floor(np.abs(exact)), np.ceil(np.abs(exact))
     size = np.abs(draws)
     assert ((size >= low - 1e-9) & (size <= high + 1e-9))[:, inside].all()
-    changes = np.stack([cell.weight(cell.stored(cell.program(state, jnp.asarray(n))[0])) for n in draws[:60]])
+    changes = np.asarray(
+        jax.vmap(lambda n: cell.weight(cell.stored(cell.program(state, n)[0])))(jnp.asarray(draws[:60]))
+    )
     now = np.asarray(cell.weight(cell.stored(state)))
     error = changes.std(0) / 60**0.5
     off = np.abs(changes.mean(0) - now - np.asarray(dw)) / np.maximum(error, 1e-12)
@@ -255,7 +257,9 @@ def test_cases_of_a_study():
 @pytest.fixture(scope="module")
 def studied(tmp_path_factory):
     folder = tmp_path_factory.mktemp("study") / "run"
-    _, config = resolve("asymmetry-devices", ["study.devices=[pcmo]", "network.hidden=[40]"], quick=True)
+    _, config = resolve(
+        "asymmetry-devices", ["study.devices=[pcmo]", "network.hidden=[40]", "study.rates=[1.6]"], quick=True
+    )
     return folder, config, ms.experiments.run(config, folder)
 
 
@@ -266,7 +270,8 @@ def test_asymmetry_costs_and_accumulation_recovers(studied):
     assert needed | {"pulses_per_weight", "learning_rate", "seeds"} <= set(rows["none"])
     assert rows["none"]["accuracy_mean"] < rows["ideal"]["accuracy_mean"] - 0.1
     assert rows["accumulate"]["accuracy_mean"] > rows["none"]["accuracy_mean"] + 0.1
-    assert rows["accumulate"]["pulses_per_weight"] < rows["none"]["pulses_per_weight"]
+    assert min(rows[name]["pulses_per_weight"] for name in ("none", "accumulate")) > 0.5
+    assert rows["ideal"]["pulses_per_weight"] == 0
 
 
 def test_a_study_goes_on_where_it_was(studied):

@@ -18,7 +18,8 @@ def _schemes(rows: Rows) -> list[str]:
 
 
 def _style(place: int) -> dict[str, Any]:
-    return {"color": COLOURS[place % len(COLOURS)], "marker": MARKERS[place % len(MARKERS)]}
+    turn = place // len(COLOURS)  # the same colour again with another marker
+    return {"color": COLOURS[place % len(COLOURS)], "marker": MARKERS[(place + 3 * turn) % len(MARKERS)]}
 
 
 def _ideal(axis: Axes, rows: Rows) -> None:
