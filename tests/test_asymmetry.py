@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from memspike import cells
-from memspike.devices import SoftBounds, find, response
+from memspike.devices import SoftBounds, neurosim, response
 from memspike.devices.fabricate import OfLabel, fabricate
 
 NAMES = ("ag-a-si", "pcmo", "taox-tio2", "alox-hfo2")
@@ -15,7 +15,7 @@ NAMES = ("ag-a-si", "pcmo", "taox-tio2", "alox-hfo2")
 
 def law(name):
     """The device of a table row with its range as the unit of conductance."""
-    inner = find(name).device
+    inner = neurosim.from_table(name).device.device
     return eqx.tree_at(lambda d: (d.g_min, d.g_max), inner, (jnp.asarray(0.0), jnp.asarray(1.0)))
 
 

@@ -1,6 +1,7 @@
 """Ways around asymmetric updates, one by one and in training."""
 
 import json
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -12,7 +13,7 @@ import pytest
 import memspike as ms
 from memspike import cells, learning
 from memspike.arrays import Crossbar
-from memspike.devices import SoftBounds, find
+from memspike.devices import SoftBounds, neurosim
 from memspike.experiments import resolve
 from memspike.experiments.asymmetry_study import cases_of
 from memspike.experiments.named import data_set
@@ -26,8 +27,13 @@ from memspike.learning.programming.rounding import bit_line_counts
 KEY = jax.random.key(0)
 
 
+def law_of(name):
+    """A device of the tables without its cycle-to-cycle noise."""
+    return neurosim.from_table(name).device.device
+
+
 def single(name="ag-a-si", **parts):
-    device = find(name).device
+    device = law_of(name)
     return Crossbar(cells.SingleReference(device, cells.midpoint(device), **parts))
 
 
@@ -62,7 +68,7 @@ def test_stochastic_rounding_is_right_on_average():
 def test_gains_move_the_point_where_pulses_cancel():
     """Without a wanted change: uncompensated to the symmetry point, by sign gains to mid-range."""
     crossbar = single()
-    g_star = ms.devices.response(find("ag-a-si").device).symmetry_point
+    g_star = ms.devices.response(law_of("ag-a-si")).symmetry_point
     assert settled(learning.by_rounding(), crossbar) == pytest.approx(2 * (g_star - 0.5), abs=0.03)
     assert settled(learning.by_sign_gain(), crossbar) == pytest.approx(0.0, abs=0.03)
     # read first, then invert: it stays where it was, up to the noise of the pulses
@@ -75,7 +81,7 @@ def test_running_gain_follows_a_mean_device(x64):
     scheme = learning.by_running_gain()
     start = crossbar.cell.place(crossbar.cell.init((5, 4)), jnp.zeros((5, 4)))
     state, own = scheme.init(crossbar, start), start
-    law = find("ag-a-si").device
+    law = law_of("ag-a-si")
     middle = 0.5 * (float(law.g_min) + float(law.g_max))
     g, unit = jnp.asarray(middle), float(crossbar.cell.unit())
     up0, down0 = (abs(float(law.program(jnp.asarray(middle), s)) - middle) / unit for s in (1, -1))
@@ -153,7 +159,7 @@ def test_bit_lines_multiply_in_the_array():
 
 
 def test_conditional_reverse_takes_the_side_that_answers():
-    law = find("pcmo").device
+    law = law_of("pcmo")
     crossbar = Crossbar(cells.DifferentialPair(law, cells.BothSides()))
     low, width = float(law.g_min), float(law.g_max - law.g_min)
     # upwards: G⁺ is nearly full in the first cell and empty in the second, G⁻ at a third in both
@@ -181,7 +187,7 @@ def test_conditional_reverse_takes_the_side_that_answers():
 
 
 def test_worth_is_that_of_the_mean_cell_for_references_of_their_own():
-    device = find("ag-a-si").device
+    device = law_of("ag-a-si")
     points = cells.at_symmetry_point(device, (3, 4))
     shifted, plain = Crossbar(cells.SingleReference(device, points)), single()
     dw = jnp.asarray([[1.0, -1.0]])
@@ -293,11 +299,12 @@ def test_spread_and_reference_belong_to_the_chip(tmp_path):
     )
     learner = local_learner(config, 8, 3, 10)
     made = [eqx.filter_jit(learner.fabricated)(jax.random.key(k)) for k in (0, 0, 1)]
-    curvature = [n.layers[0].crossbar.cell.device.device.curvature_up for n in made]
+    made_cells: list[Any] = [n.layers[0].crossbar.cell for n in made]
+    curvature = [cell.device.device.curvature_up for cell in made_cells]
     assert curvature[0].shape == (1, 9, 150)
     np.testing.assert_array_equal(curvature[0], curvature[1])
     assert not np.array_equal(curvature[0], curvature[2])
-    cell = made[0].layers[0].crossbar.cell
+    cell = made_cells[0]
     width = float(learner.crossbar.cell.device.g_max)
     points = cells.at_symmetry_point(cell.device, (1, 9, 150))[0]
     # alternating pulses with their noise end near it, far nearer than mid-range is

@@ -181,7 +181,7 @@ def test_wear_and_flicker_are_part_of_a_chip():
     np.testing.assert_array_equal(before[used], after[used])
     assert (before != after)[~used & sent].all()
     wandering = online(config_of("flicker=1", *settings))
-    network = wandering.network(wandering.keys[0])
+    network = wandering.learner.fabricated(wandering.keys[0])
     chip = wandering.learner.init(network, key=jax.random.key(1))
     device, state = network.crossbars[0].cell.device, chip.cells[0].devices
     assert isinstance(device, Flicker)
