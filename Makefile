@@ -42,6 +42,7 @@ bench: pyproject.toml
 	.venv-bench/bin/python benchmarks/wired_training.py --out results/bench-wired-training.json
 	.venv-bench/bin/python benchmarks/eprop.py --out results/bench-eprop.json
 	.venv-bench/bin/python benchmarks/population.py --out results/bench-population.json
+	.venv-bench/bin/python benchmarks/updates.py --out results/bench-updates.json
 
 clean:
 	rm -rf $(VENV) .venv-bench site .jax_cache

@@ -9,8 +9,9 @@ from memspike._registry import SCHEMES
 from memspike.arrays.crossbar import Crossbar
 from memspike.cells.base import CellState, Weight
 from memspike.learning.programming.base import Applied, Scheme
+from memspike.learning.programming.counting import even_worth
 from memspike.learning.programming.stochastic_rounding import whole
-from memspike.learning.programming.transfer import FastTile, Transferring, pulse_worth, read_too, stack_of
+from memspike.learning.programming.transfer import FastTile, Transferring, read_too, stack_of
 
 SOURCE = "Li et al., arXiv 2510.02516 (2025): the sum of tiles and their timescales; the rest is a reconstruction"
 
@@ -28,9 +29,9 @@ def residual(tile: FastTile, slower: int = 4) -> Scheme:
     counting = tile.counted()
 
     def start(crossbar: Crossbar, cells: CellState) -> Transferring:
-        cell = stack_of(crossbar.cell)
+        stack_of(crossbar.cell)
         own = counting.init(crossbar, cells)
-        return Transferring(jnp.int32(0), pulse_worth(cell), jnp.zeros(()), own, ())
+        return Transferring(jnp.int32(0), jnp.asarray(even_worth(crossbar)), jnp.zeros(()), own, ())
 
     def apply(
         state: Transferring, crossbar: Crossbar, cells: CellState, dw: Weight, *, key: PRNGKeyArray | None

@@ -15,6 +15,7 @@ from memspike.arrays.ledger import Ledger, Tally
 from memspike.cells.base import AbstractCell, CellState, Weight
 from memspike.cells.stack import Stack
 from memspike.learning.programming.base import Applied, Counting, Scheme
+from memspike.learning.programming.counting import even_worth
 from memspike.learning.programming.stochastic_rounding import stochastically_rounded
 
 Row = Float[Array, " columns"]
@@ -143,12 +144,6 @@ def stack_of(cell: AbstractCell, exactly: int | None = None) -> Stack:
     )
 
 
-def pulse_worth(cell: AbstractCell) -> Float[Array, ""]:
-    """δ: what a pulse of the mean device is worth in weight in mid-range, the mean of both directions."""
-    nominal = cell.nominal_worth()
-    return 0.5 * (nominal.up - nominal.down)
-
-
 def read_too(ledger: Ledger, visits: list[Visit], rows: int) -> Ledger:
     """The ledger with a read of a row for every visit that was due."""
     due = sum((visit.row < rows).astype(jnp.int32) for visit in visits)
@@ -168,7 +163,9 @@ def transferring(passing: Passing, tile: FastTile) -> Scheme:
         cell = stack_of(crossbar.cell, 2)
         w = cell.weight(cell.stored(cells))
         own = counting.init(crossbar, cells)
-        return Transferring(jnp.int32(0), pulse_worth(cell), jnp.zeros((), w.dtype), own, passing.init(w.shape))
+        return Transferring(
+            jnp.int32(0), jnp.asarray(even_worth(crossbar)), jnp.zeros((), w.dtype), own, passing.init(w.shape)
+        )
 
     def apply(
         state: Transferring, crossbar: Crossbar, cells: CellState, dw: Weight, *, key: PRNGKeyArray | None
