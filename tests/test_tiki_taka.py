@@ -10,7 +10,8 @@ import pytest
 import memspike as ms
 from memspike import learning
 from memspike._registry import DEVICES
-from memspike.arrays import Crossbar
+from memspike.arrays import Crossbar, Drive, Pulse
+from memspike.arrays.parts import Send
 from memspike.cells import (
     DifferentialPair,
     Refresh,
@@ -24,6 +25,8 @@ from memspike.cells import (
 from memspike.devices import SoftBounds, WriteNoise, fabricate
 from memspike.devices.asymmetry import symmetry_points
 from memspike.devices.base import span
+from memspike.devices.description import find
+from memspike.devices.presets import spread_of
 from memspike.learning.programming.counting import rounded
 from memspike.learning.programming.rounding import stochastic_rounding
 from memspike.learning.programming.tiki_taka_2 import buffered
@@ -430,9 +433,34 @@ def test_the_stack_reads_its_slow_tile_alone_unless_told_otherwise(x64):
         expected = np.clip(w, -1, 1) + gamma * moved
         np.testing.assert_allclose(cell.weight(cell.stored(after)), expected, rtol=1e-9)
         np.testing.assert_allclose(cell.read_row(after, 1, jnp.int32(0)), moved, rtol=1e-9)
-        np.testing.assert_array_equal(ledger.up, jnp.concatenate([dealt, 0 * dealt]))
+        np.testing.assert_array_equal(ledger.up, dealt)
         blind, _ = Crossbar(cell).write(cells, jnp.ones(w.shape))
         np.testing.assert_array_equal(cell.stored(blind)[1:tiles], cell.stored(cells)[1:tiles])
+
+
+@pytest.mark.parametrize(
+    ("name", "spread"),
+    [("reram-array-om", spread_of("reram-array-om")), ("ag-a-si", {"device.pulses_up": 0.2}), ("pcm", {})],
+)
+def test_pulses_on_a_tile_and_on_a_row_are_those_on_all_devices(x64, name, spread):
+    """Devices that differ from cell to cell, under wrappers or alone; a row beyond the last takes nothing."""
+    shape = (3, 4, 5)
+    device = fabricate(find(name), spread, shape=shape, key=KEY)
+    crossbar = Crossbar(Stack(device, midpoint(device), 3), drive=Drive(Pulse(1.0, 1e-6), Pulse(1.5, 1e-6)))
+    cells = crossbar.cell.place(crossbar.cell.init(shape[1:]), jax.random.uniform(KEY, shape[1:], minval=-0.5))
+    cells, _ = crossbar.pulse(cells, jnp.ones(shape), key=KEY)  # states of wrappers differ, too
+    on_tile, on_row = jnp.round(3 * jax.random.normal(KEY, shape[1:])), jnp.asarray([2.0, 0.0, 1.0, 5.0, 1.0])
+    for row in (2, 4):
+        dealt = jnp.zeros(shape).at[2].set(on_tile).at[1, row].set(on_row, mode="drop")
+        sends = (Send(2, on_tile), Send(1, on_row, jnp.int32(row)))
+        parts, booked = crossbar.pulse_tiles(cells, sends)
+        whole, expected = crossbar.pulse(cells, dealt)
+        np.testing.assert_allclose(crossbar.cell.stored(parts), crossbar.cell.stored(whole), rtol=1e-12)
+        for one, other in zip(jax.tree.leaves(booked.wear), jax.tree.leaves(expected.wear), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-30)
+    noisy, _ = crossbar.pulse_tiles(cells, sends, key=KEY)
+    assert not np.allclose(crossbar.cell.stored(noisy)[2], crossbar.cell.stored(parts)[2], rtol=1e-3, atol=0)
+    np.testing.assert_array_equal(crossbar.cell.stored(noisy)[0], crossbar.cell.stored(cells)[0])
 
 
 def test_a_pulse_is_worth_the_same_whatever_the_references(x64):

@@ -1,6 +1,7 @@
 """A crossbar: cells of devices, the wires they share, what is programmed into them and what a read returns."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -11,7 +12,8 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 from memspike._parallel import held, map_split
 from memspike._param import Parameter, check_bounds, param
 from memspike.arrays.fidelity import AbstractWires, Ideal
-from memspike.arrays.ledger import Drive, Ledger, Pulse, Tally, erased, written
+from memspike.arrays.ledger import Drive, Ledger, Pulse, Tally, empty, erased, written
+from memspike.arrays.parts import Send, together
 from memspike.arrays.periphery import Periphery
 from memspike.arrays.tiles import Tiles
 from memspike.cells.base import AbstractCell, CellState, Devices, Lines, Weight, weighted
@@ -77,13 +79,28 @@ class Crossbar(eqx.Module):
         """The cells after whole signed pulses on their weights, and the ledger of it."""
         after, dealt = held(self.cell.program(cells, pulses, key=key))
         ledger = written(self.cell.device, cells.devices, after.devices, dealt, self._drive())
-        return after, self._with_fixed(ledger)
+        return after, ledger
 
     def pulse(self, cells: CellState, dealt: Devices, *, key: PRNGKeyArray | None = None) -> tuple[CellState, Ledger]:
         """The cells after whole signed pulses on every device [devices, rows, columns], and the ledger of it."""
         device = self.cell.device
         after = held(cells._replace(devices=device.program(cells.devices, dealt, key=key)))
-        return after, self._with_fixed(written(device, cells.devices, after.devices, dealt, self._drive()))
+        return after, written(device, cells.devices, after.devices, dealt, self._drive())
+
+    def pulse_tiles(
+        self, cells: CellState, sends: Sequence[Send], *, key: PRNGKeyArray | None = None
+    ) -> tuple[CellState, Ledger]:
+        """The cells after whole signed pulses on some tiles of devices, or rows of them, in turn; their ledger."""
+        shape = self.cell.device.stored(cells.devices).shape
+        keys = (None,) * len(sends) if key is None else tuple(jax.random.split(key, len(sends)))
+        devices, ledgers = cells.devices, []
+        for send, own in zip(sends, keys, strict=True):
+            n, block = send.block(shape)
+            device, before = block.of(self.cell.device), block.of(devices)
+            after = held(device.program(before, n, key=own))
+            devices = block.put(devices, after)
+            ledgers.append(written(device, before, after, n, self._drive()))
+        return cells._replace(devices=devices), together(shape, sends, ledgers)
 
     def erase(
         self, cells: CellState, where: Bool[Array, "devices rows columns"], *, key: PRNGKeyArray | None = None
@@ -91,13 +108,13 @@ class Crossbar(eqx.Module):
         """The cells after full RESETs of the devices `where` true, and the ledger of it."""
         after = cells._replace(devices=select(where, self.cell.device.reset(cells.devices, key=key), cells.devices))
         counts = where.astype(jnp.result_type(float))
-        return after, self._with_fixed(self._erased(cells, after, counts))
+        return after, self._erased(cells, after, counts)
 
     def book(self, before: CellState, after: CellState, pulses: Devices, resets: Devices) -> Ledger:
         """The ledger of signed `pulses` and `resets` of every device that took the cells from `before` to `after`."""
         first = written(self.cell.device, before.devices, after.devices, pulses, self._drive())
         erasing = dataclasses.replace(self._erased(before, after, resets), writes=Tally.of(0))  # of the same write
-        return self._with_fixed(first + erasing)
+        return first + erasing
 
     def _erased(self, before: CellState, after: CellState, resets: Devices) -> Ledger:
         drive = self._drive() or UNKNOWN
@@ -110,9 +127,9 @@ class Crossbar(eqx.Module):
             device = device.device
         return None if isinstance(device, Pulsed) else self.drive or UNKNOWN
 
-    def _with_fixed(self, ledger: Ledger) -> Ledger:
-        fixed = self.cell.gains().shape[0] - self.cell.programmed()
-        return ledger.with_fixed(fixed) if fixed else ledger
+    def ledger(self, shape: tuple[int, ...]) -> Ledger:
+        """The ledger of a new matrix [rows, columns]: of all devices that take pulses, not of fixed references."""
+        return empty((self.cell.programmed(), *shape))
 
     def _on_tiles(self, lines: Lines, one: Any, each: Any) -> Lines:
         """`one` applied to every physical array: neighbouring lines interleaved, the matrix cut into tiles.

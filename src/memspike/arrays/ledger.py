@@ -101,7 +101,7 @@ class Wear(eqx.Module):
         if self.up.shape != other.up.shape:
             raise InputError(
                 f"Ledgers of arrays of {self.up.shape} and {other.up.shape} devices cannot be added; "
-                "[lines, rows, columns] must agree (`with_fixed` adds lines that are never written)."
+                "[lines, rows, columns] must agree."
             )
         up, down = _count_sum(self.up, other.up), _count_sum(self.down, other.down)
         return Wear(up, down, _count_sum(self.resets, other.resets), self.energy + other.energy)
@@ -172,12 +172,6 @@ class Ledger(eqx.Module):
         """Energy in J that programming dissipated in every device."""
         return self.worn().energy.value
 
-    def with_fixed(self, lines: int) -> "Ledger":
-        """The same ledger with `lines` more lines behind the others: reference devices that take no pulse."""
-        own = self.worn()
-        more = jax.tree.map(lambda x: jnp.pad(x, [*[(0, 0)] * (x.ndim - 3), (0, lines), (0, 0), (0, 0)]), own)
-        return dataclasses.replace(self, wear=more)
-
 
 def empty(shape: tuple[int, ...]) -> Ledger:
     """The ledger of new devices [lines, rows, columns] that did nothing yet."""
@@ -233,19 +227,23 @@ def row_by_row(each: Lines) -> Float[Array, ""]:
     return each.max((0, 2)).sum()
 
 
+def _longest(number: Real, each: Real) -> Float[Array, ""]:
+    """`row_by_row` of number·each; one number for all devices is multiplied afterwards."""
+    return each * row_by_row(number) if each.ndim == 0 else row_by_row(number * jnp.broadcast_to(each, number.shape))
+
+
 def _part(name: str, pulse: Pulse, number: Real, g: Real, energy: Real | None = None) -> _Part:
     """`number` pulses of every device at the mean conductance `g`; with `energy` that is taken as it is."""
     width = _checked(f"width of a {name} pulse", pulse.width, "s", least=0.0)
     n = jnp.broadcast_to(number, g.shape)
-    square = jnp.zeros_like(n)
+    square = jnp.zeros(())
     if pulse.v is not None or (energy is None and pulse.energy is None):
-        v = _checked(f"voltage of a {name} pulse", pulse.v, "V")
-        square = jnp.broadcast_to(v * v, g.shape) * n
+        square = jnp.square(_checked(f"voltage of a {name} pulse", pulse.v, "V"))
     if energy is None and pulse.energy is not None:
         energy = n * jnp.broadcast_to(_checked(f"energy of a {name} pulse", pulse.energy, "J", least=0.0), g.shape)
     if energy is None:
-        energy = square * g * jnp.broadcast_to(width, g.shape)
-    return _Part(energy, row_by_row(n * jnp.broadcast_to(width, g.shape)), row_by_row(square))
+        energy = n * g * jnp.broadcast_to(square * width, g.shape)
+    return _Part(energy, _longest(n, width), _longest(n, square))
 
 
 def _unwrapped(device: AbstractPulseDevice, state: Any) -> tuple[AbstractPulseDevice, Any]:

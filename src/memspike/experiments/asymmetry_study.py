@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 from pydantic import Field, model_validator
+from scipy.stats import qmc
 
 from memspike.experiments.base import Experiment, register
-from memspike.experiments.compensations import COMPENSATIONS, IDEAL
+from memspike.experiments.compensations import COMPENSATIONS, IDEAL, TUNED, Compensation
 from memspike.experiments.config import DataConfig, Number, Positive, Section
 from memspike.experiments.decolle import REFERENCE
 from memspike.experiments.folder import RunFolder
@@ -33,10 +34,13 @@ class AsymmetryConfig(Section):
     )
     devices: tuple[str, ...] = Field(default=(), description="devices of the tables in place of labels")
     compensations: tuple[str, ...] = Field(default=(), description="ways around asymmetry; all by default")
-    rates: tuple[Number, ...] = Field(
-        default=(0.1, 0.2, 0.4, 0.8, 1.6), description="learning rates that are tried", min_length=1
+    trials: Positive = Field(default=16, description="settings that are tried for every case and way, logarithmic")
+    rates: tuple[Number, Number] = Field(
+        default=(0.05, 3.2), description="least and largest learning rate that is tried"
     )
-    ranges: tuple[Number, ...] = Field(default=(0.5, 1.0), description="weight ranges that are tried", min_length=1)
+    ranges: tuple[Number, Number] = Field(
+        default=(0.2, 1.6), description="least and largest weight range that is tried"
+    )
     tuning_seeds: Positive = Field(default=2, description="seeds of the search, from 1000 on")
     tuning_epochs: Positive | None = Field(
         default=None, description="epochs of the search; those of the report by default"
@@ -48,6 +52,9 @@ class AsymmetryConfig(Section):
     def _known(self) -> "AsymmetryConfig":
         if any(sign not in (-1, 1) for sign in self.signs):
             raise ValueError(f"study.signs are {list(self.signs)}; allowed: -1 and 1")
+        for name, (least, largest) in {"rates": self.rates, "ranges": self.ranges}.items():
+            if not 0 < least <= largest:
+                raise ValueError(f"study.{name} are [{least:g}, {largest:g}]; two numbers above 0, the least first")
         return self
 
 
@@ -65,25 +72,33 @@ def cases_of(study: AsymmetryConfig) -> list[Case]:
     return [{"device.labels": pair} for k, pair in enumerate(pairs) if pair not in pairs[:k]]
 
 
-def _best(config: AsymmetryStudyConfig, cases: Sequence[Case], settings: Case, report: Report) -> list[Case]:
-    """For every case the rate and the weight range with the highest accuracy on images held out of the training."""
+def tried(study: AsymmetryConfig, own: Sequence[str]) -> list[Case]:
+    """`study.trials` settings of rate, weight range and the `own` keys of a way: a Halton sequence in logarithms."""
+    bounds = {"learning.rate": study.rates, "device.weight_range": study.ranges} | {key: TUNED[key] for key in own}
+    least, largest = np.log(np.asarray(list(bounds.values()))).T
+    points = qmc.Halton(len(bounds), scramble=False).fast_forward(1).random(study.trials)
+    return [dict(zip(bounds, map(float, values), strict=True)) for values in np.exp(least + points * (largest - least))]
+
+
+def _best(config: AsymmetryStudyConfig, cases: Sequence[Case], way: Compensation, report: Report) -> list[Case]:
+    """For every case the settings with the highest accuracy on images held out of the training."""
     study = config.study
-    grid = [{"learning.rate": r, "device.weight_range": w} for w in study.ranges for r in study.rates]
+    grid = tried(study, way.tuned)
     search = {"seeds": study.tuning_seeds, "seed": 1000, "data.hold_out": study.hold_out}
     search |= {"learning.epochs": study.tuning_epochs or config.learning.epochs}
     search |= {"data.train": study.tuning_train or config.data.train}
-    configs = [changed(config, {**settings, **case, **tried, **search}) for case in cases for tried in grid]
+    configs = [changed(config, {**way.settings, **case, **one, **search}) for case in cases for one in grid]
     found = train_population(configs, data_set(configs[0].data, configs[0].learning.batch), report)
     means = np.asarray([outcome.accuracy.mean() for outcome in found]).reshape(len(cases), len(grid))
     return [grid[int(k)] for k in means.argmax(1)]
 
 
 def _trained(
-    config: AsymmetryStudyConfig, cases: Sequence[Case], settings: Case, report: Report
+    config: AsymmetryStudyConfig, cases: Sequence[Case], way: Compensation, report: Report
 ) -> tuple[list[Case], list[Outcome]]:
     """Search, then report: the settings found for every case, and what they came to with the seeds of the study."""
-    best = _best(config, cases, settings, report)
-    configs = [changed(config, {**settings, **case, **own}) for case, own in zip(cases, best, strict=True)]
+    best = _best(config, cases, way, report)
+    configs = [changed(config, {**way.settings, **case, **own}) for case, own in zip(cases, best, strict=True)]
     return best, train_population(configs, data_set(configs[0].data, configs[0].learning.batch), report)
 
 
@@ -101,6 +116,7 @@ def _row(case: Case, name: str, own: Case, outcome: Outcome) -> dict[str, Any]:
         "energy_j": float(outcome.energy.mean()),
         "learning_rate": own["learning.rate"],
         "weight_range": own["device.weight_range"],
+        **{key.split(".")[1]: own.get(key) for key in TUNED},
     }
 
 
@@ -118,9 +134,9 @@ def study(config: AsymmetryStudyConfig, out: Path, *, resume: bool = False, repo
     for name in ("ideal", *names):
         part = f"parts/{name}.json"
         if not (out / part).exists():
-            settings = IDEAL if name == "ideal" else COMPENSATIONS[name].settings
+            way = IDEAL if name == "ideal" else COMPENSATIONS[name]
             own_cases = cases[:1] if name == "ideal" else cases
-            best, outcomes = _trained(config, own_cases, settings, report)
+            best, outcomes = _trained(config, own_cases, way, report)
             trained = zip(own_cases, best, outcomes, strict=True)
             folder.write_json(part, [_row(case, name, own, outcome) for case, own, outcome in trained])
         rows += json.loads((out / part).read_text())
@@ -157,8 +173,9 @@ QUICK = {
     "data.train": 300,
     "network.hidden": (50,),
     "learning.epochs": 2,
-    "study.rates": (0.4, 1.6),
-    "study.ranges": (1.0,),
+    "study.trials": 3,
+    "study.rates": (0.2, 3.2),
+    "study.ranges": (0.8, 1.2),
     "study.tuning_seeds": 1,
     "study.hold_out": 100,
     "study.compensations": ("none", "accumulate"),

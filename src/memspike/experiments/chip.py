@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from memspike._errors import InputError
 from memspike._registry import NEURONS, RULES, SURROGATES
 from memspike.arrays.crossbar import Crossbar
-from memspike.arrays.ledger import Drive, Pulse, empty
+from memspike.arrays.ledger import Drive, Pulse
 from memspike.arrays.programmer import OpenLoop
 from memspike.cells.base import AbstractCell, CellState
 from memspike.cells.differential import DifferentialPair
@@ -225,7 +225,7 @@ class Learner(AbstractLearner):
         cells = tuple(self._cells(c, w, key=k) for c, w, k in zip(crossbars, weights, keys, strict=True))
         scheme = tuple(self.scheme.init(c, s) for c, s in zip(crossbars, cells, strict=True))
         rule = self.rule(network, self.feedback(for_feedback)).init(network.weights(cells))
-        ledger = tuple(empty(c.cell.stored(s).shape) for c, s in zip(crossbars, cells, strict=True))
+        ledger = tuple(c.ledger(w.shape) for c, w in zip(crossbars, weights, strict=True))
         return Chip(cells, scheme, rule, ledger)
 
     def trial(self, network: Recurrent, chip: Chip, x: Real, target: Real) -> Trial:

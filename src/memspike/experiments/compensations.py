@@ -6,13 +6,18 @@ derived alternatives that keep to what its abstract says, under names of their o
 
 from typing import Any, NamedTuple
 
+TUNED = {"learning.theta": (0.002, 0.2), "programming.fast": (0.1, 10.0), "programming.period": (10.0, 1000.0)}
+"""Least and largest value that a study tries of what some ways have beside a learning rate."""
+TILE = ("programming.fast", "programming.period")
+
 
 class Compensation(NamedTuple):
-    """Dotted keys of a configuration; what it needs beside pulses; where it is explained."""
+    """Dotted keys of a configuration, what it needs beside pulses, an explanation, and keys of `TUNED` of its own."""
 
     settings: dict[str, Any]
     needs: str
     doc: str
+    tuned: tuple[str, ...] = ()
 
 
 def _keys(scheme: str, cell: str = "single", **more: Any) -> dict[str, Any]:
@@ -35,7 +40,10 @@ COMPENSATIONS: dict[str, Compensation] = {
         _keys("conditional-reverse", "push-pull"), "two devices, rare coarse reads", "the side that answers better"
     ),
     "error-triggered": Compensation(
-        _keys("stochastic-rounding", theta=0.02), "nothing", "whole errors on active neurons and rows alone"
+        _keys("stochastic-rounding", theta=0.02),
+        "nothing",
+        "whole errors on active neurons and rows alone",
+        ("learning.theta",),
     ),
     "accumulate": Compensation(
         _keys("mixed-precision"), "digital memory", "changes add up, whole pulses leave the accumulator"
@@ -50,12 +58,13 @@ COMPENSATIONS: dict[str, Compensation] = {
         _keys("one-sided-refreshed", "pair"), "two devices, rare reads", "pulses up alone, full pairs rewritten"
     ),
     "tiki-taka-2": Compensation(
-        _keys("tiki-taka-2", "tiles"), "two tiles, reads of rows, digital memory", "Tiki-Taka with a buffer"
+        _keys("tiki-taka-2", "tiles"), "two tiles, reads of rows, digital memory", "Tiki-Taka with a buffer", TILE
     ),
     "agad": Compensation(
         _keys("agad", "tiles"),
         "two tiles, reads of rows, digital memory",
         "chopped, with a reference learned on the fly",
+        TILE,
     ),
     "expected-step": Compensation(
         _keys("expected-step"), "digital memory", "accumulate, spend what the next pulse is expected to give"
@@ -64,4 +73,6 @@ COMPENSATIONS: dict[str, Compensation] = {
         _keys("cancel-with-read"), "reads at every update", "read, invert the law: the baseline with hardware"
     ),
 }
-IDEAL = {"device.cell": "single", "learning.scheme": "ideal", "device.spread": False}
+IDEAL = Compensation(
+    {"device.cell": "single", "learning.scheme": "ideal", "device.spread": False}, "", "written exactly, without spread"
+)

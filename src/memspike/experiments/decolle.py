@@ -30,8 +30,8 @@ HEARD, READ = range(2)
 class Images:
     """Binds chips to the images of a data set: what they are shown in training, and how well they do.
 
-    With `variants`, configurations that differ from `config` in numbers of devices and in the learning rate alone,
-    there is a chip for each of them and each seed, see `Online`.
+    With `variants`, configurations that differ from `config` as those of `train_population` may, there is a chip for
+    each of them and each seed, see `Online`.
     """
 
     def __init__(self, config: LocalConfig, data: Dataset, variants: Sequence[LocalConfig] | None = None):

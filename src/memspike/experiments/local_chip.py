@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from memspike._errors import InputError
 from memspike._registry import RULES, SURROGATES
 from memspike.arrays.crossbar import Crossbar
-from memspike.arrays.ledger import Drive, Pulse, empty
+from memspike.arrays.ledger import Drive, Pulse
 from memspike.cells.base import AbstractCell
 from memspike.cells.calibration import settling_points
 from memspike.cells.differential import DifferentialPair
@@ -37,6 +37,8 @@ from memspike.networks.local import LocalNetwork, local_network
 
 Real = Float[Array, "..."]
 WIDTH = 100e-9
+# options of schemes that are numbers of a chip: a population may differ in them
+TRACED = ("fast", "period")
 
 
 def device_of(given: MatrixConfig) -> AbstractPulseDevice:
@@ -124,9 +126,15 @@ class LocalLearner(AbstractLearner):
     classes: int = eqx.field(static=True)
     crossbar: Crossbar
     rate: Float[Array, ""]
-    scheme: Scheme = eqx.field(static=True)
+    theta: Float[Array, ""] | None
+    options: dict[str, Float[Array, ""]]
     updates: int = eqx.field(static=True)
     noisy: bool = eqx.field(static=True)
+
+    @property
+    def scheme(self) -> Scheme:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The programming scheme, with the options of this chip."""
+        return scheme_of(self.config.learning.scheme, self.config.programming, self.options)
 
     @property
     def individual(self) -> bool:
@@ -186,8 +194,8 @@ class LocalLearner(AbstractLearner):
         given = self.config.learning
         trigger = (
             Always()
-            if given.theta is None
-            else ErrorTriggered(theta=given.theta, low=-given.window, high=given.window, cutoff=given.cutoff)
+            if self.theta is None
+            else ErrorTriggered(theta=self.theta, low=-given.window, high=given.window, cutoff=given.cutoff)
         )
         return Decolle(network, self.config.task.dt, regulariser=given.regulariser, trigger=trigger)
 
@@ -205,7 +213,7 @@ class LocalLearner(AbstractLearner):
         cells = tuple(c.cell.place(c.cell.init(w.shape), w) for c, w in pairs)
         scheme = tuple(self.scheme.init(c, s) for c, s in zip(crossbars, cells, strict=True))
         rule = self.rule(network).init(network.weights(cells))
-        ledger = tuple(empty(c.cell.stored(s).shape) for c, s in zip(crossbars, cells, strict=True))
+        ledger = tuple(c.ledger(w.shape) for c, w in pairs)
         return Chip(cells, scheme, rule, ledger)
 
     def step(
@@ -256,14 +264,17 @@ def local_learner(config: LocalConfig, inputs: int, classes: int, updates: int) 
             f"The scheme '{config.learning.scheme}' needs a fast tile beside the slow one: device.cell is "
             f"'{config.device.cell}'; tiles is needed."
         )
+    given = {name: getattr(config.programming, name) for name in TRACED}
+    theta = config.learning.theta
     per_trial = max(1, config.task.steps // (config.learning.update_every or config.task.steps))
-    return LocalLearner(
+    return LocalLearner(  # pyright: ignore[reportCallIssue] (of `scheme`, which is a property here)
         config=config,
         sizes=(inputs, *config.network.hidden),
         classes=classes,
         crossbar=Crossbar(cell, drive=drive_of(config.device)),
         rate=jnp.asarray(config.learning.rate),
-        scheme=scheme,
+        theta=None if theta is None else jnp.asarray(theta),
+        options={name: jnp.asarray(value) for name, value in given.items() if value is not None},
         updates=updates * per_trial,
         noisy=_noisy(cell.device),
     )

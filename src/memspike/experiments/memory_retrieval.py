@@ -13,7 +13,7 @@ from pydantic import Field
 
 from memspike._parallel import map_split
 from memspike.arrays.crossbar import Crossbar
-from memspike.arrays.ledger import Drive, Pulse, empty
+from memspike.arrays.ledger import Drive, Pulse
 from memspike.cells.single import SingleReference
 from memspike.devices.pulsed import Pulsed
 from memspike.experiments.base import Experiment, register
@@ -158,7 +158,7 @@ class Memory(AbstractLearner):
         crossbar, n = network.crossbar, network.neurons
         share = jax.random.uniform(key, (n, n), maxval=1.0) * self.config.device.start
         cells = crossbar.cell.place(crossbar.cell.init((n, n)), share - self.config.circuit.inhibition)
-        return Chip((cells,), (self.scheme.init(crossbar, cells),), (), (empty(crossbar.cell.stored(cells).shape),))
+        return Chip((cells,), (self.scheme.init(crossbar, cells),), (), (crossbar.ledger((n, n)),))
 
     def step(
         self, network: Associative, chip: Chip, x: Array, target: Array, *, key: PRNGKeyArray

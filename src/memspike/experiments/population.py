@@ -26,7 +26,8 @@ class Outcome(NamedTuple):
 def train_population(configs: Sequence[LocalConfig], data: Dataset, report: Report) -> list[Outcome]:
     """Train all `configs` on the same images → their outcomes, in order.
 
-    They have to agree in everything but numbers of the device, the weight range and the learning rate.
+    They have to agree in everything but numbers: of the device, the weight range, the learning rate, θ of triggered
+    errors, and `fast` and `period` of a fast tile.
     """
     first, seeds = configs[0], configs[0].seeds
     images = Images(first, data, configs)

@@ -1,6 +1,7 @@
 """A programming scheme by its name and the options of a configuration."""
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -10,8 +11,11 @@ from memspike._registry import SCHEMES
 from memspike.learning.programming.base import Scheme
 
 
-def scheme_of(name: str, options: BaseModel) -> Scheme:
-    """The scheme with the options that were given; InputError for one that it does not take."""
+def scheme_of(name: str, options: BaseModel, traced: Mapping[str, Any] | None = None) -> Scheme:
+    """The scheme with the options that were given; InputError for one that it does not take.
+
+    `traced` are values for some of the options, such as arrays, in place of those in `options`.
+    """
     make: Any = SCHEMES.get(name).value
     takes = inspect.signature(make).parameters
     every = {key: getattr(options, key) for key in type(options).model_fields}
@@ -20,7 +24,7 @@ def scheme_of(name: str, options: BaseModel) -> Scheme:
         if key not in takes:
             allowed = ", ".join(f"programming.{k}" for k in takes if k in type(options).model_fields) or "none"
             raise InputError(f"programming.{key} has no effect on the scheme '{name}'; its options: {allowed}.")
-    return make(**given)
+    return make(**(given | dict(traced or {})))
 
 
 def scheme_on_pairs(name: str, options: BaseModel) -> Scheme:

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
 from memspike._parallel import split
 from memspike._registry import RULES
 from memspike.arrays.crossbar import Correction
-from memspike.arrays.ledger import Ledger, empty
+from memspike.arrays.ledger import Ledger
 from memspike.cells.base import CellState
 from memspike.data import augment
 from memspike.data.base import Dataset
@@ -132,7 +132,9 @@ class Trainer:
         lines = tuple(c.cell.stored(state) for c, state in zip(crossbars, cells, strict=True))
         scheme = tuple(self.scheme.init(c, state) for c, state in zip(crossbars, cells, strict=True))
         wires = Lagged(network.unity(lines), jnp.zeros(()))
-        ledger = None if self.scheme.exact else tuple(empty(g.shape) for g in lines)
+        ledger = (
+            None if self.scheme.exact else tuple(c.ledger(w.shape) for c, w in zip(crossbars, weights, strict=True))
+        )
         return TrainState(lines, cells, self.rule.init(weights), scheme, wires, ledger)
 
     def init(self) -> TrainState:

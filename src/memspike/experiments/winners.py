@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike._registry import DEVICES, NEURONS
 from memspike.arrays.crossbar import Crossbar
-from memspike.arrays.ledger import Drive, Pulse, empty
+from memspike.arrays.ledger import Drive, Pulse
 from memspike.cells.single import SingleReference
 from memspike.devices.base import AbstractPulseDevice
 from memspike.devices.constant_step import ConstantStep
@@ -94,7 +94,7 @@ class Watcher(AbstractLearner):
         w = jnp.clip(given.start + given.start_spread * jax.random.normal(for_w, shape), 0.0, 1.0)
         cells = crossbar.cell.place(crossbar.cell.init(shape, key=for_cells), w)
         learned = Learned(jnp.zeros(shape[1]), jnp.zeros((shape[1], self.classes)))
-        ledger = empty(crossbar.cell.stored(cells).shape)
+        ledger = crossbar.ledger(shape)
         return Chip((cells,), (self.scheme.init(crossbar, cells),), learned, (ledger,))
 
     def rule(self) -> Rule:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from memspike._param import Parameter
 from memspike._registry import SCHEMES
 from memspike.cells.base import Weight
 from memspike.learning.programming.base import Scheme
@@ -51,8 +52,8 @@ def adaptive(chop: float) -> Passing:
 
 @SCHEMES.register("agad", "chopped Tiki-Taka that learns the reference of the fast tile: no calibration", SOURCE)
 def agad(
-    fast: float = 1.0,
-    period: float = 100.0,
+    fast: Parameter = 1.0,
+    period: Parameter = 100.0,
     chop: float = 0.05,
     every: int = 1,
     most: int = 10,

@@ -1,5 +1,6 @@
 """Chopped Tiki-Taka: signs that turn now and then take a constant error of the reference out of the buffer."""
 
+from memspike._param import Parameter
 from memspike._registry import SCHEMES
 from memspike.learning.programming.base import Scheme
 from memspike.learning.programming.tiki_taka_2 import buffered
@@ -10,8 +11,8 @@ SOURCE = "Rasch et al., Nat. Commun. (2024), doi 10.1038/s41467-024-51221-z, arX
 
 @SCHEMES.register("chopped-tiki-taka", "tiki-taka-2 with choppers: an error of the reference averages out", SOURCE)
 def chopped_tiki_taka(
-    fast: float = 1.0,
-    period: float = 100.0,
+    fast: Parameter = 1.0,
+    period: Parameter = 100.0,
     chop: float = 0.05,
     every: int = 1,
     most: int = 10,

@@ -7,7 +7,7 @@ from jaxtyping import PRNGKeyArray
 
 from memspike._registry import SCHEMES
 from memspike.arrays.crossbar import Crossbar
-from memspike.arrays.ledger import Ledger, empty
+from memspike.arrays.ledger import Ledger
 from memspike.cells.base import CellState, Weight
 from memspike.devices.base import select
 from memspike.learning.programming.base import Applied, Scheme
@@ -16,7 +16,7 @@ from memspike.learning.programming.counting import check_step, taken
 
 def unwritten(crossbar: Crossbar, cells: CellState) -> Ledger:
     """The ledger of an update that sent no pulse."""
-    return empty(crossbar.cell.stored(cells).shape)
+    return crossbar.ledger(crossbar.cell.stored(cells).shape[1:])
 
 
 def _moved(crossbar: Crossbar, cells: CellState, dw: Weight) -> CellState:

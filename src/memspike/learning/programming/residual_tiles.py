@@ -4,9 +4,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
-from memspike._param import check_count
+from memspike._param import Parameter, check_count
 from memspike._registry import SCHEMES
 from memspike.arrays.crossbar import Crossbar
+from memspike.arrays.parts import Send
 from memspike.cells.base import CellState, Weight
 from memspike.learning.programming.base import Applied, Scheme
 from memspike.learning.programming.counting import even_worth
@@ -43,9 +44,9 @@ def residual(tile: FastTile, slower: int = 4) -> Scheme:
         gain = tile.gain(state.worth, largest)
         visits = [tile.visit(state, cell, cells, gain, k + 1, slower ** (n - 1 - k), key=keys[2 * k]) for k in range(n)]
         sent = [whole(v.rate * v.pulses, tile.most, key=keys[2 * k + 1]) for k, v in enumerate(visits)]
-        held = [jnp.zeros_like(dw).at[v.row].set(s, mode="drop") for v, s in zip(visits, sent, strict=True)]
-        counted, quick = counting.pulses(state.counting, crossbar, cells, gain * dw, key=keys[-2])
-        cells, ledger = crossbar.pulse(cells, jnp.stack([*held, quick]), key=keys[-1])
+        counted, quick = counting.pulses(state.counting, crossbar, cells, gain * dw, key=keys[2 * n])
+        rows_of = [Send(k, pulses, visit.row) for k, (visit, pulses) in enumerate(zip(visits, sent, strict=True))]
+        cells, ledger = crossbar.pulse_tiles(cells, (*rows_of, Send(n, quick)), key=keys[2 * n + 1])
         after = Transferring(state.updates + 1, state.worth, largest, counted, ())
         return Applied(after, cells, read_too(ledger, visits, rows))
 
@@ -56,8 +57,8 @@ def residual(tile: FastTile, slower: int = 4) -> Scheme:
     "residual-tiles", "a weight as a geometric sum of tiles, each learning the residual of those before it", SOURCE
 )
 def residual_tiles(
-    fast: float = 1.0,
-    period: float = 100.0,
+    fast: Parameter = 1.0,
+    period: Parameter = 100.0,
     slower: int = 4,
     every: int = 1,
     most: int = 10,

@@ -2,6 +2,7 @@
 
 from jaxtyping import PRNGKeyArray
 
+from memspike._param import Parameter
 from memspike._registry import SCHEMES
 from memspike.learning.programming.base import Scheme
 from memspike.learning.programming.stochastic_rounding import whole
@@ -21,7 +22,12 @@ def straight(most: int) -> Passing:
 
 @SCHEMES.register("tiki-taka", "gradients on a fast tile at its symmetry point, its rows added to the slow one", SOURCE)
 def tiki_taka(
-    fast: float = 1.0, period: float = 100.0, every: int = 1, most: int = 10, noise: float = 0.0, memory: float = 0.0
+    fast: Parameter = 1.0,
+    period: Parameter = 100.0,
+    every: int = 1,
+    most: int = 10,
+    noise: float = 0.0,
+    memory: float = 0.0,
 ) -> Scheme:
     """A ← A + fast·Δw by pulses; one row after the other, C ← C + (rows·every/period)·A/fast by pulses.
 

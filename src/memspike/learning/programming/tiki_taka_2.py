@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from memspike._errors import InputError
-from memspike._param import is_concrete
+from memspike._param import Parameter, is_concrete
 from memspike._registry import SCHEMES
 from memspike.cells.base import Weight
 from memspike.learning.programming.base import Scheme
@@ -68,7 +68,12 @@ def buffered(chop: float | None = None) -> Passing:
 
 @SCHEMES.register("tiki-taka-2", "Tiki-Taka with a digital buffer that filters what is read from the fast tile", SOURCE)
 def tiki_taka_2(
-    fast: float = 1.0, period: float = 100.0, every: int = 1, most: int = 10, noise: float = 0.0, memory: float = 0.0
+    fast: Parameter = 1.0,
+    period: Parameter = 100.0,
+    every: int = 1,
+    most: int = 10,
+    noise: float = 0.0,
+    memory: float = 0.0,
 ) -> Scheme:
     """A ← A + fast·Δw; of one row after the other H ← H + (rows·every/period)·A/(fast·δ); |H| ≥ 1 is a pulse on C.
 

@@ -9,9 +9,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from memspike._errors import InputError
-from memspike._param import check_count, is_concrete
+from memspike._param import Parameter, check_count, is_concrete
 from memspike.arrays.crossbar import Crossbar
 from memspike.arrays.ledger import Ledger, Tally
+from memspike.arrays.parts import Send
 from memspike.cells.base import AbstractCell, CellState, Weight
 from memspike.cells.stack import Stack
 from memspike.learning.programming.base import Applied, Counting, Scheme
@@ -69,8 +70,8 @@ class FastTile(NamedTuple):
     rate is taken to be inside Δw (as with its `correct_gradient_magnitudes`).
     """
 
-    fast: float = 1.0
-    period: float = 100.0
+    fast: Parameter = 1.0
+    period: Parameter = 100.0
     every: int = 1
     most: int = 10
     noise: float = 0.0
@@ -153,8 +154,8 @@ def read_too(ledger: Ledger, visits: list[Visit], rows: int) -> Ledger:
 def transferring(passing: Passing, tile: FastTile) -> Scheme:
     """The scheme that pulses Δw onto the fast tile of a `Stack` of two and does with its rows what `passing` says.
 
-    A row is read, and its pulses to the slow tile are sent, together with the gradient pulses that follow: the source
-    papers read after them. InputError for another cell.
+    A row is read before the gradient pulses that are sent together with its own: the source papers read after them.
+    InputError for another cell.
     """
     tile.check()
     counting = tile.counted()
@@ -178,8 +179,8 @@ def transferring(passing: Passing, tile: FastTile) -> Scheme:
         signs = passing.signs(passed)
         wanted = gain * (dw if signs is None else signs[:, None] * dw)
         counted, quick = counting.pulses(state.counting, crossbar, cells, wanted, key=keys[2])
-        dealt = jnp.stack([jnp.zeros_like(dw).at[visit.row].set(slow, mode="drop"), quick])
-        cells, ledger = crossbar.pulse(cells, dealt, key=keys[3])
+        sends = (Send(1, quick), Send(0, slow, visit.row))
+        cells, ledger = crossbar.pulse_tiles(cells, sends, key=keys[3])
         after = Transferring(state.updates + 1, state.worth, largest, counted, passed)
         return Applied(after, cells, read_too(ledger, [visit], dw.shape[0]))
 
