@@ -1,9 +1,12 @@
 """Pulsed updates, one core: memspike against the same in eager PyTorch.
 
 A rank-one update of 512 × 512 devices by coinciding random bits (31 of them) on the exponential law of Ag:a-Si with
-cycle-to-cycle noise; the same from a given matrix by stochastic rounding; and a step of Tiki-Taka 2. The mean and the
-spread of what an update changes are compared before anything is timed; compilation is not timed. Ours with the ledger
-of pulses, energy and wear; the peer counts nothing. Run with: make bench
+cycle-to-cycle noise; the same from a given matrix by stochastic rounding; and a step of Tiki-Taka 2, which pulses a
+matrix onto a fast tile and passes a row of it on to a slow one. The mean and the spread of what an update changes are
+compared before anything is timed; compilation is not timed. The peer sends all pulses of a device at once, as ours
+does (the closed form of the law, the noise of n pulses √n times that of one), or one after the other, each with its own
+noise, as simulators of devices without a closed form have to. Ours is timed with and without its ledger of pulses,
+energy and wear; the peer counts nothing. Run with: make bench
 """
 
 import argparse
@@ -22,12 +25,13 @@ from clock import alternate
 
 from memspike import learning
 from memspike.arrays import Crossbar, Drive
-from memspike.cells import SingleReference, midpoint
+from memspike.cells import SingleReference, Stack, midpoint
 from memspike.devices import neurosim
 from memspike.learning.programming.counting import even_worth
 
 torch.set_num_threads(1)
 SIZE, LENGTH, UPDATES = 512, 31, 10
+PERIOD, MOST = 100.0, 10
 ROW = neurosim.TABLE["ag-a-si"]
 
 
@@ -73,8 +77,25 @@ class Peer:
             g = self.program(g, n)
         return g
 
-    def rounded(self, g, dw):
-        return self.program(g, torch.floor(dw / self.step + torch.rand_like(dw)))
+    def one_by_one(self, g, n):
+        """The pulses of every device in turn, each with its own noise."""
+        for k in range(int(n.abs().max())):
+            g = self.program(g, torch.where(n.abs() > k, torch.sign(n), 0.0))
+        return g
+
+    def rounded(self, g, dw, write):
+        return write(g, torch.floor(dw / self.step + torch.rand_like(dw)))
+
+    def tiki_taka(self, state, dw, write):
+        """Slow tile, fast tile, buffer and number of updates after a step of Tiki-Taka 2."""
+        slow, fast, buffer, k = state
+        row, buffer, slow = k % SIZE, buffer.clone(), slow.clone()
+        buffer[row] += SIZE / PERIOD * (2 * fast[row] - 1) / self.step
+        sent = torch.clamp(torch.trunc(buffer[row]), -1, 1)
+        buffer[row] = torch.where(sent == 0, buffer[row], 0.1 * buffer[row])
+        slow[row] = write(slow[row], sent)
+        n = torch.clamp(torch.floor(dw / self.step + torch.rand_like(dw)), -MOST, MOST)
+        return slow, write(fast, n), buffer, k + 1
 
 
 def agree(name, ours, theirs):
@@ -86,65 +107,118 @@ def agree(name, ours, theirs):
             raise SystemExit(f"{name}, {what}: memspike {a.mean():.5g}, PyTorch {b.mean():.5g} ± {error:.1g}")
 
 
-def crossbar_of():
+def drawn():
+    """Inputs, errors and weights of the case."""
+    random, step = np.random.default_rng(0), float(even_worth(crossbar_of()))
+    x, d = (random.normal(0, s, SIZE).astype(np.float32) for s in (1, 0.5 * step))
+    return x, d, random.uniform(-0.5, 0.5, (2, SIZE, SIZE)).astype(np.float32), step
+
+
+def crossbar_of(tiles=1):
     device = neurosim.from_table("ag-a-si").device
-    return Crossbar(SingleReference(device, midpoint(device)), drive=Drive.of(ROW.pulse))
+    middle = midpoint(device)
+    return Crossbar(SingleReference(device, middle) if tiles == 1 else Stack(device, middle), drive=Drive.of(ROW.pulse))
 
 
-def in_a_row(scheme, crossbar, dw):
-    """UPDATES updates in one program, with their ledger: how training runs them."""
+def started(scheme, crossbar, w):
+    """Devices at weights [tiles, rows, columns], and the state of a scheme."""
+    cell = crossbar.cell
+    cells = cell.init(w.shape[1:])
+    g = midpoint(cell.device) + jnp.asarray(w) * cell.unit()
+    cells = cells._replace(devices=cell.device.place(cells.devices, g))
+    return scheme.init(crossbar, cells), cells
+
+
+def in_a_row(scheme, crossbar, dw, booked):
+    """UPDATES updates in one program, with their ledger or without: how training runs them."""
 
     def one(carry, key):
-        done = scheme.apply((), crossbar, carry[0], dw, key=key)
-        return (done.cells, carry[1] + done.ledger), None
+        done = scheme.apply(carry[0], crossbar, carry[1], dw, key=key)
+        return (done.state, done.cells, carry[2] + done.ledger if booked else carry[2]), None
 
-    def run(cells, key):
-        begin = cells, jax.tree.map(jnp.zeros_like, scheme.apply((), crossbar, cells, dw, key=key).ledger)
-        return jax.lax.scan(one, begin, jax.random.split(key, UPDATES))[0]
+    def run(start, key):
+        ledger = jax.tree.map(jnp.zeros_like, scheme.apply(start[0], crossbar, start[1], dw, key=key).ledger)
+        return jax.lax.scan(one, (*start, ledger if booked else ()), jax.random.split(key, UPDATES))[0]
 
     return jax.jit(run)
 
 
-def update_rows(rounds):
-    crossbar = crossbar_of()
-    cell = crossbar.cell
-    step = float(even_worth(crossbar))
-    peer, random = Peer(step), np.random.default_rng(0)
-    x, d = (random.normal(0, s, SIZE).astype(np.float32) for s in (1, 0.5 * step))
-    w = random.uniform(-0.5, 0.5, (SIZE, SIZE)).astype(np.float32)
-    start = cell.place(cell.init((SIZE, SIZE)), jnp.asarray(w))
-    shares = torch.tensor(0.5 + 0.5 * w)
+def compared(name, scheme, crossbar, dw, theirs, rounds):
+    """Rows of results of one case: against the peer's `theirs`, functions of write that make (start, step, tiles)."""
+    *_, w, _ = drawn()
+    tiles = crossbar.cell.programmed()
+    start = started(scheme, crossbar, w[:tiles])
     keys = iter(jax.random.split(jax.random.key(0), 10_000))
-    tx, td, tdw = torch.tensor(x), torch.tensor(d), torch.tensor(np.outer(x, d))
-    outer, matrix = learning.Outer(jnp.asarray(x)[None], jnp.asarray(d)[None]), jnp.asarray(np.outer(x, d))
-    bits, whole = learning.by_bit_lines(), learning.by_rounding()
-    cases = {
-        "bit lines, all pulses at once": (bits, outer, lambda g: peer.bit_lines(g, tx, td)),
-        "bit lines, pulse by pulse": (bits, outer, lambda g: peer.pulse_by_pulse(g, tx, td)),
-        "stochastic rounding of a matrix": (whole, matrix, lambda g: peer.rounded(g, tdw)),
-    }
+    device = crossbar.cell.device
+    low, high = float(device.g_min), float(device.g_max)
+
+    def shares(key):
+        return (device.stored(scheme.apply(start[0], crossbar, start[1], dw, key=key).cells.devices) - low) / (
+            high - low
+        )
+
+    ours = np.asarray(jax.jit(jax.vmap(shares))(jax.random.split(jax.random.key(1), 40))) - (0.5 + 0.5 * w[:tiles])
+    booked, bare = (in_a_row(scheme, crossbar, dw, ledger) for ledger in (True, False))
     found = {}
-    for name, (scheme, dw, theirs) in cases.items():
-        run = in_a_row(scheme, crossbar, dw)
-        once = jax.jit(jax.vmap(lambda k, s=scheme, dw=dw: cell.stored(s.apply((), crossbar, start, dw, key=k).cells)))
-        ours = np.asarray(jax.vmap(cell.weight)(once(jax.random.split(jax.random.key(1), 40)))) - w
-        their = np.stack([2 * (theirs(shares) - shares).numpy() for _ in range(40)])
-        agree(name, ours.reshape(40, -1), their.reshape(40, -1))
+    for how, (begin, step, seen) in theirs.items():
+        begin = begin(torch.tensor(0.5 + 0.5 * w))
+        changes = np.stack([seen(step(begin)).numpy() for _ in range(40)]) - (0.5 + 0.5 * w[:tiles])
+        for tile in range(tiles):
+            agree(f"{name}, {how}, tile {tile}", ours[:, tile].reshape(40, -1), changes[:, tile].reshape(40, -1))
 
-        def eager(theirs=theirs):
-            g = shares
+        def eager(state=begin, step=step):
             for _ in range(UPDATES):
-                g = theirs(g)
-            return g
+                state = step(state)
+            return state
 
-        ours_s, theirs_s = alternate([lambda run=run: jax.block_until_ready(run(start, next(keys))), eager], rounds)
-        found[name] = {
+        def timed(run):
+            return lambda: jax.block_until_ready(run(start, next(keys)))
+
+        ours_s, bare_s, theirs_s = alternate([timed(booked), timed(bare), eager], rounds)
+        found[f"{name}, {how}"] = {
             "memspike_ms": ours_s * 1e3 / UPDATES,
+            "memspike_without_ledger_ms": bare_s * 1e3 / UPDATES,
             "torch_ms": theirs_s * 1e3 / UPDATES,
             "ratio": theirs_s / ours_s,
+            "ratio_without_ledger": theirs_s / bare_s,
             "memspike_updates_per_s": UPDATES / ours_s,
             "memspike_device_updates_per_s": UPDATES * SIZE * SIZE / ours_s,
         }
+    return found
+
+
+def update_rows(rounds):
+    x, d, _, step = drawn()
+    peer = Peer(step)
+    tx, td, tdw = torch.tensor(x), torch.tensor(d), torch.tensor(np.outer(x, d))
+    outer, matrix = learning.Outer(jnp.asarray(x)[None], jnp.asarray(d)[None]), jnp.asarray(np.outer(x, d))
+    writes = {"all pulses at once": peer.program, "pulse by pulse": peer.one_by_one}
+    bits = {"all pulses at once": peer.bit_lines, "pulse by pulse": peer.pulse_by_pulse}
+
+    def one_tile(step):
+        return lambda w: w[0], step, lambda g: g[None]
+
+    def two_tiles(write):
+        def begin(w):
+            return w[0], w[1], torch.zeros(SIZE, SIZE), 0
+
+        return begin, lambda state: peer.tiki_taka(state, tdw, write), lambda state: torch.stack(state[:2])
+
+    cases = {
+        "bit lines": (
+            learning.by_bit_lines(), 1, outer, {h: one_tile(lambda g, f=f: f(g, tx, td)) for h, f in bits.items()}
+        ),
+        "stochastic rounding": (
+            learning.by_rounding(), 1, matrix,
+            {h: one_tile(lambda g, f=f: peer.rounded(g, tdw, f)) for h, f in writes.items()},
+        ),
+        "Tiki-Taka 2": (
+            learning.tiki_taka_2(period=PERIOD, most=MOST), 2, matrix, {h: two_tiles(f) for h, f in writes.items()}
+        ),
+    }  # fmt: skip
+    found = {}
+    for name, (scheme, tiles, dw, theirs) in cases.items():
+        found |= compared(name, scheme, crossbar_of(tiles), dw, theirs, rounds)
     return found
 
 
@@ -156,7 +230,8 @@ def main() -> None:
     rows = update_rows(options.rounds)
     for name, row in rows.items():
         print(
-            f"{name}: memspike {row['memspike_ms']:.2f} ms, PyTorch {row['torch_ms']:.2f} ms ({row['ratio']:.1f}×); "
+            f"{name}: memspike {row['memspike_ms']:.2f} ms, {row['memspike_without_ledger_ms']:.2f} without ledger, "
+            f"PyTorch {row['torch_ms']:.2f} ms ({row['ratio']:.1f}×, {row['ratio_without_ledger']:.1f}×); "
             f"{row['memspike_updates_per_s']:.0f} updates/s, {row['memspike_device_updates_per_s']:.3g} devices/s"
         )
     if options.out:

@@ -95,10 +95,9 @@ class Crossbar(eqx.Module):
         keys = (None,) * len(sends) if key is None else tuple(jax.random.split(key, len(sends)))
         devices, ledgers = cells.devices, []
         for send, own in zip(sends, keys, strict=True):
-            n, block = send.block(shape)
-            device, before = block.of(self.cell.device), block.of(devices)
+            n, device, before = send.dealt(shape[1]), send.part(self.cell.device, shape), send.part(devices, shape)
             after = held(device.program(before, n, key=own))
-            devices = block.put(devices, after)
+            devices = send.put(devices, after, shape)
             ledgers.append(written(device, before, after, n, self._drive()))
         return cells._replace(devices=devices), together(shape, sends, ledgers)
 

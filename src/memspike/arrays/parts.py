@@ -6,73 +6,64 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 from memspike.arrays.ledger import Ledger
 
 Shape = tuple[int, ...]
 
 
-class Block(NamedTuple):
-    """A block of an array of devices of `shape`: where it starts, and how large it is."""
+class Send(NamedTuple):
+    """Signed pulses [rows, columns] for a tile, or [reads, columns] for rows `row` of it: none beyond the last row."""
 
-    shape: Shape
-    start: tuple[Any, ...]
-    size: Shape
+    tile: int
+    pulses: Float[Array, "rows columns"]
+    row: Int[Array, " reads"] | None = None
 
-    def of(self, tree: Any) -> Any:
-        """What belongs to the block. What all devices share, and what is no array of devices, stays."""
+    def dealt(self, rows: int) -> Float[Array, "1 rows columns"]:
+        """The pulses, none of them beyond the last of so many rows."""
+        if self.row is None:
+            return self.pulses[None]
+        return jnp.where((self.row < rows)[:, None], self.pulses, 0.0)[None]
+
+    def part(self, tree: Any, shape: Shape) -> Any:
+        """The devices that they go to, of an array of `shape` [tiles, rows, columns].
+
+        What all devices share, and what is no array of devices, stays.
+        """
 
         def one(x: Any) -> Any:
             n = jnp.ndim(x)
-            if n < 2 or any(a not in (1, b) for a, b in zip(jnp.shape(x), self.shape[-n:], strict=True)):
+            if n < 2 or any(a not in (1, b) for a, b in zip(jnp.shape(x), shape[-n:], strict=True)):
                 return x
-            whole = jnp.broadcast_to(x, self.shape[-n:])
-            return jax.lax.dynamic_slice(whole, self.start[-n:], self.size[-n:])
+            whole = jnp.broadcast_to(x, shape[-n:])
+            tile = whole[self.tile] if n == len(shape) else whole
+            here = tile if self.row is None else tile.at[self.row].get(mode="clip")
+            return here[None] if n == len(shape) else here
 
         return jax.tree.map(one, tree)
 
-    def put(self, tree: Any, part: Any) -> Any:
-        """`tree` with the block replaced by `part`."""
-        return jax.tree.map(
-            lambda x, new: jax.lax.dynamic_update_slice(x, new, self.start) if x.shape == self.shape else new,
-            tree,
-            part,
-        )
+    def put(self, tree: Any, part: Any, shape: Shape) -> Any:
+        """`tree` with these devices replaced by `part`."""
 
+        def one(x: Array, new: Array) -> Array:
+            if x.shape != shape:
+                return new
+            if self.row is None:
+                return x.at[self.tile].set(new[0])
+            return x.at[self.tile, self.row].set(new[0], mode="drop")
 
-class Send(NamedTuple):
-    """Signed pulses [rows, columns] for a tile, or [columns] for one `row` of it; beyond the last row, for nothing."""
-
-    tile: int
-    pulses: Float[Array, "*rows columns"]
-    row: Int[Array, ""] | None = None
-
-    def block(self, shape: Shape) -> tuple[Float[Array, "1 rows columns"], Block]:
-        """The pulses of a block of an array of `shape` [tiles, rows, columns], and that block."""
-        _, rows, columns = shape
-        last = 0 if self.row is None else jnp.minimum(self.row, rows - 1)
-        start = tuple(jnp.asarray(k, jnp.int32) for k in (self.tile, last, 0))
-        if self.row is None:
-            return self.pulses[None], Block(shape, start, (1, rows, columns))
-        return jnp.where(self.row < rows, self.pulses, 0.0)[None, None], Block(shape, start, (1, 1, columns))
-
-    def where(self, shape: Shape) -> Bool[Array, "..."]:
-        """Which devices of the array they go to."""
-        tiles, rows, _ = shape
-        here = jnp.arange(tiles, dtype=jnp.int32)[:, None, None] == self.tile
-        return here if self.row is None else here & (jnp.arange(rows, dtype=jnp.int32)[None, :, None] == self.row)
+        return jax.tree.map(one, tree, part)
 
 
 def together(shape: Shape, sends: Sequence[Send], ledgers: Sequence[Ledger]) -> Ledger:
     """The ledger of an array of `shape`, given those of writes to parts of it that do not overlap."""
     whole = sum((dataclasses.replace(one, wear=None) for one in ledgers[1:]), ledgers[0])
-    places = [send.where(shape) for send in sends]
 
     def one(*parts: Array) -> Array:
         booked = jnp.zeros(shape, parts[0].dtype)
-        for here, part in zip(places, parts, strict=True):
-            booked = jnp.where(here, part, booked)
+        for send, part in zip(sends, parts, strict=True):
+            booked = send.put(booked, part, shape)
         return booked
 
     return dataclasses.replace(whole, wear=jax.tree.map(one, *(one.worn() for one in ledgers)))

@@ -63,11 +63,11 @@ class Stack(AbstractCell):
         return jnp.concatenate([pulses[None], jnp.zeros((self.tiles - 1, *pulses.shape), pulses.dtype)]), counter
 
     def read_row(
-        self, state: CellState, tile: int, row: Int[Array, ""], *, key: PRNGKeyArray | None = None
-    ) -> Float[Array, " columns"]:
-        """(G − R)/unit of one row of a tile at once; with a key, with the read noise of its devices.
+        self, state: CellState, tile: int, row: Int[Array, "*reads"], *, key: PRNGKeyArray | None = None
+    ) -> Float[Array, "*reads columns"]:
+        """(G − R)/unit of one row of a tile at once, or of several; with a key, with the read noise of its devices.
 
-        One normal a device of the row; a row beyond the last reads as the last.
+        One normal a device read; a row beyond the last reads as the last.
         """
         moments = self.device.read_moments(state.devices)
         shape = self.device.stored(state.devices).shape

@@ -6,7 +6,7 @@ derived alternatives that keep to what its abstract says, under names of their o
 
 from typing import Any, NamedTuple
 
-TUNED = {"learning.theta": (0.002, 0.2), "programming.fast": (0.1, 10.0), "programming.period": (10.0, 1000.0)}
+TUNED = {"learning.theta": (0.002, 0.2), "programming.fast": (0.3, 30.0), "programming.period": (30.0, 10000.0)}
 """Least and largest value that a study tries of what some ways have beside a learning rate."""
 TILE = ("programming.fast", "programming.period")
 

@@ -193,6 +193,7 @@ class ProgrammingConfig(Section):
     slower: Positive | None = Field(default=None, description="intervals of a tile over those of the next one")
     noise: Number | None = Field(default=None, ge=0, description="s.d. of a reading of a fast tile")
     memory: Number | None = Field(default=None, ge=0, lt=1, description="of the average of max |Δw|; 0: no scaling")
+    reads: Positive | None = Field(default=None, description="rows of a fast tile that are read at once")
 
 
 class TrainingConfig(Section):

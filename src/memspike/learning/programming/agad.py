@@ -11,7 +11,7 @@ from memspike.cells.base import Weight
 from memspike.learning.programming.base import Scheme
 from memspike.learning.programming.chopped_tiki_taka import SOURCE
 from memspike.learning.programming.tiki_taka_2 import fired, reads_of
-from memspike.learning.programming.transfer import FastTile, Passing, Row, Visit, transferring
+from memspike.learning.programming.transfer import FastTile, Passing, Rows, Visit, transferring
 
 # the mean of a period is that of its last fifth: weight of one read over that of a plain mean
 TAIL = 5.0
@@ -34,11 +34,11 @@ def adaptive(chop: float) -> Passing:
     every = reads_of(chop)
     weight = min(TAIL / every, 1.0)
 
-    def take(state: Adaptive, visit: Visit, *, key: PRNGKeyArray | None) -> tuple[Adaptive, Row]:
+    def take(state: Adaptive, visit: Visit, *, key: PRNGKeyArray | None) -> tuple[Adaptive, Rows]:
         held, mean, past, sign = (x.at[visit.row].get(mode="clip") for x in state)
         sample = visit.sweep % every
         past = jnp.where((sample == 0) & (visit.sweep > 0), mean, past)
-        left, pulses = fired(held + sign * visit.rate * (visit.pulses - past))
+        left, pulses = fired(held + sign[:, None] * visit.rate * (visit.pulses - past))
         new = left, (1 - weight) * mean + weight * visit.pulses, past, jnp.where(sample == every - 1, -sign, sign)
         after = Adaptive(*(x.at[visit.row].set(y, mode="drop") for x, y in zip(state, new, strict=True)))
         return after, jnp.where(visit.sweep > every, pulses, 0.0)
@@ -59,9 +59,10 @@ def agad(
     most: int = 10,
     noise: float = 0.0,
     memory: float = 0.0,
+    reads: int = 1,
 ) -> Scheme:
     """`chopped_tiki_taka` with regular turns, whose readings are taken from where the row was at the last turn.
 
     Options: `FastTile`.
     """
-    return transferring(adaptive(chop), FastTile(fast, period, every, most, noise, memory))
+    return transferring(adaptive(chop), FastTile(fast, period, every, most, noise, memory, reads))

@@ -18,9 +18,10 @@ def chopped_tiki_taka(
     most: int = 10,
     noise: float = 0.0,
     memory: float = 0.0,
+    reads: int = 1,
 ) -> Scheme:
     """`tiki_taka_2` with gradients and readings of a row multiplied by ±1, which turns with a probability of `chop`.
 
     An offset of the reference comes into the buffer with both signs in turn. Options: `FastTile`.
     """
-    return transferring(buffered(chop), FastTile(fast, period, every, most, noise, memory))
+    return transferring(buffered(chop), FastTile(fast, period, every, most, noise, memory, reads))

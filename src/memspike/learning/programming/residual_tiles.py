@@ -64,6 +64,7 @@ def residual_tiles(
     most: int = 10,
     noise: float = 0.0,
     memory: float = 0.0,
+    reads: int = 1,
 ) -> Scheme:
     """`residual` with these options of the last tile (`FastTile`), on a `Stack` of any number of tiles."""
-    return residual(FastTile(fast, period, every, most, noise, memory), slower)
+    return residual(FastTile(fast, period, every, most, noise, memory, reads), slower)

@@ -6,7 +6,7 @@ from memspike._param import Parameter
 from memspike._registry import SCHEMES
 from memspike.learning.programming.base import Scheme
 from memspike.learning.programming.stochastic_rounding import whole
-from memspike.learning.programming.transfer import FastTile, Passing, Row, Visit, transferring
+from memspike.learning.programming.transfer import FastTile, Passing, Rows, Visit, transferring
 
 SOURCE = "Gokmen & Haensch, Front. Neurosci. 14: 103 (2020), doi 10.3389/fnins.2020.00103"
 
@@ -14,7 +14,7 @@ SOURCE = "Gokmen & Haensch, Front. Neurosci. 14: 103 (2020), doi 10.3389/fnins.2
 def straight(most: int) -> Passing:
     """What is read goes to the slow tile at once, rounded stochastically to whole pulses, at most `most`."""
 
-    def take(state: tuple[()], visit: Visit, *, key: PRNGKeyArray | None) -> tuple[tuple[()], Row]:
+    def take(state: tuple[()], visit: Visit, *, key: PRNGKeyArray | None) -> tuple[tuple[()], Rows]:
         return state, whole(visit.rate * visit.pulses, most, key=key)
 
     return Passing(lambda shape: (), take)
@@ -28,10 +28,11 @@ def tiki_taka(
     most: int = 10,
     noise: float = 0.0,
     memory: float = 0.0,
+    reads: int = 1,
 ) -> Scheme:
     """A ← A + fast·Δw by pulses; one row after the other, C ← C + (rows·every/period)·A/fast by pulses.
 
     A is never erased: pulses of both signs draw it back to its symmetry point, where its reference has to be. With
     `Stack.gamma` above 0 the forward pass sees A as well. Options: `FastTile`.
     """
-    return transferring(straight(most), FastTile(fast, period, every, most, noise, memory))
+    return transferring(straight(most), FastTile(fast, period, every, most, noise, memory, reads))

@@ -12,7 +12,7 @@ from memspike._param import Parameter, is_concrete
 from memspike._registry import SCHEMES
 from memspike.cells.base import Weight
 from memspike.learning.programming.base import Scheme
-from memspike.learning.programming.transfer import FastTile, Passing, Row, Visit, transferring
+from memspike.learning.programming.transfer import FastTile, Passing, Rows, Visit, transferring
 
 SOURCE = "Gokmen, Front. Artif. Intell. 4: 699148 (2021), doi 10.3389/frai.2021.699148"
 # what is left in the buffer of an element that has sent a pulse
@@ -26,8 +26,8 @@ class Buffered(NamedTuple):
     signs: Float[Array, " rows"]
 
 
-def fired(buffer: Row) -> tuple[Row, Row]:
-    """The buffer of a row after every element with |H| ≥ 1 has sent one pulse, and these pulses."""
+def fired(buffer: Rows) -> tuple[Rows, Rows]:
+    """The buffer of rows after every element with |H| ≥ 1 has sent one pulse, and these pulses."""
     pulses = jnp.clip(jnp.trunc(buffer), -1.0, 1.0)
     return jnp.where(pulses == 0, buffer, KEPT * buffer), pulses
 
@@ -46,15 +46,17 @@ def buffered(chop: float | None = None) -> Passing:
     """
     every = None if chop is None else reads_of(chop)
 
-    def turned(visit: Visit, key: PRNGKeyArray | None) -> Bool[Array, ""]:
+    def turned(visit: Visit, key: PRNGKeyArray | None) -> Bool[Array, " reads"]:
         if chop is None or every is None:
-            return jnp.zeros((), bool)
-        return visit.sweep % every == every - 1 if key is None else jax.random.uniform(key) < chop
+            return jnp.zeros(visit.row.shape, bool)
+        if key is None:
+            return jnp.broadcast_to(visit.sweep % every == every - 1, visit.row.shape)
+        return jax.random.uniform(key, visit.row.shape) < chop
 
-    def take(state: Buffered, visit: Visit, *, key: PRNGKeyArray | None) -> tuple[Buffered, Row]:
+    def take(state: Buffered, visit: Visit, *, key: PRNGKeyArray | None) -> tuple[Buffered, Rows]:
         sign = state.signs.at[visit.row].get(mode="clip")
         held = state.buffer.at[visit.row].get(mode="clip")
-        left, pulses = fired(held + sign * visit.rate * visit.pulses)
+        left, pulses = fired(held + sign[:, None] * visit.rate * visit.pulses)
         after = jnp.where(turned(visit, key), -sign, sign)
         return Buffered(
             state.buffer.at[visit.row].set(left, mode="drop"), state.signs.at[visit.row].set(after, mode="drop")
@@ -74,9 +76,10 @@ def tiki_taka_2(
     most: int = 10,
     noise: float = 0.0,
     memory: float = 0.0,
+    reads: int = 1,
 ) -> Scheme:
     """A ← A + fast·Δw; of one row after the other H ← H + (rows·every/period)·A/(fast·δ); |H| ≥ 1 is a pulse on C.
 
     The reference of A has to be at its symmetry point. Options: `FastTile`.
     """
-    return transferring(buffered(), FastTile(fast, period, every, most, noise, memory))
+    return transferring(buffered(), FastTile(fast, period, every, most, noise, memory, reads))

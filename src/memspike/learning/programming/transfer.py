@@ -19,30 +19,30 @@ from memspike.learning.programming.base import Applied, Counting, Scheme
 from memspike.learning.programming.counting import even_worth
 from memspike.learning.programming.stochastic_rounding import stochastically_rounded
 
-Row = Float[Array, " columns"]
+Rows = Float[Array, "reads columns"]
 
 
 class Visit(NamedTuple):
-    """A row of the fast tile as it is read: which one (the number of rows where it is nobody's turn), in which sweep.
+    """Rows of the fast tile as they are read: which (the number of rows where it is nobody's turn), in which sweep.
 
-    `pulses` [columns] is what is read, in pulses of a device; each is worth `rate` pulses on the slow tile.
+    `pulses` is what is read, in pulses of a device; each is worth `rate` pulses on the slow tile.
     """
 
-    row: Int[Array, ""]
+    row: Int[Array, " reads"]
     sweep: Int[Array, ""]
-    pulses: Row
+    pulses: Rows
     rate: Float[Array, ""]
 
 
 class Passing(NamedTuple):
-    """What becomes of a row that was read: `take(state, visit, *, key)` → (state, whole pulses on the slow tile).
+    """What becomes of rows that were read: `take(state, visit, *, key)` → (state, whole pulses on the slow tile).
 
     `init(shape)` is its state for a matrix [rows, columns]; `signs(state)` are the choppers: ±1 for every row, by which
     its gradients are multiplied on their way to the fast tile.
     """
 
     init: Callable[[tuple[int, ...]], Any]
-    take: Callable[..., tuple[Any, Row]]
+    take: Callable[..., tuple[Any, Rows]]
     signs: Callable[[Any], Float[Array, " rows"] | None] = lambda state: None
 
 
@@ -61,9 +61,9 @@ class FastTile(NamedTuple):
 
     An update sends `fast`·Δw/δ pulses, δ the worth of a pulse; with a `memory` above 0 it is `fast`·`most`·Δw/m, m a
     moving average of max |Δw|. `counting` makes whole numbers of them (it sees pulses; default: stochastic rounding,
-    at most `most`). One row is read every `every` updates, with the read noise of the device and `noise` (s.d.,
-    weight) on top. What is read is turned back into the Δw that it stands for, and all rows together pass it on once
-    in `period` updates.
+    at most `most`). Every `every` updates the next `reads` rows are read, with the read noise of the device and `noise`
+    (s.d., weight) on top. What is read is turned back into the Δw that it stands for, and all rows together pass it on
+    once in `period` updates.
 
     Reconstruction: aihwkit scales by the largest input and the largest error, of which a dense Δw has only the
     product; its `auto_granularity` is `period`, its `fast_lr` and `desired_BL` are `fast` and `most`, and its learning
@@ -76,11 +76,13 @@ class FastTile(NamedTuple):
     most: int = 10
     noise: float = 0.0
     memory: float = 0.0
+    reads: int = 1
     counting: Counting | None = None
 
     def check(self) -> None:
         """InputError for a setting that cannot work."""
         check_count("The number of updates between reads of a row", self.every)
+        check_count("The number of rows that are read at once", self.reads)
         check_count("The largest number of pulses in an update", self.most)
         allowed = {"fast": (self.fast, 0.0, False), "period": (self.period, 0.0, False)}
         allowed |= {"noise": (self.noise, 0.0, True), "memory": (self.memory, 0.0, True)}
@@ -121,16 +123,16 @@ class FastTile(NamedTuple):
         *,
         key: PRNGKeyArray | None,
     ) -> Visit:
-        """The row of the tile `source` that is read now; tiles that are `slower` have longer intervals and periods."""
+        """The rows of the tile `source` that are read now; `slower` tiles have longer intervals and periods."""
         rows, every = cell.device.stored(cells.devices).shape[1], self.every * slower
-        turn, due = state.updates // every, state.updates % every == 0
-        row = jnp.where(due, turn % rows, rows)
+        turn, due, visits = state.updates // every, state.updates % every == 0, -(-rows // self.reads)
+        row = jnp.where(due, turn % visits * self.reads + jnp.arange(self.reads, dtype=jnp.int32), rows)
         keys = (None, None) if key is None else jax.random.split(key)
         seen = cell.read_row(cells, source, row, key=keys[0])
         if self.noise and keys[1] is not None:
             seen = seen + self.noise * jax.random.normal(keys[1], seen.shape, seen.dtype)
-        rate = rows * self.every / (self.period * gain * state.worth)
-        return Visit(row, turn // rows, seen / state.worth, rate)
+        rate = visits * self.every / (self.period * gain * state.worth)
+        return Visit(row, turn // visits, seen / state.worth, rate)
 
 
 def stack_of(cell: AbstractCell, exactly: int | None = None) -> Stack:
@@ -146,15 +148,15 @@ def stack_of(cell: AbstractCell, exactly: int | None = None) -> Stack:
 
 
 def read_too(ledger: Ledger, visits: list[Visit], rows: int) -> Ledger:
-    """The ledger with a read of a row for every visit that was due."""
-    due = sum((visit.row < rows).astype(jnp.int32) for visit in visits)
-    return dataclasses.replace(ledger, reads=Tally.of(jnp.asarray(due)))
+    """The ledger with the reads of the rows whose turn it was."""
+    due = jnp.concatenate([visit.row < rows for visit in visits]).astype(jnp.int32).sum()
+    return dataclasses.replace(ledger, reads=Tally.of(due))
 
 
 def transferring(passing: Passing, tile: FastTile) -> Scheme:
     """The scheme that pulses Δw onto the fast tile of a `Stack` of two and does with its rows what `passing` says.
 
-    A row is read before the gradient pulses that are sent together with its own: the source papers read after them.
+    Rows are read before the gradient pulses that are sent together with theirs: the source papers read after them.
     InputError for another cell.
     """
     tile.check()
