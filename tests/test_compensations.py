@@ -15,7 +15,8 @@ from memspike import cells, learning
 from memspike.arrays import Crossbar
 from memspike.devices import SoftBounds, neurosim
 from memspike.experiments import resolve
-from memspike.experiments.asymmetry_study import cases_of
+from memspike.experiments.asymmetry_study import cases_of, settings_of, tried
+from memspike.experiments.compensations import COMPENSATIONS, FAST, PERIOD
 from memspike.experiments.named import data_set
 from memspike.experiments.population import train_population
 from memspike.experiments.run import silent
@@ -198,17 +199,16 @@ QUICK = ("data.train=200", "data.test=100", "learning.epochs=1", "learning.batch
 
 
 def test_a_population_is_a_loop_of_runs(tmp_path):
-    """Configurations with other devices and rates, trained together and one by one: the same chips."""
-    _, base = resolve("decolle-digits", [*QUICK, "learning.scheme=stochastic-rounding", "seeds=2"])
-    several = [
-        changed(base, {"device.labels": labels, "learning.rate": rate, "device.weight_range": w})
-        for labels, rate, w in (((0.0, 0.0), 0.5, 1.0), ((3.0, -3.0), 1.0, 0.5))
-    ]
+    """Configurations with other devices, rates, thresholds and fast tiles, together and one by one: the same chips."""
+    _, base = resolve("decolle-digits", [*QUICK, "learning.scheme=tiki-taka-2", "device.cell=tiles", "seeds=2"])
+    keys = ("device.labels", "learning.rate", "device.weight_range", "learning.theta", FAST, PERIOD)
+    values = (((0.0, 0.0), 0.5, 1.0, 0.01, 1.0, 100.0), ((3.0, -3.0), 1.0, 0.5, 0.03, 4.0, 30.0))
+    several = [changed(base, dict(zip(keys, v, strict=True))) for v in values]
     together = train_population(several, data_set(base.data, 1), silent)
     for k, (config, outcome) in enumerate(zip(several, together, strict=True)):
         alone = ms.experiments.run(config, tmp_path / str(k))
         np.testing.assert_allclose(outcome.accuracy, alone["test_accuracies"], atol=0.021)
-        assert outcome.pulses_per_weight.mean() == pytest.approx(alone["writes_per_device"], rel=0.02)
+        assert outcome.pulses_per_weight.mean() == pytest.approx(2 * alone["writes_per_device"], rel=0.02)  # two tiles
         assert outcome.energy.mean() == pytest.approx(alone["energy_j"], rel=0.02)
 
 
@@ -258,6 +258,30 @@ def test_cases_of_a_study():
     assert [c["device.labels"] for c in cases_of(config.study)] == [(0.0, 0.0), (3.0, -3.0), (3.0, 3.0)]
     _, config = resolve("asymmetry-devices", ["study.devices=[pcmo]"])
     assert cases_of(config.study) == [{"device.device": "pcmo"}]
+
+
+def test_every_way_is_searched_with_as_many_settings():
+    _, config = resolve("asymmetry-devices", ["study.trials=9", "study.fast=[0.5, 2.0]", "study.reads=3"])
+    given = config.study
+    bounds = {"learning.rate": given.rates, "device.weight_range": given.ranges, "learning.theta": given.thetas}
+    bounds |= {FAST: (0.5, 2.0), PERIOD: given.periods}
+    for name, way in COMPENSATIONS.items():
+        found = tried(given, way.tuned)
+        assert len(found) == 9
+        assert set(found[0]) == {"learning.rate", "device.weight_range", *way.tuned}
+        for key in found[0]:
+            least, largest = bounds[key]
+            values = np.asarray([settings[key] for settings in found])
+            assert least < values.min() < least * (largest / least) ** 0.25, name
+            assert largest > values.max() > least * (largest / least) ** 0.75, name
+            assert len(set(values)) == 9
+    assert settings_of(COMPENSATIONS["agad"], given)["programming.reads"] == 3
+    assert "programming.reads" not in settings_of(COMPENSATIONS["none"], given)
+
+
+def test_bounds_of_a_search_are_checked():
+    with pytest.raises(ms.InputError, match=r"study.rates is \[2, 1\]; allowed: two numbers above 0, least first"):
+        resolve("asymmetry-devices", ["study.rates=[2, 1]"])
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from scipy.stats import qmc
 
 from memspike.experiments.base import Experiment, register
-from memspike.experiments.compensations import COMPENSATIONS, IDEAL, TUNED, Compensation
+from memspike.experiments.compensations import COMPENSATIONS, FAST, IDEAL, PERIOD, THETA, TUNED, Compensation
 from memspike.experiments.config import DataConfig, Number, Positive, Section
 from memspike.experiments.decolle import REFERENCE
 from memspike.experiments.folder import RunFolder
@@ -22,6 +22,13 @@ from memspike.experiments.run import Report, silent
 from memspike.experiments.settings import changed
 
 Case = dict[str, Any]
+BOUNDS = {
+    "learning.rate": "rates",
+    "device.weight_range": "ranges",
+    THETA: "thetas",
+    FAST: "fast",
+    PERIOD: "periods",
+}
 DEVICES = ("ag-a-si", "taox-tio2", "taox-hfox", "pcmo", "alox-hfo2", "gst-pcm", "epiram", "hzo-fefet")
 
 
@@ -41,6 +48,10 @@ class AsymmetryConfig(Section):
     ranges: tuple[Number, Number] = Field(
         default=(0.2, 1.6), description="least and largest weight range that is tried"
     )
+    thetas: tuple[Number, Number] = Field(default=(0.002, 0.2), description="the same of θ of error-triggered")
+    fast: tuple[Number, Number] = Field(default=(0.3, 10.0), description="the same of `fast` of fast tiles")
+    periods: tuple[Number, Number] = Field(default=(30.0, 3000.0), description="the same of `period` of fast tiles")
+    reads: Positive = Field(default=4, description="rows of a fast tile that are read at once")
     tuning_seeds: Positive = Field(default=2, description="seeds of the search, from 1000 on")
     tuning_epochs: Positive | None = Field(
         default=None, description="epochs of the search; those of the report by default"
@@ -52,9 +63,10 @@ class AsymmetryConfig(Section):
     def _known(self) -> "AsymmetryConfig":
         if any(sign not in (-1, 1) for sign in self.signs):
             raise ValueError(f"study.signs are {list(self.signs)}; allowed: -1 and 1")
-        for name, (least, largest) in {"rates": self.rates, "ranges": self.ranges}.items():
+        for name in BOUNDS.values():
+            least, largest = getattr(self, name)
             if not 0 < least <= largest:
-                raise ValueError(f"study.{name} are [{least:g}, {largest:g}]; two numbers above 0, the least first")
+                raise ValueError(f"study.{name} is [{least:g}, {largest:g}]; allowed: two numbers above 0, least first")
         return self
 
 
@@ -74,10 +86,15 @@ def cases_of(study: AsymmetryConfig) -> list[Case]:
 
 def tried(study: AsymmetryConfig, own: Sequence[str]) -> list[Case]:
     """`study.trials` settings of rate, weight range and the `own` keys of a way: a Halton sequence in logarithms."""
-    bounds = {"learning.rate": study.rates, "device.weight_range": study.ranges} | {key: TUNED[key] for key in own}
-    least, largest = np.log(np.asarray(list(bounds.values()))).T
-    points = qmc.Halton(len(bounds), scramble=False).fast_forward(1).random(study.trials)
-    return [dict(zip(bounds, map(float, values), strict=True)) for values in np.exp(least + points * (largest - least))]
+    keys = ("learning.rate", "device.weight_range", *own)
+    least, largest = np.log(np.asarray([getattr(study, BOUNDS[key]) for key in keys])).T
+    points = qmc.Halton(len(keys), scramble=False).fast_forward(1).random(study.trials)
+    return [dict(zip(keys, map(float, values), strict=True)) for values in np.exp(least + points * (largest - least))]
+
+
+def settings_of(way: Compensation, study: AsymmetryConfig) -> Case:
+    """Dotted keys of a way in this study."""
+    return way.settings | ({"programming.reads": study.reads} if FAST in way.tuned else {})
 
 
 def _best(config: AsymmetryStudyConfig, cases: Sequence[Case], way: Compensation, report: Report) -> list[Case]:
@@ -87,7 +104,7 @@ def _best(config: AsymmetryStudyConfig, cases: Sequence[Case], way: Compensation
     search = {"seeds": study.tuning_seeds, "seed": 1000, "data.hold_out": study.hold_out}
     search |= {"learning.epochs": study.tuning_epochs or config.learning.epochs}
     search |= {"data.train": study.tuning_train or config.data.train}
-    configs = [changed(config, {**way.settings, **case, **one, **search}) for case in cases for one in grid]
+    configs = [changed(config, {**settings_of(way, study), **case, **one, **search}) for case in cases for one in grid]
     found = train_population(configs, data_set(configs[0].data, configs[0].learning.batch), report)
     means = np.asarray([outcome.accuracy.mean() for outcome in found]).reshape(len(cases), len(grid))
     return [grid[int(k)] for k in means.argmax(1)]
@@ -98,7 +115,10 @@ def _trained(
 ) -> tuple[list[Case], list[Outcome]]:
     """Search, then report: the settings found for every case, and what they came to with the seeds of the study."""
     best = _best(config, cases, way, report)
-    configs = [changed(config, {**way.settings, **case, **own}) for case, own in zip(cases, best, strict=True)]
+    configs = [
+        changed(config, {**settings_of(way, config.study), **case, **own})
+        for case, own in zip(cases, best, strict=True)
+    ]
     return best, train_population(configs, data_set(configs[0].data, configs[0].learning.batch), report)
 
 

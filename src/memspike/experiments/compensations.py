@@ -6,13 +6,13 @@ derived alternatives that keep to what its abstract says, under names of their o
 
 from typing import Any, NamedTuple
 
-TUNED = {"learning.theta": (0.002, 0.2), "programming.fast": (0.3, 30.0), "programming.period": (30.0, 10000.0)}
-"""Least and largest value that a study tries of what some ways have beside a learning rate."""
-TILE = ("programming.fast", "programming.period")
+THETA, FAST, PERIOD = "learning.theta", "programming.fast", "programming.period"
+TUNED = (THETA, FAST, PERIOD)
+"""What some ways have beside a learning rate and a weight range, and a study searches."""
 
 
 class Compensation(NamedTuple):
-    """Dotted keys of a configuration, what it needs beside pulses, an explanation, and keys of `TUNED` of its own."""
+    """Dotted keys of a configuration, what it needs beside pulses, an explanation, and which of `TUNED` it has."""
 
     settings: dict[str, Any]
     needs: str
@@ -43,7 +43,7 @@ COMPENSATIONS: dict[str, Compensation] = {
         _keys("stochastic-rounding", theta=0.02),
         "nothing",
         "whole errors on active neurons and rows alone",
-        ("learning.theta",),
+        (THETA,),
     ),
     "accumulate": Compensation(
         _keys("mixed-precision"), "digital memory", "changes add up, whole pulses leave the accumulator"
@@ -58,13 +58,16 @@ COMPENSATIONS: dict[str, Compensation] = {
         _keys("one-sided-refreshed", "pair"), "two devices, rare reads", "pulses up alone, full pairs rewritten"
     ),
     "tiki-taka-2": Compensation(
-        _keys("tiki-taka-2", "tiles"), "two tiles, reads of rows, digital memory", "Tiki-Taka with a buffer", TILE
+        _keys("tiki-taka-2", "tiles"),
+        "two tiles, reads of rows, digital memory",
+        "Tiki-Taka with a buffer",
+        (FAST, PERIOD),
     ),
     "agad": Compensation(
         _keys("agad", "tiles"),
         "two tiles, reads of rows, digital memory",
         "chopped, with a reference learned on the fly",
-        TILE,
+        (FAST, PERIOD),
     ),
     "expected-step": Compensation(
         _keys("expected-step"), "digital memory", "accumulate, spend what the next pulse is expected to give"

@@ -88,7 +88,7 @@ class FastTile(NamedTuple):
         allowed |= {"noise": (self.noise, 0.0, True), "memory": (self.memory, 0.0, True)}
         for name, (value, least, equal) in allowed.items():
             top = 1.0 if name == "memory" else float("inf")
-            if is_concrete(value) and not (least < value < top or (equal and value == least)):
+            if is_concrete(value) and not (least < float(value) < top or (equal and float(value) == least)):
                 raise InputError(
                     f"{name} of the fast tile is {value:g}; a number {'from' if equal else 'above'} 0 "
                     f"and below {top:g} is needed."
