@@ -210,10 +210,15 @@ def heard_table() -> str:
     return "\n".join(lines)
 
 
-def asymmetry_table() -> str:
-    entry = json.loads((RESULTS / "study-asymmetry-devices.json").read_text())
+def asymmetry_tables() -> str:
+    names = ("asymmetry-devices", "asymmetry-mnist", "fast-tiles-mnist")
+    return "\n\n".join(asymmetry_table(name) for name in names if (RESULTS / f"study-{name}.json").exists())
+
+
+def asymmetry_table(name: str) -> str:
+    entry = json.loads((RESULTS / f"study-{name}.json").read_text())
     rows = entry["result"]["rows"]
-    devices = list(dict.fromkeys(row["device"] for row in rows))
+    devices = list(dict.fromkeys(row["device"] for row in rows[1:]))
     lines = [
         "| test accuracy, mean ± s.d. (pulses a weight) | " + " | ".join(devices) + " |",
         "|---|" + "---|" * len(devices),
@@ -228,11 +233,28 @@ def asymmetry_table() -> str:
     r = entry["result"]
     ideal = percent(r["ideal_accuracy"], r["ideal_accuracy_sd"])
     lines.append(
-        "\nDigits, one image at a time, 100 neurons, cycle-to-cycle noise and device-to-device spread on; an ideal "
-        f"device with the same search reaches **{ideal}**; {r['seeds']} seeds. Learning rate and weight range are "
-        "searched; what else a way has (period and gain of fast tiles, θ of events, intervals) is at its default. "
+        f"\n{r['data']}, one image at a time, every image {times(r['epochs'])}; cycle-to-cycle noise and "
+        f"device-to-device spread on; an ideal device with the same search reaches **{ideal}**; {r['seeds']} seeds. "
         f"`{entry['command']}`"
     )
+    return "\n".join(lines)
+
+
+def times(number: int) -> str:
+    return {1: "once", 2: "twice"}.get(number, f"{number} times")
+
+
+def updates_table() -> str:
+    bench = json.loads((RESULTS / "bench-updates.json").read_text())
+    lines = [
+        "| pulsed update of 512², one core | memspike | … without its ledger | eager PyTorch | ratio | |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {name} | {row['memspike_ms']} ms | {row['memspike_without_ledger_ms']} ms | {row['torch_ms']} ms "
+        f"| {row['ratio']:.1f}× | {row['ratio_without_ledger']:.1f}× |"
+        for name, row in bench["rows"].items()
+    ]
     return "\n".join(lines)
 
 
@@ -275,12 +297,12 @@ def block(brief: bool) -> str:
     """The tables of docs/results.md, or the few of README.md."""
     parts = [accuracy_table(), INTRODUCTION, bench_table(), SPEED]
     if not brief:
-        parts += [device_table(), DEVICES, array_table(), wired_training_table()]
+        parts += [device_table(), DEVICES, updates_table(), array_table(), wired_training_table()]
     parts += [wire_study_table(), heard_table()]
     if brief:
         parts.append(schemes_table())
     else:
-        parts += [asymmetry_table(), online_table(), schemes_table(), effects_table(), life_table()]
+        parts += [asymmetry_tables(), online_table(), schemes_table(), effects_table(), life_table()]
     parts += [eprop_table(), population_line()]
     parts += ["More in [Results](docs/results.md)."] if brief else [fit_table()]
     return "\n\n".join([START, *parts, END])

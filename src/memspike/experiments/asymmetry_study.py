@@ -49,8 +49,8 @@ class AsymmetryConfig(Section):
         default=(0.2, 1.6), description="least and largest weight range that is tried"
     )
     thetas: tuple[Number, Number] = Field(default=(0.002, 0.2), description="the same of θ of error-triggered")
-    fast: tuple[Number, Number] = Field(default=(0.3, 10.0), description="the same of `fast` of fast tiles")
-    periods: tuple[Number, Number] = Field(default=(30.0, 3000.0), description="the same of `period` of fast tiles")
+    fast: tuple[Number, Number] = Field(default=(0.1, 3.0), description="the same of `fast` of fast tiles")
+    periods: tuple[Number, Number] = Field(default=(10.0, 1000.0), description="the same of `period` of fast tiles")
     reads: Positive = Field(default=4, description="rows of a fast tile that are read at once")
     tuning_seeds: Positive = Field(default=2, description="seeds of the search, from 1000 on")
     tuning_epochs: Positive | None = Field(

@@ -58,13 +58,13 @@ COMPENSATIONS: dict[str, Compensation] = {
         _keys("one-sided-refreshed", "pair"), "two devices, rare reads", "pulses up alone, full pairs rewritten"
     ),
     "tiki-taka-2": Compensation(
-        _keys("tiki-taka-2", "tiles"),
+        _keys("tiki-taka-2", "tiles", memory=0.99),
         "two tiles, reads of rows, digital memory",
         "Tiki-Taka with a buffer",
         (FAST, PERIOD),
     ),
     "agad": Compensation(
-        _keys("agad", "tiles"),
+        _keys("agad", "tiles", memory=0.99),
         "two tiles, reads of rows, digital memory",
         "chopped, with a reference learned on the fly",
         (FAST, PERIOD),
