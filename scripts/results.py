@@ -235,7 +235,7 @@ def asymmetry_table(name: str) -> str:
     lines.append(
         f"\n{r['data']}, one image at a time, every image {times(r['epochs'])}; cycle-to-cycle noise and "
         f"device-to-device spread on; an ideal device with the same search reaches **{ideal}**; {r['seeds']} seeds. "
-        f"`{entry['command']}`"
+        f"{entry.get('note', '')}`{entry['command']}`"
     )
     return "\n".join(lines)
 
