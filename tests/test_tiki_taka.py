@@ -190,13 +190,14 @@ class Loop:
         else:
             gain = o["fast"] / self.worth
         slow = np.zeros(self.shape)
-        if self.updates % o["every"] == 0:
-            turn, reads = self.updates // o["every"], o.get("reads", 1)
+        reads, every = max(int(o.get("reads", 1)), 1), max(round(1 / o.get("reads", 1)), 1)
+        if self.updates % every == 0:
+            turn = self.updates // every
             visits = -(-rows // reads)
             block, sweep = turn % visits, turn // visits
             for i in range(block * reads, min((block + 1) * reads, rows)):
                 read = 2 * (self.tiles[1][i] - 0.4) / self.worth
-                rate = visits * o["every"] / (o["period"] * gain * self.worth)
+                rate = visits * every / (o["period"] * gain * self.worth)
                 slow[i] = getattr(self, scheme)(i, sweep, read, rate)
                 self.reads += 1
         for i in range(rows):
@@ -250,20 +251,20 @@ def loop_device():
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("tiki_taka", {"fast": 0.3, "period": 6.0, "every": 3, "memory": 0.9, "most": 4}),
-        ("tiki_taka_2", {"fast": 0.4, "period": 12.0, "every": 2, "memory": 0.9, "most": 5}),
+        ("tiki_taka", {"fast": 0.3, "period": 6.0, "reads": 1 / 3, "memory": 0.9, "most": 4}),
+        ("tiki_taka_2", {"fast": 0.4, "period": 12.0, "reads": 0.5, "memory": 0.9, "most": 5}),
         ("chopped_tiki_taka", {"fast": 0.7, "period": 12.0, "chop": 0.3}),
-        ("chopped_tiki_taka", {"fast": 0.7, "period": 12.0, "chop": 0.2, "every": 2, "memory": 0.8}),
+        ("chopped_tiki_taka", {"fast": 0.7, "period": 12.0, "chop": 0.2, "reads": 0.5, "memory": 0.8}),
         ("agad", {"fast": 0.7, "period": 12.0, "chop": 0.1}),
-        ("agad", {"fast": 0.5, "period": 9.0, "chop": 0.5, "every": 3, "memory": 0.9}),
-        ("tiki_taka", {"fast": 0.3, "period": 6.0, "reads": 2}),
-        ("chopped_tiki_taka", {"fast": 0.7, "period": 9.0, "chop": 0.3, "every": 2, "reads": 5}),
-        ("agad", {"fast": 0.7, "period": 9.0, "chop": 0.4, "reads": 3}),
+        ("agad", {"fast": 0.5, "period": 9.0, "chop": 0.5, "reads": 0.333, "memory": 0.9}),
+        ("tiki_taka", {"fast": 0.3, "period": 6.0, "reads": 2.0}),
+        ("chopped_tiki_taka", {"fast": 0.7, "period": 9.0, "chop": 0.3, "reads": 5.0}),
+        ("agad", {"fast": 0.7, "period": 9.0, "chop": 0.4, "reads": 3.0}),
     ],
 )
 def test_every_scheme_is_its_plain_loop(x64, name, options):
     """No noise and no key: pulses on every device exactly, conductances to rounding."""
-    shape, options = (5 if "reads" in options else 2, 3), {"every": 1, "most": 10, **options}
+    shape, options = (5 if options.get("reads", 1) > 1 else 2, 3), {"most": 10, **options}
     device = loop_device()
     cell = Stack(device, 0.6 * device.g_min + 0.4 * device.g_max)
     crossbar, scheme = Crossbar(cell), getattr(learning, name)(**options)
@@ -550,7 +551,9 @@ def refused(cell, scheme):
         (lambda: learning.tiki_taka(period=-1.0), "period of the fast tile is -1"),
         (lambda: learning.tiki_taka_2(memory=1.0), "memory of the fast tile is 1"),
         (lambda: learning.tiki_taka_2(noise=-0.1), "noise of the fast tile is -0.1"),
-        (lambda: learning.tiki_taka_2(every=0), "between reads of a row is 0"),
+        (lambda: learning.tiki_taka_2(reads=0.0), "0 rows of the fast tile are to be read"),
+        (lambda: learning.tiki_taka_2(reads=2.5), "2.5 rows of the fast tile are to be read"),
+        (lambda: learning.agad(reads=0.4), "0.4 rows of the fast tile are to be read"),
         (lambda: learning.tiki_taka_2(most=0), "pulses in an update is 0"),
         (lambda: learning.residual_tiles(slower=0), "times slower each tile is than the next, is 0"),
         (lambda: refused(DifferentialPair(), learning.residual_tiles()), "needs a Stack cell of 2 or more tiles"),

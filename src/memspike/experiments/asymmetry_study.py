@@ -51,7 +51,7 @@ class AsymmetryConfig(Section):
     thetas: tuple[Number, Number] = Field(default=(0.002, 0.2), description="the same of θ of error-triggered")
     fast: tuple[Number, Number] = Field(default=(0.1, 3.0), description="the same of `fast` of fast tiles")
     periods: tuple[Number, Number] = Field(default=(10.0, 1000.0), description="the same of `period` of fast tiles")
-    reads: Positive = Field(default=4, description="rows of a fast tile that are read at once")
+    reads: Number = Field(default=4.0, gt=0, description="rows of a fast tile that are read in an update")
     tuning_seeds: Positive = Field(default=2, description="seeds of the search, from 1000 on")
     tuning_epochs: Positive | None = Field(
         default=None, description="epochs of the search; those of the report by default"

@@ -178,9 +178,7 @@ class ProgrammingConfig(Section):
     dead_zone: Number | None = Field(default=None, ge=0, description="smaller changes give no pulse")
     most: Positive | None = Field(default=None, description="pulses of a weight in one update at most")
     full: Number | None = Field(default=None, gt=0, le=1, description="share of the range that counts as full")
-    every: Positive | None = Field(
-        default=None, description="updates between refreshes, coarse reads, or reads of a row"
-    )
+    every: Positive | None = Field(default=None, description="updates between refreshes or coarse reads")
     levels: Annotated[int, Field(ge=2)] | None = Field(
         default=None, description="levels that a coarse read tells apart"
     )
@@ -193,7 +191,7 @@ class ProgrammingConfig(Section):
     slower: Positive | None = Field(default=None, description="intervals of a tile over those of the next one")
     noise: Number | None = Field(default=None, ge=0, description="s.d. of a reading of a fast tile")
     memory: Number | None = Field(default=None, ge=0, lt=1, description="of the average of max |Δw|; 0: no scaling")
-    reads: Positive | None = Field(default=None, description="rows of a fast tile that are read at once")
+    reads: Number | None = Field(default=None, gt=0, description="rows of a fast tile that are read in an update")
 
 
 class TrainingConfig(Section):

@@ -55,14 +55,13 @@ def agad(
     fast: Parameter = 1.0,
     period: Parameter = 100.0,
     chop: float = 0.05,
-    every: int = 1,
     most: int = 10,
     noise: float = 0.0,
     memory: float = 0.0,
-    reads: int = 1,
+    reads: float = 1.0,
 ) -> Scheme:
     """`chopped_tiki_taka` with regular turns, whose readings are taken from where the row was at the last turn.
 
     Options: `FastTile`.
     """
-    return transferring(adaptive(chop), FastTile(fast, period, every, most, noise, memory, reads))
+    return transferring(adaptive(chop), FastTile(fast, period, most, noise, memory, reads))

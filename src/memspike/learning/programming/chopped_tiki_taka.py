@@ -14,14 +14,13 @@ def chopped_tiki_taka(
     fast: Parameter = 1.0,
     period: Parameter = 100.0,
     chop: float = 0.05,
-    every: int = 1,
     most: int = 10,
     noise: float = 0.0,
     memory: float = 0.0,
-    reads: int = 1,
+    reads: float = 1.0,
 ) -> Scheme:
     """`tiki_taka_2` with gradients and readings of a row multiplied by ±1, which turns with a probability of `chop`.
 
     An offset of the reference comes into the buffer with both signs in turn. Options: `FastTile`.
     """
-    return transferring(buffered(chop), FastTile(fast, period, every, most, noise, memory, reads))
+    return transferring(buffered(chop), FastTile(fast, period, most, noise, memory, reads))

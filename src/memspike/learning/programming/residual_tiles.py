@@ -60,11 +60,10 @@ def residual_tiles(
     fast: Parameter = 1.0,
     period: Parameter = 100.0,
     slower: int = 4,
-    every: int = 1,
     most: int = 10,
     noise: float = 0.0,
     memory: float = 0.0,
-    reads: int = 1,
+    reads: float = 1.0,
 ) -> Scheme:
     """`residual` with these options of the last tile (`FastTile`), on a `Stack` of any number of tiles."""
-    return residual(FastTile(fast, period, every, most, noise, memory, reads), slower)
+    return residual(FastTile(fast, period, most, noise, memory, reads), slower)

@@ -24,15 +24,14 @@ def straight(most: int) -> Passing:
 def tiki_taka(
     fast: Parameter = 1.0,
     period: Parameter = 100.0,
-    every: int = 1,
     most: int = 10,
     noise: float = 0.0,
     memory: float = 0.0,
-    reads: int = 1,
+    reads: float = 1.0,
 ) -> Scheme:
-    """A ← A + fast·Δw by pulses; one row after the other, C ← C + (rows·every/period)·A/fast by pulses.
+    """A ← A + fast·Δw by pulses; one row after the other, C ← C + (rows/reads/period)·A/fast by pulses.
 
     A is never erased: pulses of both signs draw it back to its symmetry point, where its reference has to be. With
     `Stack.gamma` above 0 the forward pass sees A as well. Options: `FastTile`.
     """
-    return transferring(straight(most), FastTile(fast, period, every, most, noise, memory, reads))
+    return transferring(straight(most), FastTile(fast, period, most, noise, memory, reads))

@@ -72,14 +72,13 @@ def buffered(chop: float | None = None) -> Passing:
 def tiki_taka_2(
     fast: Parameter = 1.0,
     period: Parameter = 100.0,
-    every: int = 1,
     most: int = 10,
     noise: float = 0.0,
     memory: float = 0.0,
-    reads: int = 1,
+    reads: float = 1.0,
 ) -> Scheme:
-    """A ← A + fast·Δw; of one row after the other H ← H + (rows·every/period)·A/(fast·δ); |H| ≥ 1 is a pulse on C.
+    """A ← A + fast·Δw; of one row after the other H ← H + (rows/reads/period)·A/(fast·δ); |H| ≥ 1 is a pulse on C.
 
     The reference of A has to be at its symmetry point. Options: `FastTile`.
     """
-    return transferring(buffered(), FastTile(fast, period, every, most, noise, memory, reads))
+    return transferring(buffered(), FastTile(fast, period, most, noise, memory, reads))

@@ -61,9 +61,9 @@ class FastTile(NamedTuple):
 
     An update sends `fast`·Δw/δ pulses, δ the worth of a pulse; with a `memory` above 0 it is `fast`·`most`·Δw/m, m a
     moving average of max |Δw|. `counting` makes whole numbers of them (it sees pulses; default: stochastic rounding,
-    at most `most`). Every `every` updates the next `reads` rows are read, with the read noise of the device and `noise`
-    (s.d., weight) on top. What is read is turned back into the Δw that it stands for, and all rows together pass it on
-    once in `period` updates.
+    at most `most`). In every update the next `reads` rows are read, or one row in 1/`reads` updates, with the read
+    noise of the device and `noise` (s.d., weight) on top. What is read is turned back into the Δw that it stands for,
+    and all rows together pass it on once in `period` updates.
 
     Reconstruction: aihwkit scales by the largest input and the largest error, of which a dense Δw has only the
     product; its `auto_granularity` is `period`, its `fast_lr` and `desired_BL` are `fast` and `most`, and its learning
@@ -72,17 +72,29 @@ class FastTile(NamedTuple):
 
     fast: Parameter = 1.0
     period: Parameter = 100.0
-    every: int = 1
     most: int = 10
     noise: float = 0.0
     memory: float = 0.0
-    reads: int = 1
+    reads: float = 1.0
     counting: Counting | None = None
+
+    @property
+    def at_once(self) -> int:
+        """Rows that are read together."""
+        return max(int(self.reads), 1)
+
+    @property
+    def interval(self) -> int:
+        """Updates from one read to the next."""
+        return max(round(1 / self.reads), 1)
 
     def check(self) -> None:
         """InputError for a setting that cannot work."""
-        check_count("The number of updates between reads of a row", self.every)
-        check_count("The number of rows that are read at once", self.reads)
+        if not 0 < self.reads < float("inf") or abs(self.at_once / self.interval / self.reads - 1) > 0.01:
+            raise InputError(
+                f"{self.reads:g} rows of the fast tile are to be read in an update; "
+                "a whole number, or one over a whole number, is needed."
+            )
         check_count("The largest number of pulses in an update", self.most)
         allowed = {"fast": (self.fast, 0.0, False), "period": (self.period, 0.0, False)}
         allowed |= {"noise": (self.noise, 0.0, True), "memory": (self.memory, 0.0, True)}
@@ -124,14 +136,14 @@ class FastTile(NamedTuple):
         key: PRNGKeyArray | None,
     ) -> Visit:
         """The rows of the tile `source` that are read now; `slower` tiles have longer intervals and periods."""
-        rows, every = cell.device.stored(cells.devices).shape[1], self.every * slower
-        turn, due, visits = state.updates // every, state.updates % every == 0, -(-rows // self.reads)
-        row = jnp.where(due, turn % visits * self.reads + jnp.arange(self.reads, dtype=jnp.int32), rows)
+        rows, every = cell.device.stored(cells.devices).shape[1], self.interval * slower
+        turn, due, visits = state.updates // every, state.updates % every == 0, -(-rows // self.at_once)
+        row = jnp.where(due, turn % visits * self.at_once + jnp.arange(self.at_once, dtype=jnp.int32), rows)
         keys = (None, None) if key is None else jax.random.split(key)
         seen = cell.read_row(cells, source, row, key=keys[0])
         if self.noise and keys[1] is not None:
             seen = seen + self.noise * jax.random.normal(keys[1], seen.shape, seen.dtype)
-        rate = visits * self.every / (self.period * gain * state.worth)
+        rate = visits * self.interval / (self.period * gain * state.worth)
         return Visit(row, turn // visits, seen / state.worth, rate)
 
 
