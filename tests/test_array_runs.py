@@ -49,7 +49,7 @@ def test_training_renews_its_correction_and_says_how_far_off_it_was(tmp_path):
 
 def test_wires_cost_accuracy_only_where_they_were_left_out_of_the_training(tmp_path):
     """At 300 Ω a segment: trained with the wires, the network comes close to one with ideal wires."""
-    long = ["data.train=1280", "data.test=300", "hidden=[16]", "epochs=8", "fine_dt=50us"]
+    long = ["data.train=640", "data.test=200", "hidden=[16]", "epochs=8", "fine_dt=50us"]
     heavy = ["r_row=300", "r_column=300", "array.tile=[65,32]"]
     ideal = run(tmp_path, *long, name="ideal")["test_accuracy"]
     left_out = run(tmp_path, *long, *heavy, "array.train=false", name="left-out")["test_accuracy"]

@@ -64,7 +64,7 @@ COMPENSATIONS: dict[str, Compensation] = {
         (FAST, PERIOD),
     ),
     "agad": Compensation(
-        _keys("agad", "tiles", memory=0.99),
+        _keys("agad", "tiles", memory=0.99, chop=0.5),
         "two tiles, reads of rows, digital memory",
         "chopped, with a reference learned on the fly",
         (FAST, PERIOD),
