@@ -15,6 +15,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
+# cases of a table from which on it has means alone
+MANY = 6
 START, END = "<!-- results: made by scripts/results.py -->", "<!-- end of results -->"
 
 
@@ -211,30 +213,35 @@ def heard_table() -> str:
 
 
 def asymmetry_tables() -> str:
-    names = ("asymmetry-devices", "asymmetry-mnist", "fast-tiles-mnist")
+    names = ("asymmetry-devices", "asymmetry-mnist", "fast-tiles-mnist", "asymmetry-labels")
     return "\n\n".join(asymmetry_table(name) for name in names if (RESULTS / f"study-{name}.json").exists())
 
 
 def asymmetry_table(name: str) -> str:
+    def case(row):
+        return row["device"] if row["nl_up"] is None else f"{row['nl_up']:g}/{row['nl_down']:g}"
+
+    def cell(row):
+        mean = f"{100 * row['accuracy_mean']:.1f}"
+        few = f"{mean} ± {100 * row['accuracy_sd']:.1f} ({row['pulses_per_weight']:.1f})"
+        return few if len(cases) < MANY else mean
+
     entry = json.loads((RESULTS / f"study-{name}.json").read_text())
     rows = entry["result"]["rows"]
-    devices = list(dict.fromkeys(row["device"] for row in rows[1:]))
-    lines = [
-        "| test accuracy, mean ± s.d. (pulses a weight) | " + " | ".join(devices) + " |",
-        "|---|" + "---|" * len(devices),
-    ]
+    cases = list(dict.fromkeys(map(case, rows[1:])))
+    what = "mean ± s.d. (pulses a weight)" if len(cases) < MANY else "mean, by labels up/down"
+    lines = [f"| test accuracy, {what} | " + " | ".join(cases) + " |", "|---|" + "---|" * len(cases)]
     for scheme in dict.fromkeys(row["scheme"] for row in rows[1:]):
-        own = {row["device"]: row for row in rows if row["scheme"] == scheme}
-        cells = [
-            f"{100 * r['accuracy_mean']:.1f} ± {100 * r['accuracy_sd']:.1f} ({r['pulses_per_weight']:.1f})"
-            for r in (own[d] for d in devices)
-        ]
-        lines.append(f"| {scheme} | " + " | ".join(cells) + " |")
+        own = {case(row): row for row in rows[1:] if row["scheme"] == scheme}
+        lines.append(f"| {scheme} | " + " | ".join(cell(own[name]) for name in cases) + " |")
     r = entry["result"]
-    ideal = percent(r["ideal_accuracy"], r["ideal_accuracy_sd"])
+    ideal, batch = percent(r["ideal_accuracy"], r["ideal_accuracy_sd"]), r.get("batch", 1)
+    shown = "one image" if batch == 1 else f"{batch} images"
+    hidden = "-".join(map(str, r.get("hidden", [100])))
+    reached = f"an ideal device with the same search reaches **{ideal}**; {r['seeds']} seeds. "
     lines.append(
-        f"\n{r['data']}, one image at a time, every image {times(r['epochs'])}; cycle-to-cycle noise and "
-        f"device-to-device spread on; an ideal device with the same search reaches **{ideal}**; {r['seeds']} seeds. "
+        f"\n{r['data']}, {hidden} neurons, {shown} at a time, every image {times(r['epochs'])}; cycle-to-cycle noise "
+        f"and device-to-device spread on; {reached}"
         f"{entry.get('note', '')}`{entry['command']}`"
     )
     return "\n".join(lines)

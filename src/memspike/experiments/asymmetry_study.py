@@ -170,6 +170,8 @@ def study(config: AsymmetryStudyConfig, out: Path, *, resume: bool = False, repo
         "seeds": config.seeds,
         "seed": config.seed,
         "epochs": config.learning.epochs,
+        "batch": config.learning.batch,
+        "hidden": list(config.network.hidden),
         "data": config.data.name,
     }
     folder.write_json("result.json", result)
