@@ -10,7 +10,7 @@ from memspike._param import own_parameters
 from memspike._registry import DEVICES, FILTERS, NEURONS, REGISTRIES, RULES
 
 ORDER = ["devices", "cells", "arrays", "neurons", "networks", "learning", "data", "experiments", "report", "interop"]
-BASE = {"_errors", "_param", "_registry", "_units", "_atomic", "_parallel"}
+BASE = {"_errors", "_param", "_registry", "_units", "_atomic", "_parallel", "_random"}
 FILE_LIMIT, FUNCTION_LIMIT, ARGUMENT_LIMIT = 400, 80, 6
 
 

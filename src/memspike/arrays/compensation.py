@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike._param import check_count
+from memspike._random import normal
 from memspike._registry import COMPENSATIONS
 from memspike.arrays.crossbar import Crossbar, Seen
 
@@ -23,7 +24,7 @@ Gains = Float[Array, " columns"]
 def _total(seen: Seen, key: PRNGKeyArray) -> Float[Array, " columns"]:
     """Current of all lines of a column with every row at 1 V, in A, as one noisy read shows it."""
     currents = seen.lines.sum((0, 1))
-    return currents + jnp.sqrt(jnp.square(seen.sd).sum((0, 1))) * jax.random.normal(key, currents.shape)
+    return currents + jnp.sqrt(jnp.square(seen.sd).sum((0, 1))) * normal(key, currents.shape)
 
 
 class AbstractCompensation(eqx.Module):
@@ -93,7 +94,7 @@ class Recalibration(AbstractCompensation):
     def gains(self, crossbar: Crossbar, before: Seen, now: Seen, *, key: PRNGKeyArray) -> Gains:
         """Σ y_then·y_now / Σ y_now² over the calibration inputs."""
         drawn, first, second = jax.random.split(key, 3)
-        v = jax.random.normal(drawn, (self.inputs, now.lines.shape[1]), now.lines.dtype)
+        v = normal(drawn, (self.inputs, now.lines.shape[1]), now.lines.dtype)
         # a unit near the outputs themselves: squares of microamperes underflow in float32
         unit = jnp.abs(before.lines).max()
         then, later = (crossbar.read(s, v, key=k) / unit for s, k in ((before, first), (now, second)))

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 
 from memspike._errors import InputError
 from memspike._param import Parameter, check_bounds, is_concrete, param
+from memspike._random import normal
 from memspike.devices.base import Key, Real
 
 
@@ -49,7 +50,7 @@ def _straight(exact: Real, ideal: Real) -> Real:
 
 def _noisy(x: Real, rms: Parameter, key: Key) -> Real:
     x, rms = _together(x, rms)
-    return x if key is None else x + rms * jax.random.normal(key, x.shape, x.dtype)
+    return x if key is None else x + rms * normal(key, x.shape, x.dtype)
 
 
 def _top(converter: "ADC | DAC") -> Real:

@@ -11,10 +11,12 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from memspike._parallel import held, map_split
 from memspike._param import Parameter, check_bounds, param
+from memspike._random import normal
 from memspike.arrays.fidelity import AbstractWires, Ideal
-from memspike.arrays.ledger import Drive, Ledger, Pulse, Tally, empty, erased, written
+from memspike.arrays.ledger import Drive, Ledger, Pulse, empty, erased, written
 from memspike.arrays.parts import Send, together
 from memspike.arrays.periphery import Periphery
+from memspike.arrays.sums import Tally
 from memspike.arrays.tiles import Tiles
 from memspike.cells.base import AbstractCell, CellState, Devices, Lines, Weight, weighted
 from memspike.cells.differential import DifferentialPair
@@ -72,7 +74,7 @@ class Crossbar(eqx.Module):
         if key is None:
             return lines
         devices = lines[: self.cell.programmed()]
-        missed = devices * (1 + self.programming_spread * jax.random.normal(key, devices.shape))
+        missed = devices * (1 + self.programming_spread * normal(key, devices.shape))
         return self.cell.complete(self.cell.clip(missed))
 
     def write(self, cells: CellState, pulses: Weight, *, key: PRNGKeyArray | None = None) -> tuple[CellState, Ledger]:
@@ -215,7 +217,7 @@ class Crossbar(eqx.Module):
             if key is None:
                 return current
             variance = jnp.square(v) @ weighted(jnp.square(gains), jnp.square(seen.sd))
-            return current + root(variance) * jax.random.normal(key, current.shape)
+            return current + root(variance) * normal(key, current.shape)
         keys = (None, None) if key is None else jax.random.split(key)
         driven = self.periphery.drive(v, key=keys[0])
         return self._converted(seen, driven, gains, key=keys[1])
@@ -233,6 +235,6 @@ class Crossbar(eqx.Module):
             if key is not None:
                 sense_key, noise_key = jax.random.split(jax.random.fold_in(key, k))
                 variance = jnp.stack([jnp.square(here) @ jnp.square(sd) for sd in seen.sd[:, part]])
-                currents = currents + root(variance) * jax.random.normal(noise_key, currents.shape)
+                currents = currents + root(variance) * normal(noise_key, currents.shape)
             total = total + self.periphery.sense(currents, gains, key=sense_key)
         return total

@@ -18,6 +18,7 @@ from jaxtyping import Array, Float, Int, Num
 
 from memspike._errors import InputError
 from memspike._param import is_concrete
+from memspike.arrays.sums import Tally, Total, count_sum
 from memspike.cells.base import Lines
 from memspike.devices.base import AbstractPulseDevice, Pulses, Real
 from memspike.devices.base import counts as as_float
@@ -26,76 +27,23 @@ from memspike.devices.pulsed import Pulsed
 from memspike.devices.variation import AbstractWrapper
 
 Quantity = Float[Array, "..."] | float | None
-WORD = 30
-FULL = 2**31 - 1
-
-
-class Total(eqx.Module):
-    """A sum of floating point numbers in two words, high + low, of which low is the rounding of high."""
-
-    high: Float[Array, "..."]
-    low: Float[Array, "..."]
-
-    @staticmethod
-    def of(x: Real | float) -> "Total":
-        """A sum with one summand."""
-        x = jnp.asarray(x, jnp.result_type(float))
-        return Total(x, jnp.zeros_like(x))
-
-    def __add__(self, other: "Total") -> "Total":
-        a, b = self.high, other.high
-        s = a + b
-        back = s - a
-        lost = (a - (s - back)) + (b - back) + (self.low + other.low)
-        high = s + lost
-        return Total(high, lost - (high - s))
-
-    @property
-    def value(self) -> Float[Array, "..."]:
-        """The sum, rounded to one word."""
-        return self.high + self.low
-
-    def exact(self) -> Float[np.ndarray, "..."]:
-        """The sum in double precision (outside of transformations only)."""
-        return np.asarray(np.asarray(self.high, np.float64) + np.asarray(self.low, np.float64))
-
-
-class Tally(eqx.Module):
-    """A whole number in two words, high·2³⁰ + low, exact from 0 to 2⁶¹."""
-
-    high: Int[Array, "..."]
-    low: Int[Array, "..."]
-
-    @staticmethod
-    def of(n: Num[Array, "..."] | int) -> "Tally":
-        """A number that is known, or a whole number below 2³¹ in an array."""
-        if isinstance(n, int | np.integer):
-            if not 0 <= n < 2 ** (2 * WORD + 1):
-                raise InputError(f"A count is {n}; a whole number from 0 to 2^61 is needed.")
-            return Tally(jnp.asarray(n >> WORD, jnp.int32), jnp.asarray(n & (2**WORD - 1), jnp.int32))
-        whole = n.astype(jnp.int32)
-        return Tally(whole >> WORD, whole & (2**WORD - 1))
-
-    def __add__(self, other: "Tally") -> "Tally":
-        low = self.low + other.low
-        return Tally(self.high + other.high + (low >> WORD), low & (2**WORD - 1))
-
-    def __int__(self) -> int:
-        return (int(self.high) << WORD) + int(self.low)
-
-
-def _count_sum(a: Int[Array, "..."], b: Int[Array, "..."]) -> Int[Array, "..."]:
-    total = a + b
-    return jnp.where(total < 0, jnp.full_like(total, FULL), total)
 
 
 class Wear(eqx.Module):
-    """What every device took, [lines, rows, columns]: pulses up and down, RESETs, energy in J."""
+    """What every device took, [lines, rows, columns]: pulses up and down, RESETs, energy in J.
+
+    `erased` is None in the ledger of a write that has no RESET: adding nothing to a large array still takes its time.
+    """
 
     up: Int[Array, "*chips lines rows columns"]
     down: Int[Array, "*chips lines rows columns"]
-    resets: Int[Array, "*chips lines rows columns"]
+    erased: Int[Array, "*chips lines rows columns"] | None
     energy: Total
+
+    @property
+    def resets(self) -> Int[Array, "*chips lines rows columns"]:
+        """Full RESETs of every device."""
+        return jnp.zeros_like(self.up) if self.erased is None else self.erased
 
     def __add__(self, other: "Wear") -> "Wear":
         if self.up.shape != other.up.shape:
@@ -103,8 +51,10 @@ class Wear(eqx.Module):
                 f"Ledgers of arrays of {self.up.shape} and {other.up.shape} devices cannot be added; "
                 "[lines, rows, columns] must agree."
             )
-        up, down = _count_sum(self.up, other.up), _count_sum(self.down, other.down)
-        return Wear(up, down, _count_sum(self.resets, other.resets), self.energy + other.energy)
+        up, down = count_sum(self.up, other.up), count_sum(self.down, other.down)
+        a, b = self.erased, other.erased
+        erased = b if a is None else a if b is None else count_sum(a, b)
+        return Wear(up, down, erased, self.energy + other.energy)
 
 
 def _sum() -> Any:
@@ -288,10 +238,13 @@ def _cells(device: AbstractPulseDevice, before: Any, after: Any, n: Real) -> tup
     return jnp.broadcast_to(n, shape), jnp.broadcast_to(g, shape)
 
 
-def _book(up: Real, down: Real, resets: Real, parts: list[_Part]) -> Ledger:
+def _whole(number: Real) -> Int[Array, "..."]:
+    return jnp.ceil(number).astype(jnp.int32)
+
+
+def _book(up: Real, down: Real, resets: Real | None, parts: list[_Part]) -> Ledger:
     energy, seconds, square = (sum(column[1:], column[0]) for column in zip(*parts, strict=True))
-    whole = [jnp.ceil(number).astype(jnp.int32) for number in (up, down, resets)]
-    wear = Wear(whole[0], whole[1], whole[2], Total.of(energy))
+    wear = Wear(_whole(up), _whole(down), None if resets is None else _whole(resets), Total.of(energy))
     return Ledger(wear, Tally.of(1), Total.of(seconds), Total.of(square))
 
 
@@ -323,7 +276,7 @@ def written(
         energy = jnp.broadcast_to(pulse_energy(inside, state, n), g.shape)
         both = ((up, inside.v_up, energy), (down, inside.v_down, nothing))
         parts = [_part("Pulsed", Pulse(v, inside.width), number, g, joules) for number, v, joules in both]
-        return _book(up, down, nothing, parts)
+        return _book(up, down, None, parts)
     if drive is None:
         raise InputError(
             f"The voltage and width of the pulses of a {type(device).__name__} are not known; "
@@ -332,7 +285,7 @@ def written(
     drive = drive if isinstance(drive, Drive) else Drive.of(drive)
     first = _part("potentiating", drive.up, up, g)
     if drive.down is not None:
-        return _book(up, down, nothing, [first, _part("depressing", drive.down, down, g)])
+        return _book(up, down, None, [first, _part("depressing", drive.down, down, g)])
     resets = (n < 0).astype(n.dtype)
     return _book(up, nothing, resets, [first, _part("RESET", drive.reset or Pulse(), resets, g)])
 

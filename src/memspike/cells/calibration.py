@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from memspike._errors import InputError
 from memspike._param import check_count
+from memspike._random import normal
 from memspike.cells.base import Real
 from memspike.devices.base import AbstractPulseDevice, span
 
@@ -81,4 +82,4 @@ def calibrated(
         )
     if copy is None:
         return found
-    return jnp.clip(found + error * span(device) * jax.random.normal(copy, found.shape), device.g_min, device.g_max)
+    return jnp.clip(found + error * span(device) * normal(copy, found.shape), device.g_min, device.g_max)

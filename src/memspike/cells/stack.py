@@ -1,11 +1,11 @@
 """Several tiles of one device a weight, each against its reference: slow tiles that hold it, fast ones that learn."""
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from memspike._param import Parameter, check_count, param
+from memspike._random import normal
 from memspike.cells.base import AbstractCell, CellState, Devices, Lines, Real, Weight, shared_range
 from memspike.devices.base import AbstractPulseDevice
 
@@ -73,5 +73,5 @@ class Stack(AbstractCell):
         shape = self.device.stored(state.devices).shape
         parts = (*moments, jnp.asarray(self.reference, moments.mean.dtype))
         mean, sd, fixed = (jnp.broadcast_to(x, shape)[tile].at[row].get(mode="clip") for x in parts)
-        seen = mean if key is None else mean + sd * jax.random.normal(key, mean.shape, mean.dtype)
+        seen = mean if key is None else mean + sd * normal(key, mean.shape, mean.dtype)
         return (seen - fixed) / self.unit()

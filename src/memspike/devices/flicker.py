@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from memspike._param import Parameter, param
+from memspike._random import uniform
 from memspike.devices.base import AbstractPulseDevice, Key, Moments, Pulses, Real, Seconds
 from memspike.devices.pcm import JOSHI_RANGE, PCM
 from memspike.devices.variation import AbstractWrapper
@@ -58,7 +59,7 @@ class Flicker(AbstractWrapper):
         blank = jnp.zeros_like(self.device.stored(inner))
         if key is None:
             return Flickering(inner, (blank,) * self.bands, (blank,) * self.bands)
-        drawn = jax.random.uniform(jax.random.fold_in(key, 0), (2, self.bands, *blank.shape), blank.dtype)
+        drawn = uniform(jax.random.fold_in(key, 0), (2, self.bands, *blank.shape), blank.dtype)
         low = jnp.log(jnp.asarray(self.slowest, blank.dtype))
         frequencies = [jnp.exp(low + self._width() * (k + drawn[1, k])) for k in range(self.bands)]
         return Flickering(inner, tuple(TURN * drawn[0]), tuple(frequencies))

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from memspike._param import Parameter, param
+from memspike._random import normal
 from memspike.devices.base import AbstractPulseDevice, Key, Moments, Pulses, Real, Seconds, clipped, counts, select
 
 
@@ -93,7 +94,7 @@ class PCM(AbstractPulseDevice):
         sd = self._sd(state.g, history)
         step = mean + _root(self.persistent) * sd * self.deviation
         if key is not None:
-            step = step + _root(1 - self.persistent) * sd * jax.random.normal(key, state.g.shape)
+            step = step + _root(1 - self.persistent) * sd * normal(key, state.g.shape)
         return PCMState(jnp.clip(state.g + step, self.floor, self.g_max), history, jnp.zeros_like(state.age))
 
     def _sd(self, g: Real, history: Real) -> Real:
@@ -119,7 +120,7 @@ class PCM(AbstractPulseDevice):
         """Full RESET: history 1, age 0."""
         g = jnp.zeros_like(state.g) + self.reset_mean
         if key is not None:
-            g = g + self.reset_sd * jax.random.normal(key, g.shape)
+            g = g + self.reset_sd * normal(key, g.shape)
         return PCMState(jnp.clip(g, self.g_min, self.g_max), jnp.ones_like(state.history), jnp.zeros_like(state.age))
 
     def place(self, state: PCMState, g: Real, *, key: Key = None) -> PCMState:
@@ -159,7 +160,7 @@ class PCM(AbstractPulseDevice):
         g = state.g * self.drift(state.age + t, state.g)
         if key is None:
             return g
-        return jnp.clip(g + self._read_sd(g) * jax.random.normal(key, g.shape), self.floor, self.g_max)
+        return jnp.clip(g + self._read_sd(g) * normal(key, g.shape), self.floor, self.g_max)
 
     def current(self, state: PCMState, v: Real) -> Real:
         """Ohmic: G·v in A."""

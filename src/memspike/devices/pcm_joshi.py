@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from memspike._param import Parameter, check_bounds, param
+from memspike._random import normal
 from memspike.devices.base import AbstractPulseDevice, Key, Moments, Pulses, Real, Seconds, clipped, counts, span
 
 FLOOR = 1e-3
@@ -130,10 +131,8 @@ class PCMJoshi(AbstractPulseDevice):
         nu = self.nu_mean(share)
         if key is not None:
             first, second = jax.random.split(key)
-            g = jnp.clip(
-                g + self.error_scale * self.error(share) * jax.random.normal(first, g.shape), self.g_min, self.g_max
-            )
-            nu = jnp.abs(nu + self.nu_sd(share) * jax.random.normal(second, g.shape))
+            g = jnp.clip(g + self.error_scale * self.error(share) * normal(first, g.shape), self.g_min, self.g_max)
+            nu = jnp.abs(nu + self.nu_sd(share) * normal(second, g.shape))
         return JoshiState(g, nu, jnp.zeros_like(state.age))
 
     def program(self, state: JoshiState, pulses: Pulses, *, key: Key = None) -> JoshiState:
@@ -160,7 +159,7 @@ class PCMJoshi(AbstractPulseDevice):
         g = state.g * jnp.exp(-state.nu * jnp.log(self._age(state, t) / self.t_c))
         if key is None:
             return g
-        return jnp.maximum(g + self._read_sd(state, t) * jax.random.normal(key, g.shape), 0.0)
+        return jnp.maximum(g + self._read_sd(state, t) * normal(key, g.shape), 0.0)
 
     def _read_sd(self, state: JoshiState, t: Seconds) -> Real:
         """1/f noise that grows with the age."""

@@ -14,6 +14,7 @@ from scipy.special import ndtri
 
 from memspike._errors import InputError
 from memspike._param import Parameter, is_concrete, param
+from memspike._random import uniform
 from memspike.devices.base import Key, Pulses, Real, counts
 from memspike.devices.fabricate import AnyOf, fabricate
 from memspike.devices.step import AbstractConductanceDevice
@@ -148,7 +149,7 @@ class Tabular(AbstractConductanceDevice):
         low, high = self.g_min, self.g_max
 
         def pulse(k: Array, g: Real) -> Real:
-            u = None if key is None else jax.random.uniform(jax.random.fold_in(key, k), g.shape)
+            u = None if key is None else uniform(jax.random.fold_in(key, k), g.shape)
             moved = jnp.clip(g + self.step(g, n > 0, u), low, high)
             return jnp.where(jnp.abs(n) > k.astype(n.dtype), moved, g)
 

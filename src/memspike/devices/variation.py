@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from memspike._param import Parameter, param
+from memspike._random import normal
 from memspike.devices.base import AbstractPulseDevice, Key, Moments, Pulses, Real, Seconds, counts, select, span
 from memspike.devices.soft_bounds import SoftBounds
 
@@ -135,7 +136,7 @@ class CycleToCycle(AbstractVariation):
         root = jnp.sqrt(jnp.abs(pulses))
         fixed = span(self) * jnp.where(pulses > 0, self.up, self.down) + self.proportional * (old - self.g_min)
         spread = fixed * root + self.relative * jnp.abs(new - old) / jnp.maximum(root, 1.0)
-        missed = new + jnp.where(pulses == 0, 0.0, spread) * jax.random.normal(key, new.shape)
+        missed = new + jnp.where(pulses == 0, 0.0, spread) * normal(key, new.shape)
         return Varied(self.device.place(after, missed), ())
 
     def held(self, g: Real) -> Real:
@@ -167,7 +168,7 @@ class WriteNoise(AbstractVariation):
         """A new offset for what was written."""
         if key is None:
             return Varied(after, jnp.where(pulses == 0, before.memory, 0.0))
-        drawn = self.level * span(self) * jax.random.normal(key, before.memory.shape)
+        drawn = self.level * span(self) * normal(key, before.memory.shape)
         return Varied(after, jnp.where(pulses == 0, before.memory, drawn))
 
     def held(self, g: Real) -> Real:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 THETA, FAST, PERIOD = "learning.theta", "programming.fast", "programming.period"
 TUNED = (THETA, FAST, PERIOD)
 """What some ways have beside a learning rate and a weight range, and a study searches."""
+BUFFERED = "two tiles, reads of rows, digital memory"
 
 
 class Compensation(NamedTuple):
@@ -21,8 +22,13 @@ class Compensation(NamedTuple):
 
 
 def _keys(scheme: str, cell: str = "single", **more: Any) -> dict[str, Any]:
-    named = {f"learning.{k}" if k in ("theta", "rule") else f"programming.{k}": v for k, v in more.items()}
+    sections = {"theta": "learning", "rule": "learning", "gamma": "device"}
+    named = {f"{sections.get(k, 'programming')}.{k}": v for k, v in more.items()}
     return {"device.cell": cell, "learning.scheme": scheme, **named}
+
+
+def _tiles(scheme: str, needs: str, doc: str, **more: Any) -> Compensation:
+    return Compensation(_keys(scheme, "tiles", memory=0.99, **more), needs, doc, (FAST, PERIOD))
 
 
 COMPENSATIONS: dict[str, Compensation] = {
@@ -57,17 +63,18 @@ COMPENSATIONS: dict[str, Compensation] = {
     "one-sided-refreshed": Compensation(
         _keys("one-sided-refreshed", "pair"), "two devices, rare reads", "pulses up alone, full pairs rewritten"
     ),
-    "tiki-taka-2": Compensation(
-        _keys("tiki-taka-2", "tiles", memory=0.99),
-        "two tiles, reads of rows, digital memory",
-        "Tiki-Taka with a buffer",
-        (FAST, PERIOD),
+    "bit-lines": Compensation(
+        _keys("bit-lines", rule="decolle-outer"), "nothing", "products by coinciding random bits, a write a time step"
     ),
-    "agad": Compensation(
-        _keys("agad", "tiles", memory=0.99, chop=0.5),
-        "two tiles, reads of rows, digital memory",
-        "chopped, with a reference learned on the fly",
-        (FAST, PERIOD),
+    "tiki-taka": _tiles("tiki-taka", "two tiles, reads of rows", "a fast tile, its rows added to the slow one"),
+    "tiki-taka-2": _tiles("tiki-taka-2", BUFFERED, "Tiki-Taka with a buffer"),
+    "chopped-tiki-taka": _tiles("chopped-tiki-taka", BUFFERED, "the same with gradients of turning sign", chop=0.05),
+    "agad": _tiles("agad", BUFFERED, "chopped, with a reference learned on the fly", chop=0.5),
+    "residual-tiles": _tiles(
+        "residual-tiles",
+        "two tiles, reads of rows",
+        "a weight is both tiles, the fast one for what the slow misses",
+        gamma=0.4,
     ),
     "expected-step": Compensation(
         _keys("expected-step"), "digital memory", "accumulate, spend what the next pulse is expected to give"

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike._errors import InputError
 from memspike._param import Parameter, check_bounds, param
+from memspike._random import normal
 from memspike.arrays.crossbar import Crossbar
 from memspike.cells.base import CellState
 from memspike.networks.recurrent import Reading, driven, read_crossbar
@@ -73,7 +74,7 @@ class Competitive(eqx.Module):
         keys = (None, None) if key is None else jax.random.split(key)
         arriving = driven(self.crossbar, reading, x, self.read_voltage, key=keys[0])
         if keys[1] is not None:
-            arriving = arriving + self.noise * jax.random.normal(keys[1], arriving.shape)
+            arriving = arriving + self.noise * normal(keys[1], arriving.shape)
 
         def step(
             state: SpikingState, current: Float[Array, " columns"]

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from memspike._errors import InputError
 from memspike._parallel import held
 from memspike._param import Parameter, check_bounds, param
+from memspike._random import normal
 from memspike.arrays.crossbar import Crossbar, Seen, root
 from memspike.cells.base import CellState, weighted
 from memspike.networks.feedforward import Weights
@@ -141,7 +142,7 @@ class Recurrent(eqx.Module):
     def init_weights(self, gain: float = 1.0, *, key: PRNGKeyArray) -> Weights:
         """Normal weights with s.d. gain·√(2/rows) (Kaiming), no self-connections."""
         keys = jax.random.split(key, 3)
-        w = [jax.random.normal(k, s) * (gain * math.sqrt(2 / s[0])) for k, s in zip(keys, self.shapes, strict=True)]
+        w = [normal(k, s) * (gain * math.sqrt(2 / s[0])) for k, s in zip(keys, self.shapes, strict=True)]
         return w[0], w[1] * self.others(), w[2]
 
     def ideal(self, weights: Weights) -> Readings:
@@ -182,7 +183,7 @@ class Recurrent(eqx.Module):
         normals = None
         if key is not None and self._plain():
             # all at once: the same noise for any number of parts, and less to compile
-            normals = held(jax.random.normal(keys[0], (*x.shape[:-1], self.sizes[1])))
+            normals = held(normal(keys[0], (*x.shape[:-1], self.sizes[1])))
         state, begin, done = self.neuron.init((*x.shape[1:-1], self.sizes[1])), 0, []
         for k, length in enumerate(clock.parts):
             part = readings.part(k)
@@ -275,4 +276,4 @@ def driven(crossbar: Crossbar, reading: Reading, x: Real, read_voltage: Paramete
     mean = x @ reading.mean
     if key is None:
         return mean
-    return mean + root(jnp.square(x) @ reading.variance) * jax.random.normal(key, mean.shape)
+    return mean + root(jnp.square(x) @ reading.variance) * normal(key, mean.shape)

@@ -8,9 +8,10 @@ import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
 from memspike._param import check_count
+from memspike._random import uniform
 from memspike._registry import SCHEMES
 from memspike.arrays.crossbar import Crossbar
-from memspike.arrays.ledger import Tally
+from memspike.arrays.sums import Tally
 from memspike.cells.base import AbstractCell, CellState, Weight
 from memspike.learning.programming.base import Applied, Scheme
 
@@ -33,7 +34,7 @@ def inverted(cell: AbstractCell, state: CellState, dw: Weight, most: int, *, key
         low = jnp.where((tried <= most) & (moved(tried) <= wanted), tried, low)
     below, above = moved(low), moved(low + 1)
     share = (wanted - below) / jnp.maximum(above - below, 1e-9 * wanted + 1e-30)
-    u = jnp.full(dw.shape, 0.5, dw.dtype) if key is None else jax.random.uniform(key, dw.shape, dw.dtype)
+    u = jnp.full(dw.shape, 0.5, dw.dtype) if key is None else uniform(key, dw.shape, dw.dtype)
     return sign * jnp.minimum(low + (u < share).astype(dw.dtype), most)
 
 

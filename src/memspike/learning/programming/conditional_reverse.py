@@ -11,7 +11,7 @@ from memspike._errors import InputError
 from memspike._param import check_count
 from memspike._registry import SCHEMES
 from memspike.arrays.crossbar import Crossbar
-from memspike.arrays.ledger import Tally
+from memspike.arrays.sums import Tally
 from memspike.cells.base import CellState, Weight
 from memspike.cells.differential import DifferentialPair
 from memspike.learning.programming.base import Applied, Scheme

@@ -2,12 +2,12 @@
 
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike._errors import InputError
 from memspike._param import check_count, is_concrete
+from memspike._random import uniform
 from memspike.arrays.crossbar import Crossbar
 from memspike.cells.base import CellState, Weight
 from memspike.cells.differential import DifferentialPair
@@ -81,7 +81,7 @@ def stochastic(scale: Step | None = None) -> Counting:
         state: Any, crossbar: Crossbar, cells: CellState, dw: Weight, *, key: PRNGKeyArray | None
     ) -> tuple[Any, Weight]:
         p = jnp.abs(dw) / worth_of(crossbar, scale, dw)
-        u = jnp.full(dw.shape, 0.5, dw.dtype) if key is None else jax.random.uniform(key, dw.shape, dw.dtype)
+        u = jnp.full(dw.shape, 0.5, dw.dtype) if key is None else uniform(key, dw.shape, dw.dtype)
         return state, jnp.where(u < p, jnp.sign(dw), 0.0)
 
     return Counting(_nothing, count)

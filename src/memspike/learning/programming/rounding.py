@@ -4,12 +4,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from memspike._random import uniform
+
 Real = Float[Array, "..."]
 
 
 def stochastic_rounding(wanted: Real, *, key: PRNGKeyArray) -> Real:
     """A whole number whose mean is `wanted`: ⌊f + u⌋ with u uniform in [0, 1)."""
-    return jnp.floor(wanted + jax.random.uniform(key, wanted.shape, wanted.dtype))
+    return jnp.floor(wanted + uniform(key, wanted.shape, wanted.dtype))
 
 
 def bit_line_counts(
@@ -40,6 +42,6 @@ def bit_line_counts(
     first, second = jax.random.split(key)
     p = jnp.minimum(root * balance * jnp.abs(rows), 1.0)
     q = jnp.minimum(root / balance * jnp.abs(columns), 1.0)
-    sent = ((jax.random.uniform(first, (length, *rows.shape)) < p[None]) & used[:, None]).astype(rows.dtype)
-    met = (jax.random.uniform(second, (length, *columns.shape)) < q[None]).astype(rows.dtype)
+    sent = ((uniform(first, (length, *rows.shape)) < p[None]) & used[:, None]).astype(rows.dtype)
+    met = (uniform(second, (length, *columns.shape)) < q[None]).astype(rows.dtype)
     return (sent * jnp.sign(rows)[None]).T @ (met * jnp.sign(columns)[None])

@@ -3,12 +3,12 @@
 import math
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from memspike._errors import InputError
 from memspike._param import Parameter, is_concrete
+from memspike._random import uniform
 from memspike._registry import SCHEMES
 from memspike.cells.base import Weight
 from memspike.learning.programming.base import Scheme
@@ -51,7 +51,7 @@ def buffered(chop: float | None = None) -> Passing:
             return jnp.zeros(visit.row.shape, bool)
         if key is None:
             return jnp.broadcast_to(visit.sweep % every == every - 1, visit.row.shape)
-        return jax.random.uniform(key, visit.row.shape) < chop
+        return uniform(key, visit.row.shape) < chop
 
     def take(state: Buffered, visit: Visit, *, key: PRNGKeyArray | None) -> tuple[Buffered, Rows]:
         sign = state.signs.at[visit.row].get(mode="clip")

@@ -10,8 +10,10 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from memspike._errors import InputError
 from memspike._param import Parameter, check_count, is_concrete
+from memspike._random import normal
 from memspike.arrays.crossbar import Crossbar
-from memspike.arrays.ledger import Ledger, Tally
+from memspike.arrays.ledger import Ledger
+from memspike.arrays.sums import Tally
 from memspike.arrays.parts import Send
 from memspike.cells.base import AbstractCell, CellState, Weight
 from memspike.cells.stack import Stack
@@ -142,7 +144,7 @@ class FastTile(NamedTuple):
         keys = (None, None) if key is None else jax.random.split(key)
         seen = cell.read_row(cells, source, row, key=keys[0])
         if self.noise and keys[1] is not None:
-            seen = seen + self.noise * jax.random.normal(keys[1], seen.shape, seen.dtype)
+            seen = seen + self.noise * normal(keys[1], seen.shape, seen.dtype)
         rate = visits * self.interval / (self.period * gain * state.worth)
         return Visit(row, turn // visits, seen / state.worth, rate)
 

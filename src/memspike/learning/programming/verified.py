@@ -10,7 +10,8 @@ from memspike._errors import InputError
 from memspike._param import is_concrete
 from memspike._registry import SCHEMES
 from memspike.arrays.crossbar import Crossbar
-from memspike.arrays.ledger import Ledger, Tally, row_by_row
+from memspike.arrays.ledger import Ledger, row_by_row
+from memspike.arrays.sums import Tally
 from memspike.cells.base import CellState, Weight
 from memspike.devices.base import select
 from memspike.devices.targets import Programmed, open_loop, write_verify
