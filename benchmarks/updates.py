@@ -6,10 +6,12 @@ matrix onto a fast tile and passes a row of it on to a slow one. The mean and th
 compared before anything is timed; compilation is not timed. The peer sends all pulses of a device at once, as ours
 does (the closed form of the law, the noise of n pulses √n times that of one), or one after the other, each with its own
 noise, as simulators of devices without a closed form have to. Ours is timed with and without its ledger of pulses,
-energy and wear; the peer counts nothing. Run with: make bench
+energy and wear; the peer counts nothing. Where aihwkit is installed its compiled update of the same law is timed as
+well, bit lines and Tiki-Taka 2 (its gradient comes as streams, ours as a matrix). Run with: make bench
 """
 
 import argparse
+import importlib.util
 import json
 import os
 from pathlib import Path
@@ -21,7 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import torch
-from clock import alternate
+from clock import alternate, seconds
 
 from memspike import learning
 from memspike.arrays import Crossbar, Drive
@@ -98,6 +100,44 @@ class Peer:
         return slow, write(fast, n), buffer, k + 1
 
 
+def compiled_tile(tiles):
+    """A tile of aihwkit, C++: the law of the peer, noise of a pulse equal to its own on average over both directions.
+
+    A learning rate of 1 sends x·d over the mean step, as the others do. None without aihwkit.
+    """
+    if importlib.util.find_spec("aihwkit") is None:
+        return None
+    from aihwkit.simulator import configs
+    from aihwkit.simulator.tiles.analog import AnalogTile
+
+    peer = Peer(step=1.0)
+    ends = [-1 / float(torch.expm1(-k)) for k in peer.k]  # asymptotes, shares of the range
+    rates = [-float(torch.expm1(-abs(k) / p)) for k, p in zip(peer.k, peer.p, strict=True)]
+    up, down = 2 * rates[0] * (ends[0] - 0.5), 2 * rates[1] * (0.5 - ends[1])
+    largest, nothing = max(up, down), ("dw_min", "up_down", "w_max", "w_min", "gamma_up", "gamma_down")
+    device = configs.LinearStepDevice(
+        dw_min=largest,
+        up_down=up / down - 1 if up < down else 1 - down / up,
+        gamma_up=1 / (2 * ends[0] - 1),
+        gamma_down=1 / (1 - 2 * ends[1]),
+        w_max=1.0,
+        w_min=-1.0,
+        dw_min_std=2 * peer.noise / float(np.sqrt((up**2 + down**2) / 2)),
+        mult_noise=False,
+        **{f"{name}_dtod": 0.0 for name in nothing},
+    )
+    stack = configs.BufferedTransferCompound(
+        unit_cell_devices=[device, device],
+        transfer_every=1,
+        n_reads_per_transfer=1,
+        transfer_forward=configs.IOParameters(is_perfect=True),
+    )
+    make = configs.SingleRPUConfig if tiles == 1 else configs.UnitCellRPUConfig
+    tile = AnalogTile(SIZE, SIZE, make(device=device if tiles == 1 else stack), False)
+    tile.set_learning_rate(2 * largest / (up + down))
+    return tile
+
+
 def agree(name, ours, theirs):
     """Stop if mean or spread of the changes of many updates [updates, devices] differ by more than five s.e."""
     for what, a, b in (("mean", ours, theirs), ("spread", ours**2, theirs**2)):
@@ -105,6 +145,36 @@ def agree(name, ours, theirs):
         error = np.sqrt(a.var(ddof=1) / a.size + b.var(ddof=1) / b.size)
         if abs(a.mean() - b.mean()) > 5 * error:
             raise SystemExit(f"{name}, {what}: memspike {a.mean():.5g}, PyTorch {b.mean():.5g} ± {error:.1g}")
+
+
+def compiled_rows(rounds):
+    """Milliseconds of an update in aihwkit, by case; nothing where it is not installed."""
+    x, d, w, _ = drawn()
+    tx, td, start = torch.tensor(x)[None], -torch.tensor(d)[None], torch.tensor(w[0].T.copy())
+    found = {}
+    for name, tiles in (("bit lines", 1), ("Tiki-Taka 2", 2)):
+        tile = compiled_tile(tiles)
+        if tile is None:
+            return {}
+        if tiles == 1:
+            agree_with_compiled(tile, tx, td, start)
+        tile.set_weights(start)
+        found[f"{name}, aihwkit"] = {"aihwkit_ms": 1e3 * seconds(lambda t=tile: t.update(tx, td), 20 * rounds)}
+    return found
+
+
+def agree_with_compiled(tile, x, d, start):
+    """Stop unless aihwkit changes the weights as our peer does, on average and in spread, within 3 %."""
+    changes, peer = [], Peer(drawn()[3])
+    for _ in range(40):
+        tile.set_weights(start)
+        tile.update(x, d)
+        changes.append(tile.get_weights()[0].numpy().T - start.numpy().T)
+    g = 0.5 + 0.5 * start.T
+    theirs = [2 * (peer.pulse_by_pulse(g, x[0], -d[0]) - g).numpy() for _ in range(40)]
+    for what, a, b in (("mean", *map(np.mean, (changes, theirs))), ("spread", *map(np.std, (changes, theirs)))):
+        if abs(a / b - 1) > 0.03:
+            raise SystemExit(f"aihwkit, {what} of a change of weight: {a:.4g}, PyTorch {b:.4g}")
 
 
 def drawn():
@@ -228,6 +298,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     rows = update_rows(options.rounds)
+    compiled = compiled_rows(options.rounds)
+    for name, row in compiled.items():
+        print(f"{name}: {row['aihwkit_ms']:.2f} ms")
     for name, row in rows.items():
         print(
             f"{name}: memspike {row['memspike_ms']:.2f} ms, {row['memspike_without_ledger_ms']:.2f} without ledger, "
@@ -235,7 +308,7 @@ def main() -> None:
             f"{row['memspike_updates_per_s']:.0f} updates/s, {row['memspike_device_updates_per_s']:.3g} devices/s"
         )
     if options.out:
-        plain = {n: {k: float(f"{v:.3g}") for k, v in row.items()} for n, row in rows.items()}
+        plain = {n: {k: float(f"{v:.3g}") for k, v in row.items()} for n, row in (rows | compiled).items()}
         options.out.write_text(json.dumps({"benchmark": "updates", "rows": plain}, indent=2) + "\n")
 
 

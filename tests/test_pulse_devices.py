@@ -332,15 +332,51 @@ def test_aihwkit_linear_and_soft_bounds(x64):
     soft = devices.from_aihwkit({"device": "SoftBounds", **p})
     for imported, up, down in ((linear, 0.4, 0.7), (soft, 1.0, 1.0)):
         for w in (-0.5, 0.0, 0.6):
-            wanted = walk(lambda w, up=up: 0.012 * (1 - up * w / 1.2), w, 9)
+            wanted = walk(lambda w, up=up: 0.01 * (1 - up * w / 1.2), w, 9)
             assert in_weights(imported, w, 9, -0.8, 1.2) == pytest.approx(wanted, abs=1e-12)
             wanted = walk(lambda w, down=down: -0.008 * (1 - down * w / -0.8), w, 9)
             assert in_weights(imported, w, -9, -0.8, 1.2) == pytest.approx(wanted, abs=1e-12)
 
 
+ASYMMETRIC = {"dw_min": 0.01, "up_down": 0.2, "w_max": 1.0, "w_min": -1.0}
+EXPONENTIAL = {"a": -0.5, "b": -0.5, "gamma_up": 5.0, "gamma_down": 5.0, "A_up": -1.18445, "A_down": -0.081404}
+
+
+@pytest.mark.parametrize(
+    ("law", "parameters", "steps"),
+    [
+        (
+            "LinearStep",
+            {"dw_min": 0.01, "up_down": -0.3, "w_max": 0.9, "w_min": -0.7, "gamma_up": 0.6, "gamma_down": 0.4},
+            [(0.0093333, -0.0071428), (0.007, -0.01), (0.0046667, -0.012857)],
+        ),
+        ("SoftBounds", ASYMMETRIC | {"w_max": 0.9}, [(0.015556, -0.004), (0.01, -0.008), (0.0044444, -0.012)]),
+        ("ConstantStep", ASYMMETRIC, [(0.01, -0.008)] * 3),
+        (
+            "ExpStep",
+            ASYMMETRIC | {"dw_min": 0.00135, "up_down": 0.259359} | EXPONENTIAL,
+            [(0.0018081, -0.0012839), (0.0014813, -0.0019914), (0.0013876, -0.0044608)],
+        ),
+        (
+            "PowStep",
+            ASYMMETRIC | {"pow_gamma": 1.5, "pow_up_down": -0.2},
+            [(0.0070806, -0.00099999), (0.0043528, -0.0028284), (0.0018947, -0.0051962)],
+        ),
+    ],
+)
+def test_one_pulse_is_that_of_aihwkit(x64, law, parameters, steps):
+    """Weights -0.5, 0 and 0.5 after one pulse up or down in aihwkit 1.2.0, without variation and noise."""
+    imported = devices.from_aihwkit({"device": law, **parameters})
+    rel = 5e-3 if law == "PowStep" else 2e-4  # our power law is a flow
+    for w, pair in zip((-0.5, 0.0, 0.5), steps, strict=True):
+        for n, step in zip((1, -1), pair, strict=True):
+            found = in_weights(imported, w, n, parameters["w_min"], parameters["w_max"]) - w
+            assert found == pytest.approx(step, rel=rel)
+
+
 def test_aihwkit_exponential_steps(x64):
     reram = devices.aihwkit.from_preset("reram-es")
-    s = 0.00135 * (1 + 0.259359)
+    s = 0.00135
     wanted = walk(lambda w: s * max(1 + 1.18445 * np.exp(5 * (-0.5 * w - 0.5)), 0), -0.2, 50)
     assert in_weights(reram, -0.2, 50, -1, 1) == pytest.approx(wanted, abs=2e-3)
     wanted = walk(lambda w: s * max(1 + 1.18445 * np.exp(5 * (-0.5 * w - 0.5)), 0), -0.2, 8)

@@ -58,10 +58,15 @@ class _Units(NamedTuple):
         return (self.g_max - self.g_min) / self.range
 
 
+def _both(base: float, up_down: float) -> tuple[float, float]:
+    """A step or power upwards and downwards: `up_down` makes the weaker direction smaller, the other stays."""
+    return base * (1 + min(up_down, 0.0)), base * (1 - max(up_down, 0.0))
+
+
 def _linear(p: Mapping[str, Any], u: _Units, gamma_up: float, gamma_down: float) -> LinearStep:
     """Δw = s(1 − γ·w/w_max) upwards and −s(1 − γ·w/w_min) downwards, on the share of the range."""
     middle = 0.5 * (u.w_max + u.w_min)
-    up, down = p["dw_min"] * (1 + p["up_down"]), p["dw_min"] * (1 - p["up_down"])
+    up, down = _both(p["dw_min"], p["up_down"])
     at_up, at_down = 1 - gamma_up * middle / u.w_max, 1 - gamma_down * middle / u.w_min
     return LinearStep(
         g_min=u.g_min,
@@ -82,17 +87,18 @@ def _soft_bounds(p: Mapping[str, Any], u: _Units) -> AbstractPulseDevice:
 
 
 def _constant_step(p: Mapping[str, Any], u: _Units) -> AbstractPulseDevice:
-    up, down = (u.range / (p["dw_min"] * (1 + sign * p["up_down"])) for sign in (1, -1))
+    up, down = (u.range / step for step in _both(p["dw_min"], p["up_down"]))
     return ConstantStep(g_min=u.g_min, g_max=u.g_max, pulses_up=up, pulses_down=down)
 
 
 def _exp_step(p: Mapping[str, Any], u: _Units) -> AbstractPulseDevice:
     middle = 0.5 * (u.w_max + u.w_min)
+    up, down = _both(p["dw_min"], p["up_down"])
     return ExpStep(
         g_min=u.g_min,
         g_max=u.g_max,
-        step_up=p["dw_min"] * (1 + p["up_down"]) / u.range,
-        step_down=p["dw_min"] * (1 - p["up_down"]) / u.range,
+        step_up=up / u.range,
+        step_down=down / u.range,
         amplitude_up=p["A_up"],
         amplitude_down=p["A_down"],
         gamma_up=p["gamma_up"],
@@ -103,13 +109,15 @@ def _exp_step(p: Mapping[str, Any], u: _Units) -> AbstractPulseDevice:
 
 
 def _power_step(p: Mapping[str, Any], u: _Units) -> AbstractPulseDevice:
+    up, down = _both(p["dw_min"], p["up_down"])
+    power_up, power_down = _both(p["pow_gamma"], p["pow_up_down"])
     return PowerStep(
         g_min=u.g_min,
         g_max=u.g_max,
-        step_up=p["dw_min"] * (1 + p["up_down"]) / u.range,
-        step_down=p["dw_min"] * (1 - p["up_down"]) / u.range,
-        power_up=p["pow_gamma"] * (1 + p["pow_up_down"]),
-        power_down=p["pow_gamma"] * (1 - p["pow_up_down"]),
+        step_up=up / u.range,
+        step_down=down / u.range,
+        power_up=power_up,
+        power_down=power_down,
     )
 
 
