@@ -1,14 +1,35 @@
+import hashlib
 import os
+import platform
 import sys
 from pathlib import Path
 
 import jax
 import pytest
+from platformdirs import user_cache_dir
 
 ROOT = Path(__file__).parents[1]
 
-# most of the suite's time is compilation of small programs: compile fast, also in programs that tests start
+
+def compiled_programs() -> Path:
+    """Where compiled programs are kept from one run to the next, apart for each kind of processor."""
+    known = Path("/proc/cpuinfo")
+    lines = known.read_text().splitlines() if known.exists() else []
+    kind = [line for line in lines if line.startswith(("model name", "flags", "Features"))] or [platform.processor()]
+    return Path(
+        user_cache_dir("memspike"), "tests-" + hashlib.sha256("".join(sorted(set(kind))).encode()).hexdigest()[:12]
+    )
+
+
+# most of the suite's time is compilation of small programs: compile fast and once, also in programs that tests start
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0".strip()
+for option, value in (
+    ("jax_compilation_cache_dir", str(compiled_programs())),
+    ("jax_persistent_cache_min_compile_time_secs", 0.0),
+    ("jax_persistent_cache_min_entry_size_bytes", -1),
+):
+    os.environ[option.upper()] = str(value)
+    jax.config.update(option, value)
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
