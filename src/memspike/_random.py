@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, UInt32
 
-Type = np.dtype | type | None
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 PARITY = 0x1BD11BDA
 MANTISSA = 23
@@ -23,7 +22,7 @@ def _threefry(key: UInt32[Array, "2"], x: UInt32[Array, "*shape"]) -> UInt32[Arr
     Source: Salmon, Moraes, Dror & Shaw, SC 2011, doi 10.1145/2063384.2063405.
     """
     schedule = (key[0], key[1], key[0] ^ key[1] ^ jnp.uint32(PARITY))
-    a, b = jnp.full_like(x, 0) + schedule[0], x + schedule[1]
+    a, b = jnp.zeros_like(x) + schedule[0], x + schedule[1]
     for group in range(5):
         for by in ROTATIONS[group % 2]:
             a = a + b

@@ -14,8 +14,8 @@ from jaxtyping import Array, Float
 from memspike._errors import InputError
 from memspike._param import Parameter, check_bounds, check_count, is_concrete, param
 from memspike.arrays.ledger import Ledger, Wear
-from memspike.arrays.sums import FULL
 from memspike.arrays.periphery import Shared
+from memspike.arrays.sums import FULL
 
 if TYPE_CHECKING:
     from typing import ClassVar as AbstractClassVar

@@ -13,8 +13,8 @@ from memspike._param import Parameter, check_count, is_concrete
 from memspike._random import normal
 from memspike.arrays.crossbar import Crossbar
 from memspike.arrays.ledger import Ledger
-from memspike.arrays.sums import Tally
 from memspike.arrays.parts import Send
+from memspike.arrays.sums import Tally
 from memspike.cells.base import AbstractCell, CellState, Weight
 from memspike.cells.stack import Stack
 from memspike.learning.programming.base import Applied, Counting, Scheme
