@@ -213,7 +213,7 @@ def heard_table() -> str:
 
 
 def asymmetry_tables() -> str:
-    names = ("asymmetry-devices", "asymmetry-mnist", "fast-tiles-mnist", "asymmetry-labels")
+    names = ("asymmetry-devices", "asymmetry-eight", "asymmetry-mnist", "fast-tiles-mnist", "asymmetry-labels")
     return "\n\n".join(asymmetry_table(name) for name in names if (RESULTS / f"study-{name}.json").exists())
 
 
@@ -223,13 +223,17 @@ def asymmetry_table(name: str) -> str:
 
     def cell(row):
         mean = f"{100 * row['accuracy_mean']:.1f}"
-        few = f"{mean} ± {100 * row['accuracy_sd']:.1f} ({row['pulses_per_weight']:.1f})"
-        return few if len(cases) < MANY else mean
+        if labelled:
+            return mean
+        pulses = f" ({row['pulses_per_weight']:.1f})" if len(cases) < MANY else ""
+        return f"{mean} ± {100 * row['accuracy_sd']:.1f}{pulses}"
 
     entry = json.loads((RESULTS / f"study-{name}.json").read_text())
     rows = entry["result"]["rows"]
     cases = list(dict.fromkeys(map(case, rows[1:])))
-    what = "mean ± s.d. (pulses a weight)" if len(cases) < MANY else "mean, by labels up/down"
+    labelled = rows[-1]["nl_up"] is not None
+    what = "mean, by labels up/down" if labelled else "mean ± s.d."
+    what += " (pulses a weight)" if len(cases) < MANY and not labelled else ""
     lines = [f"| test accuracy, {what} | " + " | ".join(cases) + " |", "|---|" + "---|" * len(cases)]
     for scheme in dict.fromkeys(row["scheme"] for row in rows[1:]):
         own = {case(row): row for row in rows[1:] if row["scheme"] == scheme}
