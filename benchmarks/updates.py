@@ -213,7 +213,7 @@ def in_a_row(scheme, crossbar, dw, booked):
         return (done.state, done.cells, carry[2] + done.ledger if booked else carry[2]), None
 
     def run(start, key):
-        ledger = jax.tree.map(jnp.zeros_like, scheme.apply(start[0], crossbar, start[1], dw, key=key).ledger)
+        ledger = crossbar.ledger(crossbar.cell.stored(start[1]).shape[1:])
         return jax.lax.scan(one, (*start, ledger if booked else ()), jax.random.split(key, UPDATES))[0]
 
     return jax.jit(run)

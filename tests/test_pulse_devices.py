@@ -276,6 +276,20 @@ def test_bit_line_update_is_unbiased():
     assert (np.abs(np.asarray(n)) <= 31).all()
 
 
+@pytest.mark.parametrize("length", [5, 32, 33, 70])
+def test_bit_streams_have_any_length(length):
+    """Bits that are always sent meet in every slot; the mean is right where they are not."""
+    x, d = jnp.asarray([1.0, -1.0, 0.0], jnp.float32), jnp.asarray([-1.0, 1.0], jnp.float32)
+    n = bit_line_counts(x, d, gain=1e6, length=length, key=jax.random.key(0))
+    np.testing.assert_array_equal(n, length * np.outer(x, d))
+    keys = jax.random.split(jax.random.key(1), 4000)
+    some = np.asarray(jax.vmap(lambda k: bit_line_counts(x, d, gain=0.3 * length, length=length, key=k))(keys))
+    wanted = 0.3 * length * np.outer(x, d)
+    np.testing.assert_allclose(some.mean(0), wanted, atol=5 * some.std(0).max() / 4000**0.5)
+    spread = np.abs(wanted) * (1 - 0.3)
+    np.testing.assert_allclose(some.var(0), spread, atol=0.12 * spread.max())
+
+
 # 8. the law inverted
 
 

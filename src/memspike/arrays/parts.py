@@ -55,15 +55,29 @@ class Send(NamedTuple):
 
         return jax.tree.map(one, tree, part)
 
+    def over(self, under: Array, part: Array, shape: Shape) -> Array:
+        """`part` where these devices are in an array of `shape`, `under` elsewhere: a choice, no scatter.
+
+        XLA makes a choice in the same pass as what is done with it.
+        """
+        here = jax.lax.broadcasted_iota(jnp.int32, shape, 0) == self.tile
+        if self.row is None:
+            return jnp.where(here, part, under)
+        if self.row.size == 1:
+            return jnp.where(here & (jax.lax.broadcasted_iota(jnp.int32, shape, 1) == self.row[0]), part, under)
+        plane = jnp.zeros(shape[1:], part.dtype).at[self.row].set(part[0], mode="drop")
+        reached = jnp.zeros(shape[1], bool).at[self.row].set(True, mode="drop")
+        return jnp.where(here & reached[None, :, None], plane[None], under)
+
 
 def together(shape: Shape, sends: Sequence[Send], ledgers: Sequence[Ledger]) -> Ledger:
     """The ledger of an array of `shape`, given those of writes to parts of it that do not overlap."""
     whole = sum((dataclasses.replace(one, wear=None) for one in ledgers[1:]), ledgers[0])
 
     def one(*parts: Array) -> Array:
-        booked = jnp.zeros(shape, parts[0].dtype)
+        booked = jnp.zeros((), parts[0].dtype)
         for send, part in zip(sends, parts, strict=True):
-            booked = send.put(booked, part, shape)
+            booked = send.over(booked, part, shape)
         return booked
 
     return dataclasses.replace(whole, wear=jax.tree.map(one, *(one.worn() for one in ledgers)))

@@ -2,16 +2,26 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray, UInt32
 
 from memspike._random import uniform
 
 Real = Float[Array, "..."]
+WORD = 32
 
 
 def stochastic_rounding(wanted: Real, *, key: PRNGKeyArray) -> Real:
     """A whole number whose mean is `wanted`: ⌊f + u⌋ with u uniform in [0, 1)."""
     return jnp.floor(wanted + uniform(key, wanted.shape, wanted.dtype))
+
+
+def _words(bits: Bool[Array, "length lines"]) -> UInt32[Array, "words lines"]:
+    """Streams of bits, 32 to a word."""
+    length, lines = bits.shape
+    words = -(-length // WORD)
+    filled = jnp.zeros((words * WORD, lines), jnp.uint32).at[:length].set(bits.astype(jnp.uint32))
+    places = jnp.left_shift(jnp.uint32(1), jnp.arange(WORD, dtype=jnp.uint32))
+    return (filled.reshape(words, WORD, lines) * places[None, :, None]).sum(1, dtype=jnp.uint32)
 
 
 def bit_line_counts(
@@ -42,6 +52,10 @@ def bit_line_counts(
     first, second = jax.random.split(key)
     p = jnp.minimum(root * balance * jnp.abs(rows), 1.0)
     q = jnp.minimum(root / balance * jnp.abs(columns), 1.0)
-    sent = ((uniform(first, (length, *rows.shape)) < p[None]) & used[:, None]).astype(rows.dtype)
-    met = (uniform(second, (length, *columns.shape)) < q[None]).astype(rows.dtype)
-    return (sent * jnp.sign(rows)[None]).T @ (met * jnp.sign(columns)[None])
+    sent = _words((uniform(first, (length, *rows.shape)) < p[None]) & used[:, None])
+    met = _words(uniform(second, (length, *columns.shape)) < q[None])
+    words = zip(sent, met, strict=True)
+    met_in = (jax.lax.population_count(a[:, None] & b[None]).astype(jnp.int32) for a, b in words)
+    count = sum(met_in, jnp.zeros((rows.size, columns.size), jnp.int32))
+    opposite = jnp.signbit(rows)[:, None] ^ jnp.signbit(columns)[None]
+    return jnp.where(opposite, -count, count).astype(rows.dtype)
