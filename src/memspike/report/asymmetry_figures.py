@@ -6,11 +6,22 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from memspike.experiments.compensations import COMPENSATIONS
 from memspike.report.figures import ACCENT, MUTED, SECOND, new_figure
 
 Rows = list[dict[str, Any]]
 COLOURS = (SECOND, "#c9a227", "#8a5bb5", "#3ba6b8", "#2a9d5c", "#b0477a", "#7a5c3a", "#5f6b2d", ACCENT, "#1d7f8c")
 MARKERS = "osD^vP*Xph"
+FEW = 5
+# what a way needs begins with → its family in figures
+FAMILIES = {
+    "nothing": "one device",
+    "calibration": "one device",
+    "two devices": "two devices",
+    "digital memory": "digital memory or reads",
+    "reads": "digital memory or reads",
+    "two tiles": "fast tiles",
+}
 
 
 def _schemes(rows: Rows) -> list[str]:
@@ -27,26 +38,55 @@ def _ideal(axis: Axes, rows: Rows) -> None:
     axis.set_ylim(top=101)
 
 
+def _families(schemes: list[str]) -> dict[str, list[str]]:
+    """Ways by what they need; all in one family if they are few."""
+    if len(schemes) <= FEW:
+        return {"": schemes}
+    found: dict[str, list[str]] = {title: [] for title in FAMILIES.values()}
+    for name in schemes:
+        needs = COMPENSATIONS[name].needs
+        title = next((title for start, title in FAMILIES.items() if needs.startswith(start)), next(iter(found)))
+        found[title].append(name)
+    return {title: names for title, names in found.items() if names}
+
+
+def _lines(above: Axes, below: Axes, rows: Rows, names: list[str]) -> None:
+    """Accuracy above and pulses below of some ways against the label; what is done without any stays in grey."""
+    for place, name in enumerate(dict.fromkeys(["none", *names])):
+        own = sorted((r for r in rows if r["scheme"] == name), key=lambda r: r["nl_up"])
+        if not own:
+            continue
+        x, style = [r["nl_up"] for r in own], {"color": MUTED, "marker": "."} if name == "none" else _style(place)
+        mean, sd = (100 * np.asarray([r[k] for r in own]) for k in ("accuracy_mean", "accuracy_sd"))
+        above.errorbar(x, mean, sd, ms=4, lw=1.3, elinewidth=0.8, label=name, **style)
+        below.plot(x, [max(r["pulses_per_weight"], 1e-3) for r in own], ms=4, lw=1.3, **style)
+
+
 def against_labels(rows: Rows) -> Figure:
-    """Test accuracy and pulses of a weight against the nonlinearity label: asymmetric left, symmetric right."""
+    """Test accuracy and pulses of a weight against the nonlinearity label, a column for every family of ways.
+
+    Upper half: asymmetric labels, lower half: symmetric ones, where there are both.
+    """
     swept = [row for row in rows if row["nl_up"] is not None and row["scheme"] != "ideal"]
-    kinds = {
-        "asymmetric: labels NL and −NL": [r for r in swept if r["nl_down"] == -r["nl_up"]],
-        "symmetric nonlinearity: NL and NL": [r for r in swept if r["nl_down"] == r["nl_up"]],
-    }
-    figure, axes = new_figure(11.5, 7.4, columns=2, rows=2)
-    for column, (title, kind) in enumerate(kinds.items()):
-        above, below = axes[:, column]
-        for place, name in enumerate(_schemes(rows)):
-            own = sorted((r for r in kind if r["scheme"] == name), key=lambda r: r["nl_up"])
-            x, style = [r["nl_up"] for r in own], _style(place)
-            mean, sd = (100 * np.asarray([r[k] for r in own]) for k in ("accuracy_mean", "accuracy_sd"))
-            above.errorbar(x, mean, sd, ms=4, lw=1.3, elinewidth=0.8, label=name, **style)
-            below.plot(x, [max(r["pulses_per_weight"], 1e-3) for r in own], ms=4, lw=1.3, **style)
-        _ideal(above, rows)
-        above.set(title=title, ylabel="test accuracy (%), mean ± s.d.")
-        below.set(yscale="log", xlabel="nonlinearity label NL", ylabel="pulses of a weight")
-    axes[0, 1].legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    kinds = {"NL and −NL": [r for r in swept if r["nl_down"] == -r["nl_up"]]}
+    kinds["NL and NL"] = [r for r in swept if r["nl_down"] == r["nl_up"]]
+    kinds = {name: kind for name, kind in kinds.items() if any(row["nl_up"] for row in kind)} or kinds
+    families = _families(_schemes(rows))
+    figure, axes = new_figure(1.5 + 3.2 * len(families), 5.2 * len(kinds), columns=len(families), rows=2 * len(kinds))
+    lowest = 100 * min(row["accuracy_mean"] for row in swept) - 3
+    sent = [max(row["pulses_per_weight"], 1e-3) for row in swept]
+    pulses = (min(sent) / 1.5, max(sent) * 1.5)
+    for place, (name, kind) in enumerate(kinds.items()):
+        for column, (title, names) in enumerate(families.items()):
+            above, below = axes[2 * place : 2 * place + 2, column]
+            _lines(above, below, kind, names)
+            _ideal(above, rows)
+            above.set(ylim=(lowest, 101), title=f"{title}\nlabels {name}" if title else f"labels {name}")
+            below.set(yscale="log", xlabel="nonlinearity label NL", ylim=pulses)
+            if place == len(kinds) - 1:  # symmetric labels leave room
+                above.legend(frameon=False, fontsize=7, loc="best")
+        axes[2 * place, 0].set_ylabel("test accuracy (%), mean ± s.d.")
+        axes[2 * place + 1, 0].set_ylabel("pulses of a weight")
     return figure
 
 
