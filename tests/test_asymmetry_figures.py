@@ -21,10 +21,14 @@ def rows_of(schemes, pairs):
 BOTH = [(0, 0), (3, -3), (7, -7), (3, 3), (7, 7)]
 
 
+def legend(axis):
+    return [text.get_text() for text in axis.get_legend().get_texts()] if axis.get_legend() else []
+
+
 def test_every_way_is_in_one_family_beside_what_is_done_without():
     figure = against_labels(rows_of(COMPENSATIONS, BOTH))
     axes = np.asarray(figure.axes).reshape(4, 4)
-    names = [[text.get_text() for text in axis.get_legend().get_texts()] for axis in axes[2]]
+    names = [legend(axis) for axis in axes[2]]
     assert all(own[:2] == ["ideal device", "none"] for own in names)
     assert sorted(name for own in names for name in own[2:]) == sorted(set(COMPENSATIONS) - {"none"})
     assert [title.split("\n")[0] for title in (axis.get_title() for axis in axes[0])] == [
@@ -44,9 +48,7 @@ def test_every_way_is_in_one_family_beside_what_is_done_without():
 def test_few_ways_share_a_panel(pairs, panels):
     figure = against_labels(rows_of(["accumulate", "agad"], pairs))
     assert len(figure.axes) == panels
-    assert {t.get_text() for axis in figure.axes if axis.get_legend() for t in axis.get_legend().get_texts()} == {
-        "ideal device", "accumulate", "agad",
-    }  # fmt: skip
+    assert {name for axis in figure.axes for name in legend(axis)} == {"ideal device", "accumulate", "agad"}
 
 
 def test_every_device_has_every_way():

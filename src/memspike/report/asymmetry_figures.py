@@ -56,7 +56,8 @@ def _lines(above: Axes, below: Axes, rows: Rows, names: list[str]) -> None:
         own = sorted((r for r in rows if r["scheme"] == name), key=lambda r: r["nl_up"])
         if not own:
             continue
-        x, style = [r["nl_up"] for r in own], {"color": MUTED, "marker": "."} if name == "none" else _style(place)
+        x = [r["nl_up"] for r in own]
+        style: dict[str, Any] = {"color": MUTED, "marker": "."} if name == "none" else _style(place)
         mean, sd = (100 * np.asarray([r[k] for r in own]) for k in ("accuracy_mean", "accuracy_sd"))
         above.errorbar(x, mean, sd, ms=4, lw=1.3, elinewidth=0.8, label=name, **style)
         below.plot(x, [max(r["pulses_per_weight"], 1e-3) for r in own], ms=4, lw=1.3, **style)
