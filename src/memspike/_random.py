@@ -5,7 +5,6 @@ memory. Written out they stay in registers: half the time for the noise of a lar
 """
 
 import math
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -32,29 +31,19 @@ def _threefry(key: UInt32[Array, "2"], x: UInt32[Array, "*shape"]) -> UInt32[Arr
     return a ^ b
 
 
-def _in_halves(one: Callable[[Array], Array], halves: Array) -> Array:
-    """`one` of both halves, in a loop: what is no loop XLA computes again inside everything that uses it."""
-    return jax.lax.map(one, halves).reshape(-1)
-
-
 def _bits(key: PRNGKeyArray, size: int) -> UInt32[Array, " size"]:
-    """`size` words, and one more where that is odd."""
+    """`size` words. In two halves by a loop: what is no loop XLA computes again inside everything that uses it."""
     words, half = jax.random.key_data(key), -(-size // 2)
     counter = jax.lax.iota(jnp.uint32, half)
-    return _in_halves(lambda k: _threefry(words, counter + k), jnp.arange(2, dtype=jnp.uint32) * half)
+    halves = jax.lax.map(lambda k: _threefry(words, counter + k), jnp.arange(2, dtype=jnp.uint32) * half)
+    return halves.reshape(-1)[:size]
 
 
-def _unit(bits: UInt32[Array, "*shape"]) -> Float[Array, "*shape"]:
+def _unit(key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "*shape"]:
     """Uniform in [0, 1) with the 23 bits of a float32."""
+    bits = _bits(key, math.prod(shape)).reshape(shape)
     one = jnp.uint32(np.float32(1).view(np.uint32))
     return jax.lax.bitcast_convert_type((bits >> (32 - MANTISSA)) | one, jnp.float32) - 1
-
-
-def _gauss(bits: UInt32[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Normal, by the inverse of its distribution."""
-    low = np.nextafter(np.float32(-1), np.float32(0))
-    u = jnp.maximum(low, _unit(bits) * (1 - low) + low)
-    return np.float32(math.sqrt(2)) * jax.lax.erf_inv(u)
 
 
 def _here(key: PRNGKeyArray, shape: tuple[int, ...], dtype: np.dtype) -> bool:
@@ -69,10 +58,7 @@ def uniform(
 ) -> Float[Array, "*shape"]:
     """`jax.random.uniform` in [0, 1), to the bit."""
     dtype = np.dtype(dtype or jnp.result_type(float))
-    if not _here(key, shape, dtype):
-        return jax.random.uniform(key, shape, dtype)
-    size = math.prod(shape)
-    return _unit(_bits(key, size)[:size].reshape(shape))
+    return _unit(key, shape) if _here(key, shape, dtype) else jax.random.uniform(key, shape, dtype)
 
 
 def normal(
@@ -82,5 +68,6 @@ def normal(
     dtype = np.dtype(dtype or jnp.result_type(float))
     if not _here(key, shape, dtype):
         return jax.random.normal(key, shape, dtype)
-    size = math.prod(shape)
-    return _in_halves(_gauss, _bits(key, size).reshape(2, -1))[:size].reshape(shape)
+    low = np.nextafter(np.float32(-1), np.float32(0))
+    u = jnp.maximum(low, _unit(key, shape) * (1 - low) + low)
+    return np.float32(math.sqrt(2)) * jax.lax.erf_inv(u)
