@@ -45,8 +45,7 @@ def _families(schemes: list[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {title: [] for title in FAMILIES.values()}
     for name in schemes:
         needs = COMPENSATIONS[name].needs
-        title = next((title for start, title in FAMILIES.items() if needs.startswith(start)), next(iter(found)))
-        found[title].append(name)
+        found[next(title for start, title in FAMILIES.items() if needs.startswith(start))].append(name)
     return {title: names for title, names in found.items() if names}
 
 
