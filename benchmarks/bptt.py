@@ -17,11 +17,11 @@ import torch
 from clock import alternate
 
 import memspike as ms
-from memspike._parallel import split
 from memspike.arrays import Crossbar
 from memspike.learning.losses import Windowed, cross_entropy
 from memspike.networks import Events, Feedforward, Layer, simulate
 from memspike.neurons import AlphaFilter, ExponentialFilter
+from memspike.parts.parallel import split
 
 SIZES = (785, 100, 10)
 STEPS, DT = 100, 10e-6

@@ -28,7 +28,7 @@ from clock import alternate, seconds
 from memspike import learning
 from memspike.arrays import Crossbar, Drive
 from memspike.cells import SingleReference, Stack, midpoint
-from memspike.devices import neurosim
+from memspike.devices.presets import neurosim
 from memspike.learning.programming.counting import even_worth
 
 torch.set_num_threads(1)

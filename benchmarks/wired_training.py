@@ -13,11 +13,11 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from memspike._parallel import use_cores
 from memspike.data.base import Dataset
 from memspike.experiments import resolve
 from memspike.experiments.model import classifier
 from memspike.experiments.training import Trainer
+from memspike.parts.parallel import use_cores
 
 
 def random_images(count=60_000):

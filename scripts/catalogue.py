@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 
 import memspike
-from memspike import _units
-from memspike._registry import REGISTRIES
+from memspike.parts import units
+from memspike.parts.registry import REGISTRIES
 
 PAGE = Path(__file__).parents[1] / "docs/catalogue.md"
 WITH_PARAMETERS = ("devices", "neurons", "filters", "synapses", "losses")
@@ -14,8 +14,8 @@ WITH_PARAMETERS = ("devices", "neurons", "filters", "synapses", "losses")
 def parameter_table(thing: object) -> list[str]:
     rows = ["", "| parameter | value | bounds | meaning |", "|---|---|---|---|"]
     for p in memspike.parameters(thing):
-        low, high = (_units.show(b, p.unit) for b in p.bounds)
-        rows.append(f"| `{p.path}` | {_units.show(float(p.value), p.unit)} | {low} … {high} | {p.doc} |")
+        low, high = (units.show(b, p.unit) for b in p.bounds)
+        rows.append(f"| `{p.path}` | {units.show(float(p.value), p.unit)} | {low} … {high} | {p.doc} |")
     return rows if len(rows) > 3 else []
 
 

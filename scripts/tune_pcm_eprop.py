@@ -17,10 +17,10 @@ import numpy as np
 import optuna
 
 from memspike import use_cores
-from memspike._parallel import vmap_split
 from memspike.experiments.pcm_eprop import online
 from memspike.experiments.pcm_eprop_table import SCHEMES, pcm_eprop_table
 from memspike.experiments.settings import changed
+from memspike.parts.parallel import vmap_split
 
 SPACE = {
     "learning.rate_factor": (0.03, 30.0),

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from memspike._registry import SCHEMES
 from memspike.experiments.tiki_taka_regression import LAST, LINES, RegressionConfig, TikiTakaConfig, train
+from memspike.parts.registry import SCHEMES
 
 RANGES = {"rate": (1e-3, 0.1), "fast": (0.2, 5.0), "period": (100.0, 3000.0)}
 OFFSET, SEEDS = 0.05, (1000, 1001)

@@ -8,7 +8,8 @@ import sys
 import pytest
 
 import memspike as ms
-from memspike import _registry, cli
+from memspike import cli as program
+from memspike.parts.registry import REGISTRIES
 
 HOW_TO = [
     *("add-a-device", "add-a-neuron", "add-a-rule", "add-a-scheme", "add-an-experiment"),
@@ -23,7 +24,7 @@ def blocks(path, language="python"):
 @pytest.fixture
 def clean_registry(monkeypatch):
     """What a page registers is forgotten after it."""
-    for registry in _registry.REGISTRIES.values():
+    for registry in REGISTRIES.values():
         monkeypatch.setattr(registry, "_entries", dict(registry._entries))
 
 
@@ -71,8 +72,8 @@ def test_generated_pages_are_fresh(root, script):
 
 def test_every_verb_is_documented(root):
     page = (root / "docs/cli.md").read_text()
-    commands = [c.name or (c.callback and c.callback.__name__) for c in cli.app.registered_commands]
-    commands += [f"data {c.name}" for c in cli.data_app.registered_commands]
+    commands = [c.name or (c.callback and c.callback.__name__) for c in program.app.registered_commands]
+    commands += [f"data {c.name}" for c in program.data_app.registered_commands]
     assert len(commands) >= 8
     for command in commands:
         assert f"`memspike {command}" in page, command

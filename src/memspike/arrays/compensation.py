@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from memspike._param import check_count
-from memspike._random import normal
-from memspike._registry import COMPENSATIONS
 from memspike.arrays.crossbar import Crossbar, Seen
+from memspike.parts.param import check_count
+from memspike.parts.random import normal
+from memspike.parts.registry import COMPENSATIONS
 
 if TYPE_CHECKING:
     from typing import ClassVar as AbstractClassVar

@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from memspike._errors import InputError
-from memspike._param import Parameter, check_bounds, is_concrete, param
-from memspike._random import normal
 from memspike.devices.base import Key, Real
+from memspike.parts.errors import InputError
+from memspike.parts.param import Parameter, check_bounds, is_concrete, param
+from memspike.parts.random import normal
 
 
 class AbstractStage(eqx.Module):

@@ -11,11 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from memspike._errors import InputError
-from memspike._param import Parameter, check_bounds, check_count, is_concrete, param
 from memspike.arrays.ledger import Ledger, Wear
 from memspike.arrays.periphery import Shared
 from memspike.arrays.sums import FULL
+from memspike.parts.errors import InputError
+from memspike.parts.param import Parameter, check_bounds, check_count, is_concrete, param
 
 if TYPE_CHECKING:
     from typing import ClassVar as AbstractClassVar

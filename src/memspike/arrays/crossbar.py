@@ -9,9 +9,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from memspike._parallel import held, map_split
-from memspike._param import Parameter, check_bounds, param
-from memspike._random import normal
 from memspike.arrays.fidelity import AbstractWires, Ideal
 from memspike.arrays.ledger import Drive, Ledger, Pulse, empty, erased, written
 from memspike.arrays.parts import Send, together
@@ -22,7 +19,10 @@ from memspike.cells.base import AbstractCell, CellState, Devices, Lines, Weight,
 from memspike.cells.differential import DifferentialPair
 from memspike.devices.base import select
 from memspike.devices.pulsed import Pulsed
-from memspike.devices.variation import AbstractWrapper
+from memspike.devices.variation.wrappers import AbstractWrapper
+from memspike.parts.parallel import held, map_split
+from memspike.parts.param import Parameter, check_bounds, param
+from memspike.parts.random import normal
 
 Real = Float[Array, "..."]
 Correction = Lines | None

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from memspike._param import Parameter, check_bounds, param
 from memspike.devices.smooth import root
+from memspike.parts.param import Parameter, check_bounds, param
 
 if TYPE_CHECKING:
     from typing import ClassVar as AbstractClassVar

@@ -19,13 +19,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from memspike._errors import InputError, unknown
-from memspike._param import is_concrete
 from memspike.arrays.curves import AbstractCurve
 from memspike.arrays.newton import drops_of
 from memspike.arrays.solution import Wires, converged, numbers, segments, siemens
 from memspike.arrays.wires import Cells, Convergence, Real, Segments
 from memspike.devices.base import AbstractDevice, AbstractStateDevice
+from memspike.parts.errors import InputError, unknown
+from memspike.parts.param import is_concrete
 
 # of the unselected rows and columns, as shares of the voltage; None floats
 SCHEMES: dict[str, tuple[float, float] | None] = {

@@ -5,9 +5,9 @@ from abc import abstractmethod
 import equinox as eqx
 import jax.numpy as jnp
 
-from memspike._param import Parameter, check_bounds, param
 from memspike.arrays.estimate import estimate
 from memspike.arrays.wires import Cells, Segments, transfer
+from memspike.parts.param import Parameter, check_bounds, param
 
 
 class AbstractWires(eqx.Module):

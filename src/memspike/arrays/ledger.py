@@ -16,15 +16,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Num
 
-from memspike._errors import InputError
-from memspike._param import is_concrete
 from memspike.arrays.sums import Tally, Total, count_sum
 from memspike.cells.base import Lines
 from memspike.devices.base import AbstractPulseDevice, Pulses, Real
 from memspike.devices.base import counts as as_float
-from memspike.devices.neurosim import WritePulse
+from memspike.devices.presets.neurosim import WritePulse
 from memspike.devices.pulsed import Pulsed
-from memspike.devices.variation import AbstractWrapper
+from memspike.devices.variation.wrappers import AbstractWrapper
+from memspike.parts.errors import InputError
+from memspike.parts.param import is_concrete
 
 Quantity = Float[Array, "..."] | float | None
 

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from memspike._errors import InputError
-from memspike._param import Parameter, check_bounds, param
 from memspike.arrays.converters import AbstractStage, Identity
+from memspike.parts.errors import InputError
+from memspike.parts.param import Parameter, check_bounds, param
 
 Real = Float[Array, "..."]
 Key = PRNGKeyArray | None

@@ -7,11 +7,11 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from memspike._param import Parameter, check_bounds, param
-from memspike._registry import PROGRAMMERS
 from memspike.cells.base import AbstractCell, CellState, Devices, Weight
 from memspike.devices.base import counts as as_float
 from memspike.devices.targets import Programmed, open_loop, write_verify
+from memspike.parts.param import Parameter, check_bounds, param
+from memspike.parts.registry import PROGRAMMERS
 
 
 class Written(NamedTuple):

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from memspike._registry import SYNAPSES
 from memspike.devices.metastable_switch import MetastableSwitch
+from memspike.parts.registry import SYNAPSES
 
 Real = Float[Array, "..."]
 

@@ -7,12 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from memspike._errors import InputError, RunError
-from memspike._param import is_concrete
 from memspike.arrays.curves import AbstractCurve
 from memspike.arrays.newton import drops_of
 from memspike.arrays.wires import Convergence, Segments, fed_twice
 from memspike.arrays.wires import transfer as _transfer
+from memspike.parts.errors import InputError, RunError
+from memspike.parts.param import is_concrete
 
 Real = Float[Array, "..."]
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Num
 
-from memspike._errors import InputError
+from memspike.parts.errors import InputError
 
 Real = Float[Array, "..."]
 WORD = 30

@@ -4,8 +4,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from memspike._errors import InputError
-from memspike._param import check_count
+from memspike.parts.errors import InputError
+from memspike.parts.param import check_count
 
 Blocks = Float[Array, "down across tile_rows tile_columns"]
 

@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from memspike._errors import InputError
-from memspike._param import check_bounds, is_concrete
 from memspike.devices.base import AbstractPulseDevice, Moments, Seconds
+from memspike.parts.errors import InputError
+from memspike.parts.param import check_bounds, is_concrete
 
 Real = Float[Array, "..."]
 Lines = Float[Array, "lines rows columns"]

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from memspike._errors import InputError
-from memspike._param import check_count
-from memspike._random import normal
 from memspike.cells.base import Real
 from memspike.devices.base import AbstractPulseDevice, span
+from memspike.parts.errors import InputError
+from memspike.parts.param import check_count
+from memspike.parts.random import normal
 
 # what two starts of a settled device may differ by, as a share of the range
 TOGETHER = 0.02

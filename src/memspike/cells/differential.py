@@ -4,11 +4,11 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from memspike._param import Parameter, param
 from memspike.cells.base import AbstractCell, Devices, Lines, Real, Weight, shared_range
 from memspike.cells.write import AbstractWrite, OneSided
 from memspike.devices.base import AbstractPulseDevice
 from memspike.devices.constant_step import ConstantStep
+from memspike.parts.param import Parameter, param
 
 
 def _range() -> ConstantStep:

@@ -7,12 +7,12 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from memspike._param import Parameter, check_count, param
 from memspike.cells.base import AbstractCell, Devices, Lines, Real, Weight, shared_range
 from memspike.cells.differential import on_sides
 from memspike.cells.write import AbstractWrite, OneSided
 from memspike.devices.base import AbstractPulseDevice
 from memspike.devices.pcm import PCM
+from memspike.parts.param import Parameter, check_count, param
 
 
 class AbstractArbitration(eqx.Module):

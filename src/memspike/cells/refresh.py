@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from memspike._param import Parameter, check_bounds, param
 from memspike.cells.base import AbstractCell, CellState, Devices
 from memspike.devices.base import Seconds
 from memspike.devices.targets import open_loop
+from memspike.parts.param import Parameter, check_bounds, param
 
 
 class Refreshed(NamedTuple):

@@ -4,11 +4,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from memspike._errors import InputError
-from memspike._param import Parameter, param
 from memspike.cells.base import AbstractCell, Devices, Lines, Real, Weight, shared_range
 from memspike.devices.asymmetry import symmetry_points
 from memspike.devices.base import AbstractPulseDevice
+from memspike.parts.errors import InputError
+from memspike.parts.param import Parameter, param
 
 
 def midpoint(device: AbstractPulseDevice) -> Float[Array, ""]:

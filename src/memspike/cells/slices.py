@@ -5,11 +5,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from memspike._param import Parameter, check_count, param
 from memspike.cells.base import AbstractCell, Devices, Lines, Real, Weight, shared_range
 from memspike.cells.differential import on_sides
 from memspike.devices.base import AbstractPulseDevice
 from memspike.devices.constant_step import ConstantStep
+from memspike.parts.param import Parameter, check_count, param
 
 
 class BitSliced(AbstractCell):

@@ -4,10 +4,10 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from memspike._param import Parameter, check_count, param
-from memspike._random import normal
 from memspike.cells.base import AbstractCell, CellState, Devices, Lines, Real, Weight, shared_range
 from memspike.devices.base import AbstractPulseDevice
+from memspike.parts.param import Parameter, check_count, param
+from memspike.parts.random import normal
 
 
 class Stack(AbstractCell):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from memspike._errors import InputError
+from memspike.parts.errors import InputError
 
 LARGEST_MEMBER = 200_000_000
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from memspike._errors import InputError
+from memspike.parts.errors import InputError
 
 
 class Dataset(NamedTuple):

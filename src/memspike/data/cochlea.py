@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int, Int16, UInt8
 from scipy.signal import gammatone, lfilter
 
-from memspike._errors import InputError
+from memspike.parts.errors import InputError
 
 FULL_SCALE = 255.0
 SMOOTHING = 5

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from memspike._registry import DATASETS
 from memspike.data.base import Dataset, check_finite
+from memspike.parts.registry import DATASETS
 
 TEST_IMAGES = 360
 

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from memspike._errors import InputError
-from memspike._param import Parameter, check_bounds, check_count, param
 from memspike.networks.simulate import Events
+from memspike.parts.errors import InputError
+from memspike.parts.param import Parameter, check_bounds, check_count, param
 
 Real = Float[Array, "..."]
 

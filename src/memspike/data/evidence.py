@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from memspike._registry import DATASETS
 from memspike.data.base import Dataset
+from memspike.parts.registry import DATASETS
 
 CUES, SHOWN, GAP, DELAY, RECALL = 7, 2, 1, (10, 20), 3
 GROUP, FRAME = 10, 50e-3

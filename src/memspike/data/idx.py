@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 from jaxtyping import UInt8
 
-from memspike._errors import InputError
+from memspike.parts.errors import InputError
 
 UNSIGNED_BYTE = 8
 

@@ -7,11 +7,11 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from memspike._errors import InputError
 from memspike.data import idx
 from memspike.data.archive import members, opened
 from memspike.data.base import check_finite
 from memspike.data.source import Arrays, Report, Source
+from memspike.parts.errors import InputError
 
 ROLES = ("x_train", "y_train", "x_test", "y_test")
 IDX_FILES = {

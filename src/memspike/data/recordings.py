@@ -12,9 +12,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from jaxtyping import Int, Int16
 
-from memspike._errors import InputError
 from memspike.data.archive import members, opened
 from memspike.data.source import Arrays, Report, Source
+from memspike.parts.errors import InputError
 
 DIGITS = 10
 BYTES = 2

@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from memspike._errors import InputError
-from memspike._param import Parameter, check_bounds, param
+from memspike.parts.errors import InputError
+from memspike.parts.param import Parameter, check_bounds, param
 
 NAMES = ("plus", "frame", "rows", "columns")
 LEAST = 6

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from memspike._errors import InputError
+from memspike.parts.errors import InputError
 
 Arrays = dict[str, np.ndarray]
 Report = Callable[[str], object]

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, UInt8
 
-from memspike._errors import unknown
-from memspike._registry import DATASETS
 from memspike.data import store
 from memspike.data.base import Dataset
 from memspike.data.cochlea import FULL_SCALE, Cochlea
 from memspike.data.recordings import DIGITS
 from memspike.data.sources import SPOKEN_DIGITS
+from memspike.parts.errors import unknown
+from memspike.parts.registry import DATASETS
 
 OFFICIAL_TEST = 5
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 
-from memspike._atomic import write_bytes
-from memspike._errors import InputError, RunError, unknown
-from memspike._registry import DATASETS
 from memspike.data.base import Dataset
 from memspike.data.images import IdxSource
 from memspike.data.source import Arrays, Report, Source
 from memspike.data.sources import SOURCES
+from memspike.parts.atomic import write_bytes
+from memspike.parts.errors import InputError, RunError, unknown
+from memspike.parts.registry import DATASETS
 
 FOLDER_VARIABLE = "MEMSPIKE_DATA"
 

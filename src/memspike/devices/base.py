@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Num, PRNGKeyArray
 
-from memspike._errors import InputError
-from memspike._param import Parameter, check_bounds, is_concrete
+from memspike.parts.errors import InputError
+from memspike.parts.param import Parameter, check_bounds, is_concrete
 
 if TYPE_CHECKING:
     from typing import ClassVar as AbstractClassVar

@@ -4,9 +4,9 @@ from typing import ClassVar
 
 import jax.numpy as jnp
 
-from memspike._param import Parameter, param
 from memspike.devices.base import Real
 from memspike.devices.step import AbstractStepDevice
+from memspike.parts.param import Parameter, param
 
 
 class ConstantStep(AbstractStepDevice):

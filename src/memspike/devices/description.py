@@ -13,12 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 import tomli_w
 
-from memspike import _units
-from memspike._atomic import write_text
-from memspike._errors import InputError, unknown
-from memspike._registry import DEVICES
 from memspike.devices.base import AbstractDevice
 from memspike.devices.soft_bounds import SoftBounds
+from memspike.parts import units
+from memspike.parts.atomic import write_text
+from memspike.parts.errors import InputError, unknown
+from memspike.parts.registry import DEVICES
 
 
 def _final_classes(base: type) -> Iterator[type]:
@@ -73,7 +73,7 @@ def _value(given: Any, cls: type, field: dataclasses.Field, where: str) -> Any:
         return from_dict(given, where)
     unit = field.metadata.get("unit")
     if isinstance(given, str):
-        return _units.parse(given, unit) if unit is not None else _named_function(cls, given) or given
+        return units.parse(given, unit) if unit is not None else _named_function(cls, given) or given
     if isinstance(given, list) or unit is not None:
         try:
             if isinstance(given, bool):

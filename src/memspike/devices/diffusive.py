@@ -5,10 +5,10 @@ from typing import ClassVar, NamedTuple
 import equinox as eqx
 import jax.numpy as jnp
 
-from memspike._param import Parameter, param
 from memspike.devices.base import AbstractStateDevice, Real
 from memspike.devices.integrate import Duration, exponential_step, keep, repeat
 from memspike.devices.smooth import edge, magnitude
+from memspike.parts.param import Parameter, param
 
 
 class DiffusiveState(NamedTuple):

@@ -5,9 +5,9 @@ from typing import ClassVar
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from memspike._param import Parameter, param
 from memspike.devices.base import Real
 from memspike.devices.step import AbstractStepDevice
+from memspike.parts.param import Parameter, param
 
 # pulses of one write that are taken one by one
 EXACT = 8

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from memspike._param import is_concrete
+from memspike.parts.param import is_concrete
 
 PER_DEVIATION = 10.1015
 LARGEST = 9.0

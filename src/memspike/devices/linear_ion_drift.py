@@ -6,10 +6,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from memspike._param import Parameter, param
 from memspike.devices.base import AbstractMemoryDevice, Real
 from memspike.devices.integrate import Duration, bounded
 from memspike.devices.windows import AbstractWindow, Biolek
+from memspike.parts.param import Parameter, param
 
 
 class LinearIonDrift(AbstractMemoryDevice):

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from memspike._param import Parameter, param
 from memspike.devices.base import AbstractRelaxingDevice
+from memspike.parts.param import Parameter, param
 
 Real = Float[Array, "..."]
 

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from memspike._param import Parameter, param
-from memspike._random import normal
 from memspike.devices.base import AbstractPulseDevice, Key, Moments, Pulses, Real, Seconds, clipped, counts, select
+from memspike.parts.param import Parameter, param
+from memspike.parts.random import normal
 
 
 class PCMState(NamedTuple):

@@ -7,9 +7,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from memspike._param import Parameter, check_bounds, param
-from memspike._random import normal
 from memspike.devices.base import AbstractPulseDevice, Key, Moments, Pulses, Real, Seconds, clipped, counts, span
+from memspike.parts.param import Parameter, check_bounds, param
+from memspike.parts.random import normal
 
 FLOOR = 1e-3
 

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from memspike._errors import InputError
-from memspike._param import Parameter, is_concrete, param
 from memspike.devices.base import Real
 from memspike.devices.step import AbstractStepDevice
+from memspike.parts.errors import InputError
+from memspike.parts.param import Parameter, is_concrete, param
 
 Nodes = Float[Array, " nodes"]
 Segments = Float[Array, " segments"]

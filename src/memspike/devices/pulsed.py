@@ -6,11 +6,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from memspike._errors import InputError
-from memspike._param import Parameter, param
 from memspike.devices.base import AbstractMemoryDevice, AbstractPulseDevice, Key, Moments, Pulses, Real, Seconds, counts
 from memspike.devices.integrate import keep
 from memspike.devices.vteam import VTEAM
+from memspike.parts.errors import InputError
+from memspike.parts.param import Parameter, param
 
 
 class Pulsed(AbstractPulseDevice):

@@ -2,8 +2,8 @@
 
 import jax.numpy as jnp
 
-from memspike._param import Parameter
 from memspike.devices.base import Real
+from memspike.parts.param import Parameter
 
 # below these the true value is under the rounding of float32; dividing by less would overflow it
 NEGLIGIBLE_STEP = 1e-7

@@ -4,10 +4,10 @@ from typing import Any, ClassVar
 
 import jax.numpy as jnp
 
-from memspike._param import Parameter, param
 from memspike.devices import labels
 from memspike.devices.base import Real, span
 from memspike.devices.step import AbstractStepDevice
+from memspike.parts.param import Parameter, param
 
 # a curve steeper than e^-40 cannot be told from one that relaxes to the bound itself
 TO_THE_BOUND = 40.0

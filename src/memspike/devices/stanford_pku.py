@@ -5,10 +5,10 @@ from typing import ClassVar
 import equinox as eqx
 import jax.numpy as jnp
 
-from memspike._param import Parameter, param
 from memspike.devices.base import AbstractMemoryDevice, Real
 from memspike.devices.integrate import Duration, bounded
 from memspike.devices.smooth import edge, gate
+from memspike.parts.param import Parameter, param
 
 BOLTZMANN = 8.617333262e-5  # eV/K
 NANOMETRE = 1e-9

@@ -12,12 +12,12 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 from scipy.special import ndtri
 
-from memspike._errors import InputError
-from memspike._param import Parameter, is_concrete, param
-from memspike._random import uniform
 from memspike.devices.base import Key, Pulses, Real, counts
-from memspike.devices.fabricate import AnyOf, fabricate
 from memspike.devices.step import AbstractConductanceDevice
+from memspike.devices.variation.fabricate import AnyOf, fabricate
+from memspike.parts.errors import InputError
+from memspike.parts.param import Parameter, is_concrete, param
+from memspike.parts.random import uniform
 
 Grid = Float[Array, "devices g"]
 Table = Float[Array, "devices quantiles g"]

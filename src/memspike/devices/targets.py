@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from memspike._errors import InputError
-from memspike._param import is_concrete, parameters
 from memspike.devices.base import AbstractPulseDevice, Key, Real, Seconds, select, span
+from memspike.parts.errors import InputError
+from memspike.parts.param import is_concrete, parameters
 
 Count = Int[Array, "..."]
 Flags = Bool[Array, "..."]

@@ -5,10 +5,10 @@ from typing import ClassVar
 import equinox as eqx
 import jax.numpy as jnp
 
-from memspike._param import Parameter, param
 from memspike.devices.base import AbstractStateDevice, Real
 from memspike.devices.integrate import Duration, exponential_step, keep, repeat
 from memspike.devices.smooth import root
+from memspike.parts.param import Parameter, param
 
 BOLTZMANN = 8.617333262e-5  # eV/K
 LARGEST_EXPONENT = 30.0

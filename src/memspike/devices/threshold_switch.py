@@ -6,9 +6,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from memspike._param import Parameter, param
 from memspike.devices.base import AbstractStateDevice, Real
 from memspike.devices.integrate import Duration, bounded
+from memspike.parts.param import Parameter, param
 
 
 class ThresholdSwitch(AbstractStateDevice):

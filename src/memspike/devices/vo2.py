@@ -5,9 +5,9 @@ from typing import ClassVar, NamedTuple
 import equinox as eqx
 import jax.numpy as jnp
 
-from memspike._param import Parameter, param
 from memspike.devices.base import AbstractStateDevice, Real
 from memspike.devices.integrate import Duration, exponential_step, keep, repeat
+from memspike.parts.param import Parameter, param
 
 # keeps (T − T_r)/T_pr finite where a minor loop closes
 SMALLEST_PROXIMITY = 1e-3  # K

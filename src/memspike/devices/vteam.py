@@ -6,10 +6,10 @@ from typing import ClassVar
 import equinox as eqx
 import jax.numpy as jnp
 
-from memspike._param import Parameter, param
 from memspike.devices.base import AbstractMemoryDevice, Real
 from memspike.devices.integrate import Duration, bounded
 from memspike.devices.smooth import edge, power, ramp
+from memspike.parts.param import Parameter, param
 
 
 def linear_resistance(x: Real, r_on: Parameter, r_off: Parameter) -> Real:

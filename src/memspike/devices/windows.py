@@ -11,9 +11,9 @@ from typing import ClassVar
 import equinox as eqx
 import jax.numpy as jnp
 
-from memspike._param import Parameter, check_bounds, param
 from memspike.devices.base import Real
 from memspike.devices.smooth import power
+from memspike.parts.param import Parameter, check_bounds, param
 
 
 class AbstractWindow(eqx.Module):

@@ -8,13 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from memspike._errors import InputError
 from memspike.arrays.compensation import AbstractCompensation, NoCompensation, compensated
 from memspike.arrays.crossbar import Crossbar, Seen
 from memspike.arrays.programmer import AbstractProgrammer, Statistical, Written
 from memspike.experiments.model import Classifier
 from memspike.experiments.training import Evaluator
 from memspike.networks.feedforward import Weights
+from memspike.parts.errors import InputError
 
 
 class Plan(NamedTuple):

@@ -13,13 +13,13 @@ from memspike.experiments.base import Experiment, register
 from memspike.experiments.compensations import COMPENSATIONS, FAST, IDEAL, PERIOD, THETA, TUNED, Compensation
 from memspike.experiments.config import DataConfig, Number, Positive, Section
 from memspike.experiments.decolle import REFERENCE
-from memspike.experiments.folder import RunFolder
 from memspike.experiments.local_config import LayersConfig, LocalConfig, LocalLearningConfig
 from memspike.experiments.named import data_set
 from memspike.experiments.pcm_eprop_table import wanted
 from memspike.experiments.population import Outcome, train_population
 from memspike.experiments.run import Report, silent
 from memspike.experiments.settings import changed
+from memspike.training.folder import RunFolder
 
 Case = dict[str, Any]
 BOUNDS = {

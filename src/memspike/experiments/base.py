@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from memspike._registry import EXPERIMENTS
 from memspike.experiments.config import RunConfig
+from memspike.parts.registry import EXPERIMENTS
 
 
 class Experiment(NamedTuple):

@@ -10,8 +10,6 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from memspike._errors import InputError
-from memspike._registry import NEURONS, RULES, SURROGATES
 from memspike.arrays.crossbar import Crossbar
 from memspike.arrays.ledger import Drive, Pulse
 from memspike.arrays.programmer import OpenLoop
@@ -20,10 +18,10 @@ from memspike.cells.differential import DifferentialPair
 from memspike.cells.multi import MultiDevice
 from memspike.devices.base import AbstractPulseDevice
 from memspike.devices.constant_step import ConstantStep
-from memspike.devices.fabricate import Absolute, AbstractSpread, fabricate
-from memspike.devices.flicker import Flicker
 from memspike.devices.pcm import PCM
-from memspike.devices.variation import AbstractWrapper, LimitedEndurance
+from memspike.devices.variation.fabricate import Absolute, AbstractSpread, fabricate
+from memspike.devices.variation.flicker import Flicker
+from memspike.devices.variation.wrappers import AbstractWrapper, LimitedEndurance
 from memspike.experiments.learner import AbstractLearner, Chip
 from memspike.experiments.named import pulse_device
 from memspike.experiments.online_config import DeviceConfig, LearningConfig, NeuronConfig, OnlineConfig
@@ -41,6 +39,8 @@ from memspike.learning.rules.eprop import (
 )
 from memspike.networks.recurrent import Recurrent, clock
 from memspike.neurons.lif import AbstractSpikingNeuron
+from memspike.parts.errors import InputError
+from memspike.parts.registry import NEURONS, RULES, SURROGATES
 
 Real = Float[Array, "..."]
 SET_WIDTH, RESET_WIDTH = 50e-9, 50e-9

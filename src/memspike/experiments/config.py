@@ -4,12 +4,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from memspike import _units
+from memspike.parts import units
 
 
 def quantity(unit: str) -> BeforeValidator:
     """Texts such as 50us become numbers in `unit`."""
-    return BeforeValidator(lambda value: _units.parse(value, unit) if isinstance(value, str) else value)
+    return BeforeValidator(lambda value: units.parse(value, unit) if isinstance(value, str) else value)
 
 
 def field(unit: str, doc: str, **bounds: Any) -> Any:

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, UInt8
 
-from memspike._parallel import map_split
 from memspike.data.base import Dataset
 from memspike.data.encoders import FrameSpikes
 from memspike.experiments.base import Experiment, register
@@ -20,6 +19,7 @@ from memspike.experiments.local_config import LayersConfig, LocalConfig, LocalLe
 from memspike.experiments.named import data_set
 from memspike.experiments.online import SHOWN, Blueprint, Online, Shown, classified, started, train
 from memspike.experiments.run import Report, silent
+from memspike.parts.parallel import map_split
 
 # images of the test set that are shown at once
 CHUNK = 250

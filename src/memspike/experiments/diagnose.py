@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
-from memspike._errors import RunError
 from memspike.experiments.training import Trainer, TrainState, is_finite
+from memspike.parts.errors import RunError
 
 
 def _cause(trainer: Trainer) -> str:

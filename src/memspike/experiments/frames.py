@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, UInt8
 
-from memspike._parallel import map_split
 from memspike.data.base import Dataset
 from memspike.data.encoders import FrameSpikes
 from memspike.experiments.chip import learner
@@ -19,6 +18,7 @@ from memspike.experiments.online import SHOWN, Blueprint, Online, Shown, classif
 from memspike.experiments.online_config import FramesOnlineConfig
 from memspike.experiments.run import Report, silent
 from memspike.learning.rules.eprop import CrossEntropy
+from memspike.parts.parallel import map_split
 
 # draws of read noise and of phases of the spike trains that are measured on
 HEARD, READ = range(2)

@@ -8,8 +8,6 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from memspike._errors import InputError
-from memspike._registry import RULES, SURROGATES
 from memspike.arrays.crossbar import Crossbar
 from memspike.arrays.ledger import Drive, Pulse
 from memspike.cells.base import AbstractCell
@@ -20,11 +18,11 @@ from memspike.cells.stack import Stack
 from memspike.cells.write import Alternate, BothSides, OneSided
 from memspike.devices.base import AbstractPulseDevice, span
 from memspike.devices.constant_step import ConstantStep
-from memspike.devices.fabricate import AbstractSpread, OfLabel, Relative, fabricate
-from memspike.devices.neurosim import TABLE
-from memspike.devices.presets import spread_of
+from memspike.devices.presets.neurosim import TABLE
+from memspike.devices.presets.published import spread_of
 from memspike.devices.soft_bounds import SoftBounds
-from memspike.devices.variation import AbstractWrapper, CycleToCycle
+from memspike.devices.variation.fabricate import AbstractSpread, OfLabel, Relative, fabricate
+from memspike.devices.variation.wrappers import AbstractWrapper, CycleToCycle
 from memspike.experiments.learner import AbstractLearner, Chip
 from memspike.experiments.local_config import LocalConfig, LocalLearningConfig, MatrixConfig
 from memspike.experiments.named import pulse_device
@@ -34,6 +32,8 @@ from memspike.learning.programming.base import Scheme
 from memspike.learning.rules.base import Rule
 from memspike.learning.rules.decolle import Always, Decolle, ErrorTriggered, Segment
 from memspike.networks.local import LocalNetwork, local_network
+from memspike.parts.errors import InputError
+from memspike.parts.registry import RULES, SURROGATES
 
 Real = Float[Array, "..."]
 WIDTH = 100e-9

@@ -11,7 +11,6 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 from pydantic import Field
 
-from memspike._parallel import map_split
 from memspike.arrays.crossbar import Crossbar
 from memspike.arrays.ledger import Drive, Pulse
 from memspike.cells.single import SingleReference
@@ -29,7 +28,6 @@ from memspike.experiments.config import (
     Volts,
     field,
 )
-from memspike.experiments.folder import RunFolder
 from memspike.experiments.learner import AbstractLearner, Chip
 from memspike.experiments.named import pulse_device
 from memspike.experiments.online import SHOWN, Online, Shown, costs, train
@@ -41,6 +39,8 @@ from memspike.learning.rules.waveform_stdp import Waveforms, WaveformSTDP, stdp_
 from memspike.networks.associative import Associative
 from memspike.neurons.driver import Driver
 from memspike.neurons.filters import ExponentialFilter
+from memspike.parts.parallel import map_split
+from memspike.training.folder import RunFolder
 
 CUED = 17
 # the first spike of a presentation or a cue, in s from its start

@@ -9,8 +9,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from memspike._errors import InputError, unknown
-from memspike._registry import FILTERS, INTEGRATORS, LOSSES, NEURONS, RULES, SCHEMES, SYNAPSES
 from memspike.arrays.converters import ADC, DAC, Identity
 from memspike.arrays.crossbar import Crossbar, Seen
 from memspike.arrays.fidelity import AbstractWires, Ideal, Resistive
@@ -40,6 +38,8 @@ from memspike.networks.feedforward import Conductances, Feedforward
 from memspike.networks.layer import Layer
 from memspike.networks.simulate import simulate
 from memspike.neurons.base import AbstractNeuron
+from memspike.parts.errors import InputError, unknown
+from memspike.parts.registry import FILTERS, INTEGRATORS, LOSSES, NEURONS, RULES, SCHEMES, SYNAPSES
 
 Real = Float[Array, "..."]
 Reads = tuple[Seen, ...] | Conductances

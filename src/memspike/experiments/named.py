@@ -2,12 +2,12 @@
 
 from typing import TypeVar
 
-from memspike._errors import InputError
 from memspike.data.base import Dataset
 from memspike.data.store import load
 from memspike.devices.base import AbstractPulseDevice
 from memspike.devices.description import find
 from memspike.experiments.config import DataConfig
+from memspike.parts.errors import InputError
 
 D = TypeVar("D", bound=AbstractPulseDevice)
 

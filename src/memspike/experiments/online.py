@@ -12,15 +12,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from memspike._errors import InputError
-from memspike._parallel import vmap_split
 from memspike.cells.base import AbstractCell
 from memspike.cells.multi import MultiDevice
-from memspike.experiments.folder import Checkpoint, RunFolder
 from memspike.experiments.learner import AbstractLearner, Chip
 from memspike.experiments.online_config import LoopedConfig
 from memspike.experiments.run import Progress, Report, spread
-from memspike.experiments.wear import pulse_costs
+from memspike.parts.errors import InputError
+from memspike.parts.parallel import vmap_split
+from memspike.training.costs import pulse_costs
+from memspike.training.folder import Checkpoint, RunFolder
 
 # epochs of one jitted call: a checkpoint and a line of progress after each
 CHUNKS = 25

@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from memspike._errors import unknown
 from memspike.experiments.base import Experiment, register
-from memspike.experiments.folder import RunFolder
 from memspike.experiments.online_config import OnlineConfig, StudyConfig
 from memspike.experiments.pcm_eprop import BASE, REFERENCE, TUNED, generate, said
 from memspike.experiments.run import Report, silent
 from memspike.experiments.settings import changed
+from memspike.parts.errors import unknown
+from memspike.training.folder import RunFolder
 
 # dotted keys of each line of the table: a scheme on its cell, and what scripts/tune_pcm_eprop.py found for it in 40
 # trials on seeds 1000 and 1001, 120 epochs each; the released code keeps its own constants

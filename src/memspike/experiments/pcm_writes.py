@@ -7,14 +7,14 @@ import jax
 import numpy as np
 from pydantic import Field
 
-from memspike._errors import InputError
 from memspike.devices.pcm import PCM
 from memspike.devices.targets import ramp
 from memspike.experiments.base import Experiment, register
 from memspike.experiments.config import Positive, RunConfig, Siemens, field
-from memspike.experiments.folder import RunFolder
 from memspike.experiments.run import Progress, Report, silent
 from memspike.learning.programming.accuracy import published_writers, write_grid
+from memspike.parts.errors import InputError
+from memspike.training.folder import RunFolder
 
 SET_PULSES, POPULATION = (1, 2, 4, 8, 12, 16, 20), 20_000
 

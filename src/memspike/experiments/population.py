@@ -12,7 +12,7 @@ from memspike.data.base import Dataset
 from memspike.experiments.decolle import Images
 from memspike.experiments.local_config import LocalConfig
 from memspike.experiments.run import Progress, Report
-from memspike.experiments.wear import device_pulses
+from memspike.training.costs import device_pulses
 
 
 class Outcome(NamedTuple):

@@ -9,19 +9,19 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from memspike._errors import InputError
-from memspike._param import parameters
-from memspike._registry import COMPENSATIONS, PROGRAMMERS
 from memspike.arrays.programmer import WriteVerify
 from memspike.data.base import Dataset
 from memspike.data.store import load
 from memspike.experiments.aging import Plan, inference_over_time
 from memspike.experiments.config import ArrayConfig, ExperimentConfig
 from memspike.experiments.diagnose import raise_not_finite
-from memspike.experiments.folder import Checkpoint, RunFolder
 from memspike.experiments.model import Classifier, classifier, pixels
 from memspike.experiments.training import Evaluator, Trainer, TrainState, fabricated, seed_of
-from memspike.experiments.wear import pulse_costs
+from memspike.parts.errors import InputError
+from memspike.parts.param import parameters
+from memspike.parts.registry import COMPENSATIONS, PROGRAMMERS
+from memspike.training.costs import pulse_costs
+from memspike.training.folder import Checkpoint, RunFolder
 
 SAMPLES = 3
 

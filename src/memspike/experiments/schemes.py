@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from memspike._errors import InputError
-from memspike._registry import SCHEMES
 from memspike.learning.programming.base import Scheme
+from memspike.parts.errors import InputError
+from memspike.parts.registry import SCHEMES
 
 
 def scheme_of(name: str, options: BaseModel, traced: Mapping[str, Any] | None = None) -> Scheme:

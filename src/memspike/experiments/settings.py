@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from memspike._errors import InputError, unknown
-from memspike._registry import EXPERIMENTS
 from memspike.experiments.base import Experiment
+from memspike.parts.errors import InputError, unknown
+from memspike.parts.registry import EXPERIMENTS
 
 
 def keys(model: type[BaseModel] | BaseModel, prefix: str = "") -> Iterator[str]:

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from memspike._errors import InputError
 from memspike.data.sources import SPOKEN_DIGITS
 from memspike.experiments.config import ExperimentConfig
-from memspike.experiments.folder import RunFolder
 from memspike.experiments.online_config import FramesOnlineConfig
 from memspike.experiments.run import Report, spread
+from memspike.parts.errors import InputError
+from memspike.training.folder import RunFolder
 
 ACCURACIES = {f"accuracy_{name}": f"test_accuracy{end}" for name, end in (("mean", ""), ("sd", "_sd"), ("min", "_min"))}
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any, cast
 
-from memspike._registry import EXPERIMENTS
 from memspike.experiments.config import RunConfig
 from memspike.experiments.run import Report, silent
 from memspike.experiments.run import run as train
+from memspike.parts.registry import EXPERIMENTS
 
 
 def run(config: RunConfig, out: Path, *, resume: bool = False, report: Report = silent) -> dict[str, Any]:

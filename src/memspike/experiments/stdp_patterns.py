@@ -9,10 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from memspike._parallel import map_split
 from memspike.data.shapes import LatencySpikes, shapes
 from memspike.experiments.base import Experiment, register
-from memspike.experiments.folder import RunFolder
 from memspike.experiments.learner import Chip
 from memspike.experiments.online import SHOWN, Blueprint, Online, Shown, costs, train
 from memspike.experiments.run import Report, silent, spread
@@ -25,6 +23,8 @@ from memspike.experiments.stdp_config import (
     WinnerConfig,
 )
 from memspike.experiments.winners import watcher
+from memspike.parts.parallel import map_split
+from memspike.training.folder import RunFolder
 
 # keys of the test are apart from those of training
 TESTED = 17

@@ -11,20 +11,20 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 from pydantic import Field
 
-from memspike._errors import InputError, unknown
-from memspike._registry import DEVICES
 from memspike.arrays.crossbar import Crossbar
 from memspike.cells.calibration import calibrated
 from memspike.cells.stack import Stack
 from memspike.devices.asymmetry import symmetry_points
 from memspike.devices.base import AbstractPulseDevice, span
-from memspike.devices.presets import chip_of
+from memspike.devices.presets.published import chip_of
 from memspike.experiments.base import Experiment, register
 from memspike.experiments.config import Number, Positive, ProgrammingConfig, RunConfig, Section, field
-from memspike.experiments.folder import RunFolder
 from memspike.experiments.run import Progress, Report, silent
 from memspike.experiments.schemes import scheme_of
 from memspike.learning.programming.base import Scheme
+from memspike.parts.errors import InputError, unknown
+from memspike.parts.registry import DEVICES
+from memspike.training.folder import RunFolder
 
 POINTS, LAST = 50, 5
 

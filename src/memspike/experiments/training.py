@@ -10,8 +10,6 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
 
-from memspike._parallel import split
-from memspike._registry import RULES
 from memspike.arrays.crossbar import Correction
 from memspike.arrays.ledger import Ledger
 from memspike.cells.base import CellState
@@ -24,6 +22,8 @@ from memspike.learning.losses import cross_entropy, excess
 from memspike.learning.programming.base import Scheme
 from memspike.learning.rules.base import Rule
 from memspike.networks.feedforward import Conductances
+from memspike.parts.parallel import split
+from memspike.parts.registry import RULES
 
 Images = UInt8[Array, "images height width"]
 Labels = Int[Array, " images"]

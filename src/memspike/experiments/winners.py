@@ -7,14 +7,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from memspike._registry import DEVICES, NEURONS
 from memspike.arrays.crossbar import Crossbar
 from memspike.arrays.ledger import Drive, Pulse
 from memspike.cells.single import SingleReference
 from memspike.devices.base import AbstractPulseDevice
 from memspike.devices.constant_step import ConstantStep
-from memspike.devices.fabricate import AbstractSpread, fabricate
-from memspike.devices.presets import spread_of
+from memspike.devices.presets.published import spread_of
+from memspike.devices.variation.fabricate import AbstractSpread, fabricate
 from memspike.experiments.chip import SET_WIDTH
 from memspike.experiments.learner import AbstractLearner, Chip
 from memspike.experiments.named import pulse_device
@@ -26,6 +25,7 @@ from memspike.learning.rules.stdp import STDP, Additive, Multiplicative, Timing,
 from memspike.learning.rules.waveform_stdp import Waveforms, WaveformSTDP, stdp_waveform
 from memspike.networks.competitive import Competitive, Episode
 from memspike.neurons.driver import Driver
+from memspike.parts.registry import DEVICES, NEURONS
 
 Real = Float[Array, "..."]
 # share of its votes that a neuron keeps in a presentation: some 50 count

@@ -4,7 +4,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from memspike._errors import RunError
 from memspike.experiments.base import Experiment, register
 from memspike.experiments.config import (
     ArrayConfig,
@@ -15,10 +14,11 @@ from memspike.experiments.config import (
     NetworkConfig,
     TrainingConfig,
 )
-from memspike.experiments.folder import RunFolder
 from memspike.experiments.model import classifier
 from memspike.experiments.run import Report, read_data, restore, run, silent, spread
 from memspike.experiments.training import Evaluator, Trainer
+from memspike.parts.errors import RunError
+from memspike.training.folder import RunFolder
 
 
 def _wired(config: ExperimentConfig, tile: int, r: float) -> ExperimentConfig:

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-from memspike._param import Parameter, check_bounds, param
-from memspike._registry import LOSSES
+from memspike.parts.param import Parameter, check_bounds, param
+from memspike.parts.registry import LOSSES
 
 Real = Float[Array, "..."]
 

@@ -5,14 +5,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from memspike._errors import InputError
-from memspike._param import Parameter, check_bounds, param
 from memspike.arrays.crossbar import Crossbar
 from memspike.cells.base import CellState
 from memspike.networks.recurrent import Reading, driven, fold, read_crossbar
 from memspike.neurons.base import AbstractNeuron
 from memspike.neurons.filters import AbstractFilter, ExponentialFilter
 from memspike.neurons.mif import MIF
+from memspike.parts.errors import InputError
+from memspike.parts.param import Parameter, check_bounds, param
 
 
 def _filter() -> ExponentialFilter:

@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from memspike._errors import InputError
-from memspike._param import Parameter, check_bounds, param
-from memspike._random import normal
 from memspike.arrays.crossbar import Crossbar
 from memspike.cells.base import CellState
 from memspike.networks.recurrent import Reading, driven, read_crossbar
 from memspike.neurons.lif import ALIF, SpikingState
+from memspike.parts.errors import InputError
+from memspike.parts.param import Parameter, check_bounds, param
+from memspike.parts.random import normal
 
 
 def _neuron() -> ALIF:

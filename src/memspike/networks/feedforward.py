@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from memspike._errors import InputError
 from memspike.arrays.crossbar import Seen
 from memspike.arrays.fidelity import Ideal
 from memspike.networks.layer import Layer
+from memspike.parts.errors import InputError
 
 Weights = tuple[Float[Array, "_ _"], ...]
 # conductances of every layer, [lines, rows, columns] in S each

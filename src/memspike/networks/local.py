@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from memspike._errors import InputError
-from memspike._parallel import held
-from memspike._param import Parameter, check_bounds, param
 from memspike.arrays.crossbar import Crossbar
 from memspike.networks.feedforward import Weights
 from memspike.networks.recurrent import Cells, Reading, driven, reading_of
 from memspike.neurons.surrogate import AbstractSurrogate, FastSigmoid
+from memspike.parts.errors import InputError
+from memspike.parts.parallel import held
+from memspike.parts.param import Parameter, check_bounds, param
 
 Real = Float[Array, "..."]
 

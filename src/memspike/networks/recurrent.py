@@ -11,14 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from memspike._errors import InputError
-from memspike._parallel import held
-from memspike._param import Parameter, check_bounds, param
-from memspike._random import normal
 from memspike.arrays.crossbar import Crossbar, Seen, root
 from memspike.cells.base import CellState, weighted
 from memspike.networks.feedforward import Weights
 from memspike.neurons.lif import LIF, AbstractSpikingNeuron, SpikingState
+from memspike.parts.errors import InputError
+from memspike.parts.parallel import held
+from memspike.parts.param import Parameter, check_bounds, param
+from memspike.parts.random import normal
 
 Real = Float[Array, "..."]
 Cells = tuple[CellState, ...]

@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from memspike._errors import InputError
 from memspike.arrays.crossbar import Seen
 from memspike.cells.base import Lines
 from memspike.networks.feedforward import Conductances, Feedforward
 from memspike.networks.layer import Layer
 from memspike.neurons.base import AbstractNeuron
+from memspike.parts.errors import InputError
 
 Real = Float[Array, "..."]
 

@@ -6,7 +6,7 @@ from typing import Any
 import equinox as eqx
 from jaxtyping import Array, Float
 
-from memspike._param import check_bounds
+from memspike.parts.param import check_bounds
 
 
 class AbstractNeuron(eqx.Module):

@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from memspike._param import Parameter, check_bounds, param
 from memspike.neurons.base import AbstractNeuron
 from memspike.neurons.filters import AlphaFilter
 from memspike.neurons.mif import MIF
+from memspike.parts.param import Parameter, check_bounds, param
 
 
 class Driver(eqx.Module):

@@ -7,8 +7,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from memspike._param import Parameter, check_bounds, param
-from memspike._registry import FILTERS
+from memspike.parts.param import Parameter, check_bounds, param
+from memspike.parts.registry import FILTERS
 
 if TYPE_CHECKING:
     from typing import ClassVar as AbstractClassVar

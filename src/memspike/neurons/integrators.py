@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from memspike._registry import INTEGRATORS
+from memspike.parts.registry import INTEGRATORS
 
 
 @INTEGRATORS.register(

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from memspike._param import Parameter, check_bounds, param
-from memspike._registry import NEURONS
 from memspike.neurons.surrogate import AbstractSurrogate, Triangular, spike
+from memspike.parts.param import Parameter, check_bounds, param
+from memspike.parts.registry import NEURONS
 
 if TYPE_CHECKING:
     from typing import ClassVar as AbstractClassVar

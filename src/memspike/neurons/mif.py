@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from memspike._errors import InputError
-from memspike._param import Parameter, param
 from memspike.devices.base import AbstractRelaxingDevice
 from memspike.devices.metastable_switch import MetastableSwitch
 from memspike.neurons.base import AbstractNeuron
 from memspike.neurons.integrators import staggered_exponential
+from memspike.parts.errors import InputError
+from memspike.parts.param import Parameter, param
 
 Real = Float[Array, "..."]
 

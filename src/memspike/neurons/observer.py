@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from memspike._param import Parameter, check_bounds, param
+from memspike.parts.param import Parameter, check_bounds, param
 
 
 class SpikeObserver(eqx.Module):

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from memspike._registry import NEURONS
 from memspike.devices.metastable_switch import MetastableSwitch
 from memspike.neurons.mif import MIF
+from memspike.parts.registry import NEURONS
 
 
 def _mif(scale: float, e1: float, e2: float, **parts: Any) -> MIF:

@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from memspike._errors import InputError
-from memspike._param import Parameter, param
-from memspike._registry import NEURONS
 from memspike.devices.base import AbstractStateDevice
 from memspike.devices.thermal_nbo2 import ThermalNbO2
 from memspike.devices.threshold_switch import ThresholdSwitch
 from memspike.neurons.base import AbstractNeuron
+from memspike.parts.errors import InputError
+from memspike.parts.param import Parameter, param
+from memspike.parts.registry import NEURONS
 
 Real = Float[Array, "..."]
 

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from memspike._param import Parameter, check_bounds, param
-from memspike._registry import SURROGATES
+from memspike.parts.param import Parameter, check_bounds, param
+from memspike.parts.registry import SURROGATES
 
 if TYPE_CHECKING:
     from typing import ClassVar as AbstractClassVar

@@ -10,17 +10,17 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from memspike import _units
-from memspike._atomic import write_bytes
-from memspike._errors import InputError
-from memspike._param import parameters
 from memspike.devices import find
 from memspike.devices.asymmetry import asymmetry
 from memspike.devices.base import AbstractDevice, AbstractPulseDevice, AbstractStateDevice, span
-from memspike.devices.fabricate import AbstractSpread, fabricate
+from memspike.devices.presets.state import SWEEPS, SweepSetting
 from memspike.devices.responses import response
-from memspike.devices.state_presets import SWEEPS, SweepSetting
 from memspike.devices.sweep import load_line, sweep
+from memspike.devices.variation.fabricate import AbstractSpread, fabricate
+from memspike.parts import units
+from memspike.parts.atomic import write_bytes
+from memspike.parts.errors import InputError
+from memspike.parts.param import parameters
 from memspike.report.figures import ACCENT, MUTED, SECOND, new_figure, readable
 from memspike.report.page import png
 
@@ -196,7 +196,7 @@ def loop_figure(device: AbstractStateDevice, setting: SweepSetting) -> Figure:
         half = len(current) // 2
         axis.plot(np.asarray(loop.v)[:half], current[:half], color=MUTED, lw=1, label="first period")
         axis.plot(np.asarray(loop.v)[half:], current[half:], color=ACCENT, lw=1.6, label="second period")
-        axis.set(xlabel="device voltage (V)", ylabel=f"current ({unit})", title=_units.show(frequency, "Hz"))
+        axis.set(xlabel="device voltage (V)", ylabel=f"current ({unit})", title=units.show(frequency, "Hz"))
     axes[0, 0].legend(frameon=False, fontsize=8)
     return figure
 
@@ -223,7 +223,7 @@ def transient_figure(device: AbstractStateDevice, setting: SweepSetting) -> Figu
     clock, seconds = readable(times, "s")
     scale = times[-1] / clock[-1]
     for trace, factor in zip(drawn, (0.5, 0.75, 1.0), strict=True):
-        level = _units.show(setting.amplitude * factor, "V")
+        level = units.show(setting.amplitude * factor, "V")
         axis.plot(clock, trace, color=(0.04, 0.36, 0.68, 0.25 + 0.75 * factor), lw=1.6, label=f"±{level}")
     for k, name in enumerate(("+V", "0 V", "−V")):
         at = (k + 0.5) * length / scale

@@ -9,8 +9,8 @@ from jaxtyping import Float, Int, UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from memspike import _units
 from memspike.neurons.observer import SpikeObserver
+from memspike.parts import units
 
 ACCENT, SECOND, MUTED = "#0b5cad", "#c8501e", "#8a8f98"
 Arrays = dict[str, np.ndarray]
@@ -19,7 +19,7 @@ Arrays = dict[str, np.ndarray]
 def readable(values: Any, unit: str) -> tuple[Float[np.ndarray, "..."], str]:
     """Values with the prefix that keeps their numbers short."""
     values = np.asarray(values, dtype=float)
-    scale, prefixed = _units.scaled(float(np.nanmax(np.abs(values))), unit)
+    scale, prefixed = units.scaled(float(np.nanmax(np.abs(values))), unit)
     return values / scale, prefixed
 
 

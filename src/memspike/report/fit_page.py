@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from memspike import _units
-from memspike._atomic import write_bytes, write_text
 from memspike.devices import description
-from memspike.devices.fitting import SHARES, Fit, mean_curve
+from memspike.fitting.fit import SHARES, Fit, mean_curve
+from memspike.parts import units
+from memspike.parts.atomic import write_bytes, write_text
 from memspike.report.figures import ACCENT, MUTED, SECOND, new_figure
 from memspike.report.page import STYLE, img, png, table
 
@@ -32,7 +32,7 @@ class _Steps(NamedTuple):
 
 def _unit(fit: Fit) -> tuple[float, str]:
     """The factor and the unit in which conductances of this device are easy to read."""
-    scale, unit = _units.scaled(fit.g_max, "S")
+    scale, unit = units.scaled(fit.g_max, "S")
     return 1 / scale, unit
 
 
@@ -165,18 +165,18 @@ def _headline(fit: Fit) -> str:
                 title,
                 f"{facts['ramps']} ramps, {facts['points']} points",
                 _share(getattr(fit, f"rms_{side}")),
-                _units.show(getattr(fit, f"noise_{side}"), "S"),
+                units.show(getattr(fit, f"noise_{side}"), "S"),
                 _share(getattr(fit, f"variation_{side}")),
                 f"{getattr(fit, f'nl_{side}'):+.2f}",
                 f"{getattr(fit, f'lag1_{side}'):+.2f}",
-                f"{_units.show(facts['initial_mean'], 'S')} ± {_units.show(facts['initial_sd'], 'S')}",
+                f"{units.show(facts['initial_mean'], 'S')} ± {units.show(facts['initial_sd'], 'S')}",
             )
         )
     header = ("", "data", "rms of range", "noise σ a pulse", "ramp to ramp σ_r", "NL label", "lag 1", "starts at")
     point = fit.best.symmetry_point
     where = "none inside the range" if point is None else f"at {100 * point:.1f} % of the range"
     notes = [
-        f"Range {_units.show(fit.g_min, 'S')} to {_units.show(fit.g_max, 'S')}; symmetry point {where}.",
+        f"Range {units.show(fit.g_min, 'S')} to {units.show(fit.g_max, 'S')}; symmetry point {where}.",
         "NL labels are those of the best exponential law. A negative lag 1 hints at read noise in the data.",
         *(f"{name} was left out: {why}." for name, why in fit.dropped.items()),
         *fit.warnings,
@@ -190,7 +190,7 @@ def _headline(fit: Fit) -> str:
 
 def _parameters(fit: Fit) -> str:
     rows = [
-        (p.name, _units.show(p.value, p.unit), f"{_units.show(p.low, p.unit)} to {_units.show(p.high, p.unit)}")
+        (p.name, units.show(p.value, p.unit), f"{units.show(p.low, p.unit)} to {units.show(p.high, p.unit)}")
         for p in fit.parameters
     ]
     return table(("parameter", "value", "95 % interval"), rows)

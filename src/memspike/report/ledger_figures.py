@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from memspike._errors import InputError
 from memspike.arrays.costs import Costs, endurance_used, pulses_taken, summary
 from memspike.arrays.ledger import Ledger
+from memspike.parts.errors import InputError
 from memspike.report.figures import ACCENT, MUTED, SECOND, new_figure, readable
 
 MOST_MAPS = 8

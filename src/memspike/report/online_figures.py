@@ -13,10 +13,10 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from memspike._errors import InputError
 from memspike.devices.base import AbstractPulseDevice
 from memspike.devices.pcm import PCM
 from memspike.devices.targets import ramp
+from memspike.parts.errors import InputError
 from memspike.report.figures import ACCENT, MUTED, SECOND, Arrays, new_figure
 
 COLOURS = (ACCENT, SECOND, "#2a9d5c", "#8a5bb5", "#c9a227", "#3ba6b8", "#b0477a", MUTED)

@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from memspike import _units
-from memspike._registry import SCHEMES
 from memspike.experiments.online_config import ProgrammingConfig
 from memspike.experiments.pcm_eprop import LAST, RUNAWAY
 from memspike.experiments.schemes import scheme_of
+from memspike.parts import units
+from memspike.parts.registry import SCHEMES
 from memspike.report import online_figures as draw
 from memspike.report import stdp_figures
 
@@ -44,7 +44,7 @@ def _real(value: float) -> str:
 
 
 def _short(value: float, unit: str) -> str:
-    return _units.show(float(f"{value:.3g}"), unit)
+    return units.show(float(f"{value:.3g}"), unit)
 
 
 def _percent(value: float) -> str:

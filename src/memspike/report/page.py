@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from memspike import _units
-from memspike._atomic import write_bytes, write_text
-from memspike._errors import InputError
-from memspike._registry import EXPERIMENTS
 from memspike.devices.pcm import PCM
 from memspike.experiments.settings import flat
+from memspike.parts import units
+from memspike.parts.atomic import write_bytes, write_text
+from memspike.parts.errors import InputError
+from memspike.parts.registry import EXPERIMENTS
 from memspike.report import asymmetry_figures, figures, online_figures, online_page, write_figures
 
 ABOUT = ("config.toml", "result.json", "environment.json")
@@ -57,8 +57,8 @@ def img(image: bytes, text: str) -> str:
 def _number(value: Any, unit: str) -> str:
     if isinstance(value, list):
         flat = np.asarray(value)
-        return f"{flat.size} values, {_units.show(float(flat.min()), unit)} to {_units.show(float(flat.max()), unit)}"
-    return _units.show(float(value), unit)
+        return f"{flat.size} values, {units.show(float(flat.min()), unit)} to {units.show(float(flat.max()), unit)}"
+    return units.show(float(value), unit)
 
 
 def _short(value: Any) -> str:

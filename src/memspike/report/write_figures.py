@@ -9,8 +9,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from memspike._errors import InputError
 from memspike.learning.programming.accuracy import WriteGrid
+from memspike.parts.errors import InputError
 from memspike.report.figures import MUTED, new_figure
 
 MICRO = 1e6

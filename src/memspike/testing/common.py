@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from memspike._param import own_parameters
+from memspike.parts.param import own_parameters
 
 
 def same(a: Any, b: Any, rtol: float, what: str) -> None:

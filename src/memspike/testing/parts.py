@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from memspike._errors import InputError
 from memspike.arrays.crossbar import Crossbar
 from memspike.cells.base import CellState
 from memspike.cells.differential import DifferentialPair
@@ -17,7 +16,7 @@ from memspike.cells.stack import Stack
 from memspike.devices.base import AbstractPulseDevice
 from memspike.devices.pcm import PCM
 from memspike.devices.soft_bounds import SoftBounds
-from memspike.devices.variation import AbstractVariation, Varied
+from memspike.devices.variation.wrappers import AbstractVariation, Varied
 from memspike.learning.losses import AbstractReadout, cross_entropy
 from memspike.learning.outer import dense
 from memspike.learning.programming.base import Scheme
@@ -29,6 +28,7 @@ from memspike.networks.recurrent import Recurrent, clock
 from memspike.neurons.base import AbstractNeuron
 from memspike.neurons.filters import AbstractFilter
 from memspike.neurons.lif import LIF, AbstractSpikingNeuron, SpikingState
+from memspike.parts.errors import InputError
 from memspike.testing.common import check_compiles_once, check_parameters, check_serialisation, finite_difference, same
 
 

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from memspike._param import own_parameters
 from memspike.devices.base import AbstractMemoryDevice, AbstractStateDevice
+from memspike.parts.param import own_parameters
 from memspike.testing.common import check_compiles_once, check_parameters, check_serialisation, same
 
 RELATIVE_STEP = 1e-6

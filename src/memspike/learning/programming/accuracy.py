@@ -7,8 +7,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from memspike._errors import InputError
-from memspike._param import check_count
 from memspike.arrays.crossbar import Crossbar
 from memspike.cells.multi import MultiDevice
 from memspike.cells.refresh import Refresh
@@ -17,6 +15,8 @@ from memspike.devices.pcm import PCM
 from memspike.learning.programming.base import Scheme, compose
 from memspike.learning.programming.counting import rounded
 from memspike.learning.programming.writers import rewriting, update_ready
+from memspike.parts.errors import InputError
+from memspike.parts.param import check_count
 
 # what the released code takes a pulse on one device to be worth, in S
 PULSE = 0.75e-6

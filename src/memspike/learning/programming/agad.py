@@ -5,13 +5,13 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from memspike._param import Parameter
-from memspike._registry import SCHEMES
 from memspike.cells.base import Weight
 from memspike.learning.programming.base import Scheme
 from memspike.learning.programming.chopped_tiki_taka import SOURCE
 from memspike.learning.programming.tiki_taka_2 import fired, reads_of
 from memspike.learning.programming.transfer import FastTile, Passing, Rows, Visit, transferring
+from memspike.parts.param import Parameter
+from memspike.parts.registry import SCHEMES
 
 # the mean of a period is that of its last fifth: weight of one read over that of a plain mean
 TAIL = 5.0

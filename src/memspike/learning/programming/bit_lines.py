@@ -6,8 +6,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
-from memspike._param import check_count
-from memspike._registry import SCHEMES
 from memspike.arrays.crossbar import Crossbar
 from memspike.arrays.ledger import Ledger
 from memspike.cells.base import CellState, Weight
@@ -16,6 +14,8 @@ from memspike.learning.programming.base import Applied, Scheme
 from memspike.learning.programming.counting import Step, check_step, even_worth
 from memspike.learning.programming.ideal import unwritten
 from memspike.learning.programming.rounding import bit_line_counts
+from memspike.parts.param import check_count
+from memspike.parts.registry import SCHEMES
 
 
 @SCHEMES.register(

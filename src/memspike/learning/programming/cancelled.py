@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
-from memspike._param import check_count
-from memspike._random import uniform
-from memspike._registry import SCHEMES
 from memspike.arrays.crossbar import Crossbar
 from memspike.arrays.sums import Tally
 from memspike.cells.base import AbstractCell, CellState, Weight
 from memspike.learning.programming.base import Applied, Scheme
+from memspike.parts.param import check_count
+from memspike.parts.random import uniform
+from memspike.parts.registry import SCHEMES
 
 
 def inverted(cell: AbstractCell, state: CellState, dw: Weight, most: int, *, key: PRNGKeyArray | None) -> Weight:

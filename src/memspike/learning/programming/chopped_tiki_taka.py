@@ -1,10 +1,10 @@
 """Chopped Tiki-Taka: signs that turn now and then take a constant error of the reference out of the buffer."""
 
-from memspike._param import Parameter
-from memspike._registry import SCHEMES
 from memspike.learning.programming.base import Scheme
 from memspike.learning.programming.tiki_taka_2 import buffered
 from memspike.learning.programming.transfer import FastTile, transferring
+from memspike.parts.param import Parameter
+from memspike.parts.registry import SCHEMES
 
 SOURCE = "Rasch et al., Nat. Commun. (2024), doi 10.1038/s41467-024-51221-z, arXiv 2303.04721"
 

@@ -7,9 +7,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, PRNGKeyArray
 
-from memspike._errors import InputError
-from memspike._param import check_count
-from memspike._registry import SCHEMES
 from memspike.arrays.crossbar import Crossbar
 from memspike.arrays.sums import Tally
 from memspike.cells.base import CellState, Weight
@@ -17,6 +14,9 @@ from memspike.cells.differential import DifferentialPair
 from memspike.learning.programming.base import Applied, Scheme
 from memspike.learning.programming.counting import even_worth
 from memspike.learning.programming.stochastic_rounding import check_most, whole
+from memspike.parts.errors import InputError
+from memspike.parts.param import check_count
+from memspike.parts.registry import SCHEMES
 
 Flags = Bool[Array, "rows columns"]
 

@@ -5,15 +5,15 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from memspike._errors import InputError
-from memspike._param import check_count, is_concrete
-from memspike._random import uniform
 from memspike.arrays.crossbar import Crossbar
 from memspike.cells.base import CellState, Weight
 from memspike.cells.differential import DifferentialPair
 from memspike.cells.multi import MultiDevice
 from memspike.cells.write import Alternate
 from memspike.learning.programming.base import Counting
+from memspike.parts.errors import InputError
+from memspike.parts.param import check_count, is_concrete
+from memspike.parts.random import uniform
 
 Step = Float[Array, ""] | float
 # a pulse worth less than this share of the nominal one is not sent by who knows it

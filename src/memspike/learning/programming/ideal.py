@@ -5,13 +5,13 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
-from memspike._registry import SCHEMES
 from memspike.arrays.crossbar import Crossbar
 from memspike.arrays.ledger import Ledger
 from memspike.cells.base import CellState, Weight
 from memspike.devices.base import select
 from memspike.learning.programming.base import Applied, Scheme
 from memspike.learning.programming.counting import check_step, taken
+from memspike.parts.registry import SCHEMES
 
 
 def unwritten(crossbar: Crossbar, cells: CellState) -> Ledger:

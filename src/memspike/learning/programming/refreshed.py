@@ -6,8 +6,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int, PRNGKeyArray
 
-from memspike._errors import InputError
-from memspike._param import check_count, is_concrete
 from memspike.arrays.crossbar import Crossbar
 from memspike.cells.base import CellState, Weight
 from memspike.cells.refresh import Refresh, Refreshed
@@ -17,6 +15,8 @@ from memspike.devices.base import Seconds, select
 from memspike.learning.programming.base import Applied, Scheme
 from memspike.learning.programming.counting import Believed
 from memspike.learning.programming.ideal import unwritten
+from memspike.parts.errors import InputError
+from memspike.parts.param import check_count, is_concrete
 
 
 class Clocked(NamedTuple):

@@ -4,8 +4,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
-from memspike._param import Parameter, check_count
-from memspike._registry import SCHEMES
 from memspike.arrays.crossbar import Crossbar
 from memspike.arrays.parts import Send
 from memspike.cells.base import CellState, Weight
@@ -13,6 +11,8 @@ from memspike.learning.programming.base import Applied, Scheme
 from memspike.learning.programming.counting import even_worth
 from memspike.learning.programming.stochastic_rounding import whole
 from memspike.learning.programming.transfer import FastTile, Transferring, read_too, stack_of
+from memspike.parts.param import Parameter, check_count
+from memspike.parts.registry import SCHEMES
 
 SOURCE = "Li et al., arXiv 2510.02516 (2025): the sum of tiles and their timescales; the rest is a reconstruction"
 

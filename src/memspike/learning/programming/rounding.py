@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, UInt32
 
-from memspike._random import uniform
+from memspike.parts.random import uniform
 
 Real = Float[Array, "..."]
 WORD = 32

@@ -1,6 +1,5 @@
 """The schemes by their names, each a way to count pulses and a way to write them."""
 
-from memspike._registry import SCHEMES
 from memspike.cells.refresh import Refresh
 from memspike.devices.base import Seconds
 from memspike.learning.programming.base import Scheme, compose
@@ -16,6 +15,7 @@ from memspike.learning.programming.counting import (
 from memspike.learning.programming.refreshed import refreshed
 from memspike.learning.programming.stochastic_rounding import by_rounding
 from memspike.learning.programming.writers import update_ready
+from memspike.parts.registry import SCHEMES
 
 RELEASED = "released code of Demirağ et al., arXiv 2108.01804"
 

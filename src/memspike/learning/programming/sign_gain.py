@@ -5,12 +5,12 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
-from memspike._registry import SCHEMES
 from memspike.arrays.crossbar import Crossbar
 from memspike.cells.base import CellState, Weight, typical
 from memspike.learning.programming.base import Counting, Scheme, compose
 from memspike.learning.programming.counting import NEARLY_NOTHING, worth_of
 from memspike.learning.programming.stochastic_rounding import check_most, whole
+from memspike.parts.registry import SCHEMES
 
 
 def sign_gain(most: int | None = None) -> Counting:

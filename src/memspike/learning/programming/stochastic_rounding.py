@@ -5,13 +5,13 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
-from memspike._param import check_count
-from memspike._registry import SCHEMES
 from memspike.arrays.crossbar import Crossbar
 from memspike.cells.base import CellState, Weight
 from memspike.learning.programming.base import Counting, Scheme, compose
 from memspike.learning.programming.counting import Step, check_step, even_worth
 from memspike.learning.programming.rounding import Real, stochastic_rounding
+from memspike.parts.param import check_count
+from memspike.parts.registry import SCHEMES
 
 
 def whole(wanted: Real, most: int | None, *, key: PRNGKeyArray | None) -> Real:

@@ -2,11 +2,11 @@
 
 from jaxtyping import PRNGKeyArray
 
-from memspike._param import Parameter
-from memspike._registry import SCHEMES
 from memspike.learning.programming.base import Scheme
 from memspike.learning.programming.stochastic_rounding import whole
 from memspike.learning.programming.transfer import FastTile, Passing, Rows, Visit, transferring
+from memspike.parts.param import Parameter
+from memspike.parts.registry import SCHEMES
 
 SOURCE = "Gokmen & Haensch, Front. Neurosci. 14: 103 (2020), doi 10.3389/fnins.2020.00103"
 

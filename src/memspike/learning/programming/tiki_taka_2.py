@@ -6,13 +6,13 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from memspike._errors import InputError
-from memspike._param import Parameter, is_concrete
-from memspike._random import uniform
-from memspike._registry import SCHEMES
 from memspike.cells.base import Weight
 from memspike.learning.programming.base import Scheme
 from memspike.learning.programming.transfer import FastTile, Passing, Rows, Visit, transferring
+from memspike.parts.errors import InputError
+from memspike.parts.param import Parameter, is_concrete
+from memspike.parts.random import uniform
+from memspike.parts.registry import SCHEMES
 
 SOURCE = "Gokmen, Front. Artif. Intell. 4: 699148 (2021), doi 10.3389/frai.2021.699148"
 # what is left in the buffer of an element that has sent a pulse

@@ -8,9 +8,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from memspike._errors import InputError
-from memspike._param import Parameter, check_count, is_concrete
-from memspike._random import normal
 from memspike.arrays.crossbar import Crossbar
 from memspike.arrays.ledger import Ledger
 from memspike.arrays.parts import Send
@@ -20,6 +17,9 @@ from memspike.cells.stack import Stack
 from memspike.learning.programming.base import Applied, Counting, Scheme
 from memspike.learning.programming.counting import even_worth
 from memspike.learning.programming.stochastic_rounding import stochastically_rounded
+from memspike.parts.errors import InputError
+from memspike.parts.param import Parameter, check_count, is_concrete
+from memspike.parts.random import normal
 
 Rows = Float[Array, "reads columns"]
 

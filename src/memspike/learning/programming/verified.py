@@ -6,9 +6,6 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, PRNGKeyArray
 
-from memspike._errors import InputError
-from memspike._param import is_concrete
-from memspike._registry import SCHEMES
 from memspike.arrays.crossbar import Crossbar
 from memspike.arrays.ledger import Ledger, row_by_row
 from memspike.arrays.sums import Tally
@@ -17,6 +14,9 @@ from memspike.devices.base import select
 from memspike.devices.targets import Programmed, open_loop, write_verify
 from memspike.learning.programming.base import Applied, Scheme
 from memspike.learning.programming.counting import Step, check_step, worth_of
+from memspike.parts.errors import InputError
+from memspike.parts.param import is_concrete
+from memspike.parts.registry import SCHEMES
 
 # wider than any range: devices of weights that are not due pass their first verify
 ANYTHING = 1e3

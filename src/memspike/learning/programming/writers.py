@@ -4,8 +4,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from memspike._errors import InputError
-from memspike._param import is_concrete
 from memspike.arrays.crossbar import Crossbar
 from memspike.arrays.ledger import Ledger
 from memspike.cells.base import AbstractCell, CellState, Weight
@@ -13,6 +11,8 @@ from memspike.cells.refresh import Refresh
 from memspike.devices.base import select
 from memspike.learning.programming.base import Writer
 from memspike.learning.programming.counting import Step, check_step, worth_of
+from memspike.parts.errors import InputError
+from memspike.parts.param import is_concrete
 
 
 def _of_device(cell: AbstractCell, worth: Step | Weight) -> Float[Array, "*shape"]:

@@ -7,8 +7,8 @@ import jax
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from memspike._registry import RULES
 from memspike.learning.rules.base import Rule
+from memspike.parts.registry import RULES
 
 Weights = tuple[Float[Array, "_ _"], ...]
 

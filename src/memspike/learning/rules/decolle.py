@@ -9,13 +9,13 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from memspike._param import Parameter, check_bounds, param
-from memspike._registry import RULES
 from memspike.learning.outer import Outer, dense
 from memspike.learning.rules.base import Rule
 from memspike.networks.feedforward import Weights
 from memspike.networks.local import Local, LocalNetwork, Traces
 from memspike.networks.recurrent import Reading
+from memspike.parts.param import Parameter, check_bounds, param
+from memspike.parts.registry import RULES
 
 Real = Float[Array, "..."]
 SOURCE = "Kaiser, Mostafa & Neftci, Front. Neurosci. 14: 424 (2020), doi 10.3389/fnins.2020.00424"

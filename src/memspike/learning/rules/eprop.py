@@ -9,12 +9,12 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from memspike._param import Parameter, check_bounds, param
-from memspike._registry import RULES
 from memspike.learning.rules.base import Rule
 from memspike.networks.feedforward import Weights
 from memspike.networks.recurrent import Activity, Clock, Readings, Recurrent, lowpass
 from memspike.neurons.lif import SpikingState
+from memspike.parts.param import Parameter, check_bounds, param
+from memspike.parts.registry import RULES
 
 Real = Float[Array, "..."]
 SOURCE = "Bellec et al., Nat. Commun. 11: 3625 (2020), doi 10.1038/s41467-020-17236-y"

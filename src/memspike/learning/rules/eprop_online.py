@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from memspike._registry import RULES
 from memspike.learning.rules.base import Rule
 from memspike.learning.rules.eprop import SOURCE, Eprop, Trial, rule_of
 from memspike.networks.feedforward import Weights
 from memspike.networks.recurrent import Activity, Readings, fold
 from memspike.neurons.lif import Gates, SpikingState
+from memspike.parts.registry import RULES
 
 Real = Float[Array, "..."]
 

@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from memspike._errors import InputError
-from memspike._param import Parameter, check_bounds, is_concrete, param
-from memspike._registry import RULES
 from memspike.learning.rules.base import Rule
 from memspike.networks.feedforward import Weights
+from memspike.parts.errors import InputError
+from memspike.parts.param import Parameter, check_bounds, is_concrete, param
+from memspike.parts.registry import RULES
 
 Real = Float[Array, "..."]
 SOURCE = (

@@ -7,15 +7,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from memspike._errors import InputError
-from memspike._param import Parameter, check_bounds, param
-from memspike._registry import RULES
 from memspike.cells.base import AbstractCell, Weight
 from memspike.cells.single import SingleReference
+from memspike.devices.presets.state import pulsed_mif_synapse
 from memspike.devices.pulsed import Pulsed
-from memspike.devices.state_presets import pulsed_mif_synapse
 from memspike.learning.rules.base import Rule
 from memspike.networks.feedforward import Weights
+from memspike.parts.errors import InputError
+from memspike.parts.param import Parameter, check_bounds, param
+from memspike.parts.registry import RULES
 
 Real = Float[Array, "..."]
 SOURCE = (

@@ -1,0 +1,1 @@
+"""Names, TOML files and key=value texts → tables → objects."""

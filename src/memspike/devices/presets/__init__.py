@@ -1,0 +1,1 @@
+"""Published parameter sets of devices: values, one file a source."""

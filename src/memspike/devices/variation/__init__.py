@@ -1,0 +1,1 @@
+"""What real devices add to their law: wrappers that go around any pulse device, and chips."""

@@ -1,0 +1,1 @@
+"""Learner, the one training loop, evaluation, aging, costs, run folders."""

@@ -1,0 +1,141 @@
+"""The run folder: what is in it, checkpoints, and how it is written."""
+
+import csv
+import io
+import json
+import os
+import platform
+import re
+import sys
+import zipfile
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import tomli_w
+from pydantic import BaseModel
+
+from memspike.parts.atomic import write_bytes, write_text
+from memspike.parts.errors import InputError
+
+KEPT_CHECKPOINTS = 2
+_STEP = re.compile(r"step-(\d+)\.npz")
+
+
+class Checkpoint(NamedTuple):
+    """Training state after `step` steps, the history so far, the losses summed in this epoch, seconds."""
+
+    step: int
+    leaves: list[np.ndarray]
+    history: list[dict[str, Any]]
+    loss_sum: list[float]
+    seconds: float
+
+
+def _plain(config: BaseModel) -> dict[str, Any]:
+    return config.model_dump(mode="json", exclude_none=True)
+
+
+def npz_bytes(arrays: dict[str, np.ndarray]) -> bytes:
+    """The content of an npz file without pickled objects."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+class RunFolder:
+    """The files of one run under `path`; every write is atomic."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    @property
+    def result_path(self) -> Path:
+        """result.json, written last."""
+        return self.path / "result.json"
+
+    def start(self, config: BaseModel, *, resume: bool) -> None:
+        """Claim the folder: new, or an interrupted run of the very same configuration."""
+        file = self.path / "config.toml"
+        text = tomli_w.dumps(_plain(config))
+        try:
+            exists, empty = file.exists(), not self.path.exists() or not any(self.path.iterdir())
+        except OSError as error:
+            raise InputError(f"{self.path} cannot be used as a run folder ({error.strerror}).") from None
+        if resume and exists:
+            self._compare(file.read_text(), text)
+            return
+        if resume and not empty:
+            raise InputError(f"{self.path} holds no config.toml, so there is no run to resume.")
+        if not empty:
+            raise InputError(f"The folder {self.path} is not empty; give another --out, or --resume to go on with it.")
+        here = json.dumps(environment(), indent=2) + "\n"
+        write_text(file, text)
+        write_text(self.path / "environment.json", here)
+
+    def _compare(self, old: str, new: str) -> None:
+        if old == new:
+            return
+        before, now = set(old.splitlines()), set(new.splitlines())
+        changed = sorted(now - before) or sorted(before - now)
+        raise InputError(
+            f"{self.path} was started with another configuration; this one says {changed[0]!r}. "
+            "Resume with the same settings or choose another --out."
+        )
+
+    def write_csv(self, name: str, rows: list[dict[str, Any]]) -> None:
+        """A table, one column a key of the first row."""
+        buffer = io.StringIO()
+        writer = csv.DictWriter(buffer, fieldnames=list(rows[0]) if rows else [])
+        writer.writeheader()
+        writer.writerows(rows)
+        write_text(self.path / name, buffer.getvalue())
+
+    def write_json(self, name: str, value: Any) -> None:
+        """A JSON file."""
+        write_text(self.path / name, json.dumps(value, indent=2) + "\n")
+
+    def write_arrays(self, name: str, arrays: dict[str, np.ndarray]) -> None:
+        """An npz file."""
+        write_bytes(self.path / name, npz_bytes(arrays))
+
+    def _checkpoints(self) -> list[tuple[int, Path]]:
+        found = [(int(m[1]), p) for p in (self.path / "checkpoints").glob("*.npz") if (m := _STEP.fullmatch(p.name))]
+        return sorted(found)
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint, then remove all but the newest two."""
+        about = {name: getattr(checkpoint, name) for name in ("history", "loss_sum", "seconds")}
+        meta = json.dumps(about).encode()
+        arrays = {f"leaf_{i:04d}": leaf for i, leaf in enumerate(checkpoint.leaves)}
+        arrays["meta"] = np.frombuffer(meta, dtype=np.uint8)
+        write_bytes(self.path / "checkpoints" / f"step-{checkpoint.step:09d}.npz", npz_bytes(arrays))
+        for _, old in self._checkpoints()[:-KEPT_CHECKPOINTS]:
+            old.unlink(missing_ok=True)
+
+    def latest(self) -> Checkpoint | None:
+        """The newest readable checkpoint, or None."""
+        for step, path in reversed(self._checkpoints()):
+            try:
+                with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
+                    names = sorted(n for n in archive.files if n.startswith("leaf_"))
+                    leaves = [archive[name] for name in names]
+                    meta = json.loads(archive["meta"].tobytes())
+            except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+                continue
+            return Checkpoint(step, leaves, **meta)
+        return None
+
+
+def environment() -> dict[str, Any]:
+    """Versions and machine of this run, without names of people or hosts."""
+    packages = ("memspike", "jax", "jaxlib", "equinox", "optax", "numpy", "scipy", "scikit-learn")
+    return {
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+        "devices": [f"{d.platform}:{d.device_kind}" for d in jax.devices()],
+        "packages": {name: metadata.version(name) for name in packages},
+    }

@@ -1,0 +1,371 @@
+"""The command line as a user meets it, and runs that are killed, interrupted or go wrong."""
+
+import csv
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import memspike as ms
+from memspike.data import store
+from memspike.experiments.settings import resolve
+from memspike.parts import atomic
+from memspike.training.folder import RunFolder
+
+SMALL = ["data.train=320", "data.test=40", "hidden=[8]", "evaluation.chips=2", "fine_dt=50us", "checkpoint_every=10"]
+
+
+def small(*extra):
+    return [word for item in (*SMALL, *extra) for word in ("--set", item)]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A small finished run of two seeds."""
+    out = tmp_path_factory.mktemp("runs") / "run"
+    _, config = resolve("memprop-digits", [*SMALL, "epochs=3", "batch=32"], seeds=2)
+    ms.experiments.run(config, out)
+    return out
+
+
+def test_list_and_show_everything(call):
+    status, text, _ = call("list", "--json")
+    kinds = json.loads(text)
+    assert status == 0
+    assert {"devices", "neurons", "rules", "schemes", "experiments", "datasets"} <= set(kinds)
+    for entry in (e for entries in kinds.values() for e in entries):
+        status, text, _ = call("show", entry["name"], "--no-figures")
+        assert status == 0
+        assert entry["name"] in text
+    status, text, _ = call("list", "devices")
+    assert "mif-pair" in text
+    assert "windowed" not in text
+    _, text, _ = call("show", "mif")
+    assert "110 mV" in text
+
+
+FIGURES = {
+    "pcmo": {"pulses", "steps", "drift", "time"},
+    "reram-es": {"pulses", "steps", "drift", "time"},
+    "pcm-joshi": {"pulses", "steps", "drift", "time"},
+    "tabular": {"pulses", "steps", "drift", "time"},
+    "pulsed-vteam": {"pulses", "steps", "drift", "time"},
+    "knowm": {"loops", "transients"},
+    "vo2": {"loops", "transients"},
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_show_draws_a_device(call, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    status, text, error = call("show", name)
+    assert status == 0, error
+    drawn = {path.stem: path for path in (tmp_path / "runs/devices" / name).glob("*.png")}
+    assert set(drawn) == FIGURES[name]
+    for path in drawn.values():
+        assert path.read_bytes().startswith(b"\x89PNG")
+        assert f"runs/devices/{name}/{path.name}\n" in text
+    assert ("symmetry point" in text) == ("steps" in drawn)
+
+
+def test_show_a_device_file(call, tmp_path):
+    ms.devices.write(ms.devices.CycleToCycle(ms.devices.PowerStep(), up=0.01), tmp_path / "device.toml")
+    status, text, error = call("show", tmp_path / "device.toml", "--out", tmp_path / "figures")
+    assert status == 0, error
+    assert "device.power_up" in text
+    assert (tmp_path / "figures/pulses.png").is_file()
+    assert call("show", tmp_path / "device.toml")[0] == 0
+    assert (tmp_path / "device/pulses.png").is_file()
+    status, _, error = call("show", tmp_path / "none.toml")
+    assert (status, error.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("synapse.device=knowm", "a pulse device is needed"),
+        ("synapse.device=pcn", "Did you mean 'pcm'"),
+        ("synapse.device=none.toml", "does not exist"),
+    ],
+)
+def test_devices_that_do_not_fit(call, tmp_path, setting, words):
+    status, _, error = call("run", "memprop-digits", *small(setting), "--out", tmp_path / "run")
+    assert status == 2
+    assert words in error
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("name", "words"), [("pcm", "keeps its state at 0 V"), ("vo2", "no single resting state")])
+def test_memristors_that_make_no_mif_neuron(tmp_path, name, words):
+    """In a process of its own: the type checks of the tests would refuse first."""
+    command = [sys.executable, "-m", "memspike.cli.main", "run", "memprop-digits", *small(f"m1={name}"), "--out"]
+    done = subprocess.run([*command, str(tmp_path / "run")], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_run_takes_devices_by_path(call, tmp_path):
+    ms.devices.write(ms.devices.SoftBounds(g_min=5e-6, g_max=50e-6), tmp_path / "synapse.toml")
+    ms.devices.write(ms.devices.MetastableSwitch(v_on=0.12), tmp_path / "m1.toml")
+    settings = small("epochs=1", f"synapse.device={tmp_path / 'synapse.toml'}", f"m1={tmp_path / 'm1.toml'}")
+    status, _, error = call("run", "memprop-digits", *settings, "--out", tmp_path / "run")
+    assert status == 0, error
+    used = {p["name"]: p["value"] for p in json.loads((tmp_path / "run/parameters.json").read_text())}
+    assert any(name.endswith("cell.device.g_max") and value == pytest.approx(50e-6) for name, value in used.items())
+    assert any(name.endswith("m1.v_on") and value == pytest.approx(0.12) for name, value in used.items())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("list", "device"), "Did you mean 'devices'"),
+        (("show", "knwom"), "Did you mean 'knowm'"),
+        (("run", "memprop-minst"), "Did you mean 'memprop-mnist'"),
+        (("run", "memprop-digits", "--set", "lerning_rate=1"), "Did you mean 'training.learning_rate'"),
+        (("data", "import", "mnist", "/nowhere"), "does not exist"),
+        (("data", "fetch", "mnits"), "Did you mean 'mnist'"),
+        (("report", "/nowhere"), "is not the folder of a finished run"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_status_two(call, arguments, words):
+    status, text, error = call(*arguments)
+    assert status == 2
+    assert words in error
+    assert error.count("\n") == 1
+    assert "Traceback" not in error + text
+
+
+def test_usage_errors_have_status_two(call):
+    assert call("run")[0] == 2
+    assert call("frobnicate")[0] == 2
+
+
+def test_doctor(call):
+    status, text, _ = call("doctor")
+    assert status == 0
+    assert text.count("ok") >= 6
+    assert "canary" in text
+
+
+def test_run_writes_everything_and_refuses_to_overwrite(call, tmp_path):
+    out = tmp_path / "run"
+    status, text, error = call("run", "memprop-digits", *small("epochs=2"), "--out", out)
+    assert status == 0, error
+    assert "expected 98.5% (settings were changed)" in text
+    assert f"report: {out / 'report.html'}\n" in text, "a path must stay on one line"
+    assert "step 20/20" in error
+    for name in ("config.toml", "metrics.csv", "result.json", "environment.json", "parameters.json", "samples.npz"):
+        assert (out / name).is_file(), name
+    page = (out / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 5
+    assert "http" not in page.replace("https://", "http").split("</style>")[1].replace("httpx", "")
+    result = json.loads((out / "result.json").read_text())
+    assert {"experiment", "test_accuracy", "test_accuracy_sd", "seeds", "wall_s", "steps_per_s"} <= set(result)
+    assert all(not isinstance(v, dict | list) for v in result.values())
+    before = (out / "result.json").read_bytes()
+    status, _, error = call("run", "memprop-digits", *small("epochs=2"), "--out", out)
+    assert status == 2
+    assert "is not empty" in error
+    status, _, error = call("run", "memprop-digits", *small("epochs=3"), "--out", out, "--resume")
+    assert status == 2
+    assert "another configuration" in error
+    assert (out / "result.json").read_bytes() == before
+
+
+def test_report_again(call, finished):
+    status, _text, _ = call("report", finished)
+    assert status == 0
+    assert (finished / "report.html").is_file()
+    assert len(list((finished / "figures").glob("*.png"))) == 5
+
+
+def test_metrics_have_a_row_per_epoch_and_seed(finished):
+    rows = list(csv.DictReader((finished / "metrics.csv").read_text().splitlines()))
+    assert [(r["epoch"], r["seed"]) for r in rows] == [(str(e), str(s)) for e in (1, 2, 3) for s in (0, 1)]
+    assert rows[0]["loss"] != rows[1]["loss"]
+
+
+def test_seeds_together_equal_seeds_alone(finished, tmp_path):
+    """The second of two seeds learns what it learns on its own."""
+    _, config = resolve("memprop-digits", [*SMALL, "epochs=3", "batch=32", "seed=1"])
+    ms.experiments.run(config, tmp_path / "alone")
+    together, alone = (np.load(p / "checkpoints/step-000000030.npz") for p in (finished, tmp_path / "alone"))
+    for name in (n for n in alone.files if n.startswith("leaf")):
+        np.testing.assert_allclose(together[name][1], alone[name][0], rtol=2e-3, atol=2e-6, err_msg=name)
+
+
+KILLED = ("epochs=8", "batch=4", "checkpoint_every=40")  # 80 steps an epoch in two chunks
+
+
+# a background job inherits "ignore SIGINT", and would never be interrupted
+INTERRUPTIBLE = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); import memspike.cli.main as c; c.main()"
+)
+
+
+def start(out, *extra):
+    command = [sys.executable, "-c", INTERRUPTIBLE, "run", "memprop-digits", *small(*KILLED), "--out", str(out)]
+    return subprocess.Popen([*command, *extra], stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+def stop_after_checkpoint(out, number):
+    process = start(out)
+    deadline = time.monotonic() + 240
+    while not any((out / "checkpoints").glob("step-000000[12]*.npz")):
+        assert process.poll() is None, process.stderr and process.stderr.read().decode()
+        assert time.monotonic() < deadline, "no checkpoint appeared"
+        time.sleep(0.005)
+    process.send_signal(number)
+    _, error = process.communicate(timeout=120)
+    return process.returncode, error.decode()
+
+
+def outcome(out):
+    result = json.loads((out / "result.json").read_text())
+    for timing in ("wall_s", "steps_per_s"):
+        del result[timing]
+    return result, (out / "metrics.csv").read_text()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    out = tmp_path_factory.mktemp("undisturbed") / "run"
+    process = start(out)
+    _, error = process.communicate(timeout=300)
+    assert process.returncode == 0, error.decode()
+    return out
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=lambda s: s.name)
+def test_a_stopped_run_resumes_to_the_same_numbers(undisturbed, tmp_path, number):
+    out = tmp_path / "run"
+    status, error = stop_after_checkpoint(out, number)
+    assert status == (-9 if number == signal.SIGKILL else 130)
+    assert not (out / "result.json").exists(), "it had ended before it was stopped"
+    if number == signal.SIGINT:
+        assert "--resume" in error
+        assert "Traceback" not in error
+    process = start(out, "--resume")
+    _, error = process.communicate(timeout=300)
+    assert process.returncode == 0, error.decode()
+    (a, b) = (outcome(folder) for folder in (undisturbed, out))
+    assert a == b
+    with (
+        np.load(undisturbed / "checkpoints/step-000000640.npz") as x,
+        np.load(out / "checkpoints/step-000000640.npz") as y,
+    ):
+        for name in (n for n in x.files if n.startswith("leaf")):
+            np.testing.assert_array_equal(x[name], y[name])
+
+
+def test_resume_in_the_middle_of_an_epoch(tmp_path):
+    """Stopped after the first of two chunks: the mean loss of the epoch counts both."""
+    _, config = resolve("memprop-digits", [*SMALL, "epochs=2", "batch=4", "checkpoint_every=40"])
+    whole = ms.experiments.run(config, tmp_path / "whole")
+
+    def stop(progress):
+        if progress.step == 120:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ms.experiments.run(config, tmp_path / "parts", report=stop)
+    parts = ms.experiments.run(config, tmp_path / "parts", resume=True)
+    assert parts["final_loss"] == whole["final_loss"]
+    texts = [(tmp_path / name / "metrics.csv").read_text() for name in ("whole", "parts")]
+    assert texts[0] == texts[1]
+
+
+def test_resume_survives_a_damaged_newest_checkpoint(finished, tmp_path):
+    import shutil
+
+    out = tmp_path / "copy"
+    shutil.copytree(finished, out)
+    newest = sorted((out / "checkpoints").glob("*.npz"))[-1]
+    newest.write_bytes(newest.read_bytes()[:1000])
+    checkpoint = RunFolder(out).latest()
+    assert checkpoint is not None
+    assert checkpoint.step == 20
+
+
+def full_disk(monkeypatch, after):
+    """Writing fails with ENOSPC once `after` files were flushed."""
+    count = 0
+    real = os.fsync
+
+    def fsync(handle):
+        nonlocal count
+        count += 1
+        if count > after:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(handle)
+
+    monkeypatch.setattr(atomic.os, "fsync", fsync)
+
+
+def test_a_full_disk_while_writing_a_checkpoint(call, tmp_path, monkeypatch):
+    out = tmp_path / "run"
+    full_disk(monkeypatch, after=5)
+    status, _, error = call("run", "memprop-digits", *small("epochs=4"), "--out", out)
+    assert status == 1
+    assert "the disk is full" in error
+    assert "Traceback" not in error
+    files = [p for p in out.rglob("*") if p.is_file()]
+    assert not [p for p in files if p.name.startswith(".")], "a half-written file is left"
+    assert RunFolder(out).latest() is not None
+    monkeypatch.undo()
+    _, config = resolve("memprop-digits", [*SMALL, "epochs=4"])
+    assert ms.experiments.run(config, out, resume=True)["steps"] == 40
+
+
+def test_an_out_folder_that_cannot_be_used(call, tmp_path):
+    (tmp_path / "file").write_text("")
+    status, _, error = call("run", "memprop-digits", *small(), "--out", tmp_path / "file" / "run")
+    assert status in (1, 2)
+    assert error.count("\n") == 1
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (["integrator=forward-euler", "read_voltage=5V", "dt=20us"], ("layer 0", "forward Euler diverges")),
+        (["swing_weight=1e38", "swing=1mV"], ("not finite", "likely cause")),
+    ],
+)
+def test_a_loss_that_is_not_finite_names_layer_step_and_cause(call, tmp_path, settings, words):
+    out = tmp_path / "run"
+    status, _, error = call("run", "memprop-digits", *small("epochs=2", *settings), "--out", out)
+    assert status == 1
+    assert "at step" in error
+    assert all(word in error for word in words), error
+    assert "Traceback" not in error
+    assert not (out / "result.json").exists()
+
+
+def test_quick_mnist_learns(tmp_path):
+    """A short run on the real images: far above the tenth that guessing gives."""
+    if not store.path_of("mnist").exists():
+        if os.environ.get("MEMSPIKE_REQUIRE_DATA"):
+            pytest.fail("mnist is missing; scripts/offline_data.sh or memspike data fetch mnist")
+        pytest.skip("mnist is not in the cache")
+    experiment, config = resolve("memprop-mnist", quick=True)
+    result = ms.experiments.run(config, tmp_path / "run")
+    assert result["test_accuracy"] > 0.85
+    assert result["test_accuracy"] == pytest.approx(experiment.expected_quick, abs=0.04)
+    assert result["test_accuracy_fine_step"] == pytest.approx(result["test_accuracy"], abs=0.01)
+
+
+@pytest.mark.parametrize("model", ["static", "dynamical"])
+def test_quick_digits_reach_what_is_promised(tmp_path, model):
+    """Both kinds of synapse, two seeds, within two points of the recorded figure."""
+    experiment, config = resolve("memprop-digits", [f"synapse.model={model}"], quick=True, seeds=2)
+    result = ms.experiments.run(config, tmp_path / "run")
+    assert result["test_accuracy"] == pytest.approx(experiment.expected_quick, abs=0.02)
+    assert result["chips_accuracy"] > result["test_accuracy"] - 0.05

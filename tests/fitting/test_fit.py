@@ -1,0 +1,397 @@
+"""Measured ramps in, a device with intervals out; junk refused in one sentence."""
+
+import json
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import memspike as ms
+from memspike.devices import description, labels
+from memspike.fitting import likelihood
+from memspike.fitting.candidates import LAWS
+from memspike.fitting.fit import fit
+from memspike.fitting.measurements import Measurements, read, turning_points
+
+LOW, HIGH = 10e-6, 110e-6
+NOISE = {"up": 0.6e-6, "down": 0.8e-6}
+VARIATION = {"up": 0.08, "down": 0.12}
+LAW = {
+    "soft-bounds": lambda: ms.devices.SoftBounds(
+        g_min=LOW, g_max=HIGH, pulses_up=100.0, pulses_down=90.0, curvature_up=2.0, curvature_down=-3.0
+    ),
+    "power-step": lambda: ms.devices.PowerStep(
+        g_min=LOW, g_max=HIGH, step_up=0.02, step_down=0.025, power_up=1.4, power_down=1.8
+    ),
+    "log-step": lambda: ms.devices.LogStep(
+        g_min=LOW, g_max=HIGH, step_up=0.02, step_down=0.03, beta_up=1.5, beta_down=2.5
+    ),
+}
+
+
+def synthetic(device, *, sets=1, ramps=8, pulses=60, seed=0):
+    """Ramps of the device's own `program`, with speeds of the ramps and errors of the pulses drawn by numpy."""
+    rng, found = np.random.default_rng(seed), {}
+    with jax.enable_x64(True):
+        device = jax.tree.map(lambda x: jnp.asarray(np.asarray(x, float)), device)
+        step = jax.jit(lambda g, n: device.program(g, n))
+        for side, sign, first in (("up", 1, 0.08), ("down", -1, 0.92)):
+            g = np.empty((sets, ramps, pulses + 1))
+            g[..., 0] = LOW + (HIGH - LOW) * first + 1e-6 * rng.standard_normal((sets, ramps))
+            speed = 1 + VARIATION[side] * rng.standard_normal((sets, ramps))
+            for k in range(pulses):
+                mean = np.asarray(step(g[..., k], sign)) - g[..., k]
+                g[..., k + 1] = g[..., k] + speed * mean + NOISE[side] * rng.standard_normal((sets, ramps))
+            found[side] = g
+    return [Measurements(up, down) for up, down in zip(found["up"], found["down"], strict=True)]
+
+
+def truth(device, name):
+    what, _, side = name.rpartition("_")
+    known = {"noise": NOISE, "variation": VARIATION}
+    return known[what][side] if what in known else float(getattr(device, name))
+
+
+@pytest.fixture(scope="module")
+def one():
+    return synthetic(LAW["soft-bounds"]())[0]
+
+
+@pytest.mark.parametrize("model", LAW)
+def test_intervals_cover_the_truth(model):
+    """100 data sets of 8 ramps × 60 pulses each way: every 95 % interval holds the truth in at least 90."""
+    device = LAW[model]()
+    hits: dict[str, int] = {}
+    for measured in synthetic(device, sets=100):
+        for p in fit(measured, model=model, g_range=(LOW, HIGH)).parameters:
+            assert p.low <= p.value <= p.high
+            hits[p.name] = hits.get(p.name, 0) + (p.low <= truth(device, p.name) <= p.high)
+    assert len(hits) == 8
+    assert min(hits.values()) >= 90, hits
+
+
+def test_intervals_shrink_with_the_root_of_the_ramps():
+    widths = []
+    for ramps in (8, 32):
+        found = [
+            fit(m, model="soft-bounds", g_range=(LOW, HIGH))
+            for m in synthetic(LAW["soft-bounds"](), ramps=ramps, sets=6, seed=3)
+        ]
+        widths.append(
+            {
+                p.name: np.mean([f.parameters[k].high - f.parameters[k].low for f in found])
+                for k, p in enumerate(found[0].parameters)
+            }
+        )
+    for name in widths[0]:
+        assert 1.5 < widths[0][name] / widths[1][name] < 3.4, (name, widths)
+
+
+@pytest.mark.parametrize("model", LAWS)
+def test_gradient_is_that_of_finite_differences(one, model):
+    law = LAWS[model][0]
+    data = likelihood.ramps((one.down - LOW) / (HIGH - LOW), -1, one.down.shape)
+    problem = likelihood.Problem(law.shape, len(law.names), np.array(law.constants), data)
+    theta = likelihood.start(problem, law.starts(data)[-1])
+    _, gradient = problem(theta)
+    for k in range(len(theta)):
+        h = np.zeros(len(theta))
+        h[k] = 1e-6
+        slope = (problem(theta + h)[0] - problem(theta - h)[0]) / 2e-6
+        assert gradient[k] == pytest.approx(slope, rel=1e-3, abs=0.02), (model, k)
+
+
+def test_likelihood_is_that_of_the_full_covariance(one):
+    law = LAWS["soft-bounds"][0]
+    data = likelihood.ramps((one.up - LOW) / (HIGH - LOW), 1, one.up.shape)
+    problem = likelihood.Problem(law.shape, 2, np.array(law.constants), data)
+    theta = np.append(law.shape.vector(np.array([100.0, 2.0])), np.log([0.006, 0.1]))
+    m = problem.means(theta)
+    total = 0.0
+    for mean, step in zip(m, data.step, strict=True):
+        covariance = 0.006**2 * np.eye(len(mean)) + 0.1**2 * np.outer(mean, mean)
+        miss = step - mean
+        _, logdet = np.linalg.slogdet(2 * np.pi * covariance)
+        total += 0.5 * (logdet + miss @ np.linalg.solve(covariance, miss))
+    assert problem(theta)[0] == pytest.approx(total, rel=1e-9)
+
+
+def test_auto_finds_the_law_and_the_curve_is_pulse_by_pulse(one):
+    found = fit(one, g_range=(LOW, HIGH))
+    assert found.model == "soft-bounds"
+    assert found.bic["soft-bounds"] == min(found.bic.values())
+    assert {"constant-step", "power-step", "log-step", "piecewise-step-9"} <= set(found.bic)
+    assert found.nl_up == pytest.approx(float(labels.label(2.0)), abs=0.5)
+    assert found.nl_down < 0
+    for side, sign in (("up", 1), ("down", -1)):
+        g = jnp.asarray(np.mean(getattr(one, side)[:, 0]))
+        curve = [float(g)]
+        for _ in range(60):
+            g = found.best.law.program(g, sign)
+            curve.append(float(g))
+        np.testing.assert_allclose(getattr(found.best, f"curve_{side}"), curve, rtol=1e-4)
+        mean = np.mean(getattr(one, side), axis=0)
+        rms = math.sqrt(np.mean((np.array(curve) - mean) ** 2)) / (HIGH - LOW)
+        assert getattr(found, f"rms_{side}") == pytest.approx(rms, rel=0.01)
+    assert found.device.up == pytest.approx(found.noise_up / (HIGH - LOW), rel=1e-5)
+
+
+def test_read_noise_shows_in_the_residuals():
+    rng = np.random.default_rng(5)
+    clean = synthetic(LAW["soft-bounds"]())[0]
+    noisy = Measurements(
+        clean.up + 1e-6 * rng.standard_normal((8, 61)), clean.down + 1e-6 * rng.standard_normal((8, 61))
+    )
+    assert abs(fit(clean, model="soft-bounds").lag1_up) < 0.15
+    assert fit(noisy, model="soft-bounds").lag1_up < -0.25
+
+
+def test_measured_reram(shared_data):
+    """One ReRAM: mean response within 1.1 % of the range, known noise, and steps of SET that grow."""
+    files = [shared_data / "crosssim" / name for name in ("set.csv", "reset.csv")]
+    found = fit(files, read_voltage=0.1)
+    assert found.rms_up <= 0.011
+    assert found.rms_down <= 0.011
+    assert found.noise_up == pytest.approx(0.65e-6, rel=0.05)
+    assert found.noise_down == pytest.approx(0.59e-6, rel=0.05)
+    assert (found.measurements.up.shape, found.measurements.down.shape) == ((39, 192), (40, 153))
+    assert found.g_min == pytest.approx(1.606e-3, rel=1e-3)
+    assert found.nl_up < -1
+    exponential = found.candidates["soft-bounds"]
+    assert isinstance(exponential.law, ms.devices.SoftBounds)
+    assert float(exponential.law.curvature_up) == pytest.approx(-1 / 0.80, rel=0.1)
+    assert exponential.rms_up < 0.013
+    assert exponential.rms_down < 0.011
+    assert not found.warnings
+
+
+# ---- reading
+
+
+def write(path, text):
+    path.write_text(text)
+    return path
+
+
+def wide(table, *, header="", separator=",", scale=1.0):
+    rows = [separator.join("" if np.isnan(v) else f"{scale * v:.9g}" for v in row) for row in table.T]
+    return "\n".join([*([header] if header else []), *rows]) + "\n"
+
+
+def both(measured):
+    return np.vstack([measured.up, measured.down])
+
+
+def same(found, measured, rtol=1e-6):
+    for side in ("up", "down"):
+        np.testing.assert_allclose(getattr(found, side), getattr(measured, side), rtol=rtol)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_one_ramp_a_column(one, tmp_path, separator):
+    same(read([write(tmp_path / "a.csv", wide(both(one), separator=separator))]), one)
+    names = separator.join(f"ramp {k}" for k in range(16))
+    same(read([write(tmp_path / "b.csv", wide(both(one), separator=separator, header=names))]), one)
+    files = [write(tmp_path / f"{s}.csv", wide(getattr(one, s), separator=separator)) for s in ("down", "up")]
+    same(read(files), one)
+
+
+def test_decimal_commas_where_semicolons_separate(one, tmp_path):
+    same(read([write(tmp_path / "a.csv", wide(both(one), separator=";").replace(".", ","))]), one)
+
+
+def test_units_in_headers_and_currents(one, tmp_path):
+    names = ",".join(["G (uS)"] * 16)
+    same(read([write(tmp_path / "a.csv", wide(both(one), header=names, scale=1e6))]), one)
+    names = ",".join(["I (nA)"] * 16)
+    currents = write(tmp_path / "b.csv", wide(both(one), header=names, scale=0.2e9))
+    same(read([currents], 0.2), one)
+    with pytest.raises(ms.InputError, match="give the voltage"):
+        read([currents])
+    same(read([write(tmp_path / "c.csv", wide(both(one), scale=-0.1))], -0.1), one)
+
+
+def test_blanks_and_unequal_lengths(one, tmp_path):
+    table = both(one).copy()
+    table[1, 50:] = np.nan
+    table[12, 7] = np.nan
+    found = read([write(tmp_path / "a.csv", wide(table))])
+    assert np.isnan(found.up[1, 50:]).all()
+    assert np.isnan(found.down[4, 7])
+    assert np.isfinite(fit(found, model="soft-bounds").rms_up)
+
+
+def test_an_index_column_is_no_ramp(one, tmp_path):
+    text = wide(np.vstack([np.arange(61.0), both(one)]), header="pulse," + ",".join(f"r{k}" for k in range(16)))
+    same(read([write(tmp_path / "a.csv", text)]), one)
+
+
+@pytest.mark.parametrize("words", [("1", "-1"), ("SET", "reset"), ("LTP", "LTD"), ("up", "down")])
+def test_long_table(one, tmp_path, words):
+    rows = [
+        f"{g[k, n]:.9g},{word},{n},{k + 1}"
+        for word, g in zip(words, (one.up, one.down), strict=True)
+        for k in range(8)
+        for n in range(61)
+    ]
+    np.random.default_rng(0).shuffle(rows)
+    same(read([write(tmp_path / "a.csv", "conductance (S),direction,pulse,cycle\n" + "\n".join(rows))]), one)
+
+
+def test_long_table_without_ramp_numbers(one, tmp_path):
+    rows = [
+        f"{n},{sign},{v * 1e6:.9g}"
+        for k in range(8)
+        for sign, g in ((1, one.up), (-1, one.down))
+        for n, v in enumerate(g[k])
+    ]
+    same(read([write(tmp_path / "a.csv", "pulse,sign,G (uS)\n" + "\n".join(rows))]), one)
+
+
+def test_a_single_column_is_cut_where_it_turns(one, tmp_path):
+    series = np.concatenate([np.concatenate([up, down]) for up, down in zip(one.up, one.down, strict=True)])
+    assert turning_points(series) == [61 * k - 1 for k in range(1, 16)]
+    found = read([write(tmp_path / "a.csv", "\n".join(f"{v:.9g}" for v in series))])
+    assert (len(found.up), len(found.down)) == (8, 8)
+    # the turning point itself begins the ramp that follows
+    np.testing.assert_allclose(found.down[0, 0], one.up[0, -1], rtol=1e-6)
+    np.testing.assert_allclose(found.down[0, 1:], one.down[0], rtol=1e-6)
+
+
+def test_two_files_in_different_units_are_refused(one, tmp_path):
+    up = write(tmp_path / "up.csv", "\n".join(",".join(f"{v:.6g}" for v in row) for row in one.up.T))
+    down = write(tmp_path / "down.csv", "\n".join(",".join(f"{20 * v:.6g}" for v in row) for row in one.down.T))
+    with pytest.raises(ms.InputError, match=r"up.csv, rows 1 to 61, column 1 .* down.csv, .* mixed units"):
+        read([up, down])
+
+
+def edited(row, column, text):
+    def change(lines):
+        cells = lines[row - 1].split(",")
+        cells[column - 1] = text
+        return [*lines[: row - 1], ",".join(cells), *lines[row:]]
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (edited(5, 3, "oops"), ["row 5, column 3", "'oops'", "a number"]),
+        (edited(1, 2, "oops"), ["row 1, column 2", "'oops'"]),
+        (edited(9, 16, "-1e-5"), ["row 9, column 16", "above 0"]),
+        (edited(9, 4, "0"), ["row 9, column 4", "above 0"]),
+        (edited(7, 1, "inf"), ["row 7, column 1", "finite"]),
+        (edited(7, 1, "nan"), ["row 7, column 1", "finite"]),
+        (lambda lines: [line + ",3e-5" for line in lines], ["column 17", "constant"]),
+        (
+            lambda lines: [f"{line},{1e-5 * float(line.split(',')[0]):g}" for line in lines],
+            ["column 17", "mixed units"],
+        ),
+        (lambda lines: [",".join(line.split(",")[:8]) for line in lines], ["8 ramps of potentiation", "depression"]),
+        (lambda lines: [",".join(line.split(",")[8:]) for line in lines], ["8 ramps of depression", "potentiation"]),
+        (lambda lines: [",".join(line.split(",")[7:]) for line in lines], ["column 1", "only ramp of potentiation"]),
+        (lambda lines: [",".join(line.split(",")[:9]) for line in lines], ["column 9", "only ramp of depression"]),
+        (lambda lines: lines[:2], ["column 1", "2 values", "at least 3"]),
+        (lambda lines: [], ["empty"]),
+        (lambda lines: ["a,b,c"], ["no numbers"]),
+        (lambda lines: [",".join(["G (V)"] * 16), *lines], ["column 1", "conductance (S) or current (A)"]),
+        (lambda lines: [",".join(["G (S)", "I (A)"] * 8), *lines], ["column 1", "column 2", "mixed units"]),
+    ],
+)
+def test_junk_is_refused_with_row_and_column(one, tmp_path, change, words):
+    lines = change(wide(both(one)).splitlines())
+    path = write(tmp_path / "junk.csv", "\n".join(lines))
+    with pytest.raises(ms.InputError) as refused:
+        read([path])
+    for word in ["junk.csv", *words]:
+        assert word in str(refused.value), (word, str(refused.value))
+    assert str(refused.value).endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (["1,x,2e-5"], ["row 2, column 2", "direction"]),
+        (["1,0,2e-5"], ["row 2, column 2", "direction"]),
+        ([",1,2e-5"], ["row 2, column 1", "pulse"]),
+        (["1,1,2e-5", "2,1,text"], ["row 3, column 3", "'text'"]),
+    ],
+)
+def test_junk_in_a_long_table(tmp_path, rows, words):
+    path = write(tmp_path / "junk.csv", "\n".join(["pulse,sign,value", *rows]))
+    with pytest.raises(ms.InputError) as refused:
+        read([path])
+    assert all(word in str(refused.value) for word in words), str(refused.value)
+
+
+def test_other_refusals(one, tmp_path):
+    good = write(tmp_path / "good.csv", wide(both(one)))
+    with pytest.raises(ms.InputError, match="does not exist"):
+        fit(tmp_path / "absent.csv")
+    with pytest.raises(ms.InputError, match="Did you mean 'soft-bounds'"):
+        fit(good, model="soft-bound")
+    with pytest.raises(ms.InputError, match="read voltage"):
+        fit(good, read_voltage=0.0)
+    with pytest.raises(ms.InputError, match="g_range"):
+        fit(one, g_range=(50e-6, 60e-6))
+    with pytest.raises(ms.InputError, match=r"row 1, column 4 is headed .colour."):
+        read([write(tmp_path / "long.csv", "pulse,sign,value,colour\n1,1,1e-5,red")])
+    (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00\x80" * 9)
+    with pytest.raises(ms.InputError, match="not a text file"):
+        read([tmp_path / "binary.csv"])
+    other = write(tmp_path / "other.csv", wide(one.down, scale=0.1e-4))
+    with pytest.raises(ms.InputError, match=r"other\.csv.*mixed units"):
+        read([write(tmp_path / "up.csv", wide(one.up)), other])
+    with pytest.raises(ms.InputError, match="at least 2 ramps"):
+        Measurements(one.up[:1], one.down)
+
+
+# ---- the command line
+
+
+def test_fit_from_the_command_line(call, one, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "mine.csv", wide(both(one), scale=0.1))
+    status, text, error = call("fit", "mine.csv", "--read-voltage", "0.1", "--model", "power-step")
+    assert status == 0, error
+    assert "power-step" in text
+    folder = tmp_path / "runs/fit-mine"
+    assert {"rms", "noise", "NL"} <= set(text.replace(",", "").split())
+    assert "runs/fit-mine/fit.html" in text
+    found = json.loads((folder / "fit.json").read_text())
+    assert {"model", "rms_up", "noise_down", "bic", "candidates", "symmetry_point", "points_up", "g_min"} <= set(found)
+    assert found["read_voltage"] == 0.1
+    assert (found["ramps_up"], found["points_down"]) == (8, 8 * 61)
+    assert {p["name"] for p in found["parameters"]} >= {"step_up", "power_down", "noise_up", "variation_down"}
+    page = (folder / "fit.html").read_text()
+    assert page.count("data:image/png;base64,") == len(list((folder / "figures").glob("*.png"))) == 6
+    assert "http" not in page.split("</style>")[1]
+    device, ours = (
+        description.read(folder / "device.toml"),
+        fit(tmp_path / "mine.csv", model="power-step", read_voltage=0.1),
+    )
+    assert isinstance(device, ms.devices.CycleToCycle)
+    for n in (5, -5):
+        state = device.place(device.init((3,)), jnp.asarray([3e-5, 5e-5, 7e-5]))
+        mine = ours.device.place(ours.device.init((3,)), jnp.asarray([3e-5, 5e-5, 7e-5]))
+        np.testing.assert_allclose(
+            device.stored(device.program(state, n)), ours.device.stored(ours.device.program(mine, n)), rtol=1e-5
+        )
+    assert float(device.up) == pytest.approx(found["noise_up"] / (found["g_max"] - found["g_min"]), rel=1e-5)
+    before = (folder / "fit.json").read_bytes()
+    status, _, error = call("fit", "mine.csv", "--out", folder)
+    assert (status, "is not empty" in error) == (2, True)
+    assert (folder / "fit.json").read_bytes() == before
+
+
+def test_refused_input_writes_nothing(call, one, tmp_path):
+    bad = write(tmp_path / "bad.csv", wide(both(one)).replace("e-05", "e-05x", 1))
+    for arguments in ([bad], [tmp_path / "absent.csv"], [bad, "--model", "nonsense"]):
+        status, _, error = call("fit", *arguments, "--out", tmp_path / "out")
+        assert status == 2
+        assert error.count("\n") == 1
+        assert "Traceback" not in error
+        assert not (tmp_path / "out").exists()

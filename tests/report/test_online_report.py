@@ -1,0 +1,356 @@
+"""Pages and figures of online learning, from run folders without any training."""
+
+import re
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import tomli_w
+
+import memspike as ms
+from memspike import report
+from memspike.devices.pcm import PCM
+from memspike.devices.soft_bounds import SoftBounds
+from memspike.experiments import resolve
+from memspike.experiments.pcm_eprop import pcm_eprop
+from memspike.report import online_figures as draw
+from memspike.report import online_page
+from memspike.report.page import png
+from memspike.training.folder import RunFolder
+
+PATTERNS, STEPS, NEURONS, EPOCHS, SEEDS = 3, 100, 8, 12, 3
+RESULT = {
+    "experiment": "pcm-eprop",
+    "mse_median": 0.04,
+    "mse_q1": 0.03,
+    "mse_q3": 0.05,
+    "mse": [0.03, 0.04, 0.05],
+    "diverged": 0,
+    "rate_hz": 11.5,
+    "writes_per_device": 0.15,
+    "sets_per_device": 0.15,
+    "resets_per_device": 0.0,
+    "writes_most": 7,
+    "endurance_used": 7e-8,
+    "energy_j": 7.287e-8,
+    "mse_silent": 0.2,
+    "seeds": SEEDS,
+    "seed": 0,
+    "epochs": EPOCHS,
+    "wall_s": 12.5,
+    "ms_per_seed_and_epoch": 300.0,
+}
+
+
+def history(loss=lambda e, s: 0.2 * 0.9**e * (1 + 0.1 * s), **columns):
+    return [
+        {"epoch": e, "seed": s, "loss": loss(e, s), "rate": 5.0 + e, **{k: f(e, s) for k, f in columns.items()}}
+        for e in range(1, EPOCHS + 1)
+        for s in range(SEEDS)
+    ]
+
+
+def samples():
+    rng = np.random.default_rng(0)
+    t = np.arange(STEPS) / STEPS
+    target = np.stack([np.sin(2 * np.pi * (k + 1) * t) for k in range(PATTERNS)])[..., None].astype(np.float32)
+    z = (rng.random((PATTERNS, STEPS, NEURONS)) < 0.05).astype(np.uint8)
+    return {"y": 0.8 * target, "target": target, "z": z, "dt": np.asarray(1e-3)}
+
+
+def snapshots():
+    rng = np.random.default_rng(1)
+    edges = np.linspace(-12e-6, 12e-6, 82)
+    counts = {
+        name: np.stack([np.histogram(rng.normal(0, 1e-6 * (k + 1), size), edges)[0] for k in range(4)])
+        for name, size in (("input", 100), ("recurrent", 64), ("output", 8))
+    }
+    return {"edges": edges, "epochs": np.array([3, 6, 9, 12]), **counts}
+
+
+def folder_of(path, result, metrics=None, arrays=(), config=None):
+    """A finished run as training leaves it."""
+    folder = RunFolder(path)
+    path.mkdir()
+    tree = pcm_eprop.config.model_dump(mode="json", exclude_none=True) | {"experiment": result["experiment"]}
+    for key, value in (config or {}).items():
+        tree[key] = tree[key] | value
+    (path / "config.toml").write_text(tomli_w.dumps(tree))
+    folder.write_json("environment.json", {"python": "3.11", "packages": {"jax": "0"}})
+    folder.write_json("result.json", result)
+    if metrics is not None:
+        folder.write_csv("metrics.csv", metrics)
+    for name, content in arrays:
+        folder.write_arrays(name, content)
+    return path
+
+
+def whole(path, result=RESULT, metrics=None, config=None):
+    arrays = (("samples.npz", samples()), ("snapshots.npz", snapshots()))
+    return folder_of(path, result, history() if metrics is None else metrics, arrays, config)
+
+
+def pictures(folder):
+    return {p.stem: p.stat().st_size for p in (folder / "figures").glob("*.png")}
+
+
+def test_page_of_a_run_has_its_figures_and_facts(call, tmp_path):
+    out = whole(tmp_path / "run")
+    status, text, error = call("report", out)
+    assert status == 0, error
+    assert f"report: {out / 'report.html'}\n" in text
+    drawn = pictures(out)
+    assert set(drawn) == {"loss", "targets", "spikes", "conductances"}
+    assert min(drawn.values()) > 10000
+    page = (out / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 4
+    assert not re.search(r"""(src|href)=["'](?!data:)""", page)
+    for words in (
+        "mean squared error 0.0400",
+        "0.03 to 0.05",
+        "0.2; the median is 20 % of it",
+        "0.15 (0.15 SET, 0 RESET)",
+        "7e-06 % of 1e+08 pulses",
+        "72.9 nJ, at 10 pJ a SET and 30 pJ a RESET: the energy of a pulse is an assumption of the configuration",
+        "11.5 Hz, aimed at 12 Hz",
+        "12.5 s, 300.0 ms a seed and epoch",
+        "learning.scheme",
+        "packages.jax",
+        "2108.01804",
+    ):
+        assert words in page, words
+
+
+def test_expected_line_stands_on_the_page(tmp_path):
+    page = report.write_report(whole(tmp_path / "run"), "expected error 0.02").read_text()
+    assert "expected error 0.02; Demira" in page
+
+
+def test_a_run_without_a_finite_loss_has_a_page(tmp_path):
+    lost = {key: float("nan") for key in ("mse_median", "mse_q1", "mse_q3", "rate_hz")}
+    result = RESULT | lost | {"mse": [float("inf")] * SEEDS, "diverged": SEEDS}
+    out = tmp_path / "run"
+    whole(out, result, history(lambda e, s: float("nan"), rate=lambda e, s: float("nan")))
+    broken = samples()
+    broken["y"][:] = np.nan
+    broken["z"][:] = 0
+    RunFolder(out).write_arrays("samples.npz", broken)
+    page = report.write_report(out).read_text()
+    assert "no finite error: the networks ran away" in page
+    assert "3 of 3 (error not finite, or more than 120 Hz)" in page
+    assert page.count("data:image/png;base64,") == 4
+
+
+def test_digital_weights_have_a_sentence_in_place_of_conductances(tmp_path):
+    out = whole(tmp_path / "run", config={"learning": {"scheme": "fp32"}})
+    page = report.write_report(out).read_text()
+    assert set(pictures(out)) == {"loss", "targets", "spikes"}
+    assert "The scheme fp32 keeps the weights in digital memory: there are no devices." in page
+    assert "none: the scheme fp32" in page
+    assert " nJ, at" not in page
+
+
+@pytest.mark.parametrize("name", ["metrics.csv", "samples.npz", "snapshots.npz", "environment.json", "config.toml"])
+def test_a_missing_file_is_one_sentence(call, tmp_path, name):
+    out = whole(tmp_path / "run")
+    (out / name).unlink()
+    status, _, error = call("report", out)
+    assert status == 2
+    assert f"it lacks {name}." in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["metrics.csv", "samples.npz", "result.json"])
+def test_a_broken_file_is_one_sentence(tmp_path, name):
+    out = whole(tmp_path / "run")
+    (out / name).write_text("epoch,seed\n1,x\n")
+    with pytest.raises(ms.InputError, match="cannot be read"):
+        report.write_report(out)
+
+
+def spoken(seeds=SEEDS):
+    return {
+        "experiment": "eprop-spoken",
+        "test_accuracy": 0.912,
+        "test_accuracy_sd": 0.01,
+        "test_accuracies": [0.91] * seeds,
+        "scheme": "mixed-precision",
+        "rate_hz": 40.0,
+        "writes_per_device": 0.4,
+        "energy_j": 1e-6,
+        "seeds": seeds,
+        "seed": 0,
+        "epochs": EPOCHS,
+        "train_examples": 2700,
+        "test_examples": 300,
+        "wall_s": 9.0,
+    }
+
+
+@pytest.mark.parametrize("column", ["accuracy", "test_accuracy"])
+def test_accuracies_get_a_page_with_curves(tmp_path, column):
+    """Of epochs without a measurement the cell is empty."""
+    rows = history(**{column: lambda e, s: 0.05 * e + 0.01 * s if e % 4 == 0 else None})
+    out = folder_of(tmp_path / "run", spoken(), rows)
+    page = report.write_report(out).read_text()
+    assert set(pictures(out)) == {"loss"}
+    for words in ("91.20 %, s.d. 1.00 %", "2700 in training, 300 in the test", "1 µJ"):
+        assert words in page, words
+    epochs, _, table = draw._by_epoch([{k: np.nan if v is None else v for k, v in r.items()} for r in rows], column)
+    assert epochs == [4, 8, 12]
+    np.testing.assert_allclose(table[-1], [0.6, 0.61, 0.62])
+
+
+def test_accuracies_with_rows_and_arrays_draw_what_is_there(tmp_path):
+    result = spoken() | {"rows": [{"speaker": "a", "accuracy_mean": 0.9}, {"speaker": "b", "rate_hz": 3.0}]}
+    arrays = (("snapshots.npz", snapshots()), ("samples.npz", {"z": samples()["z"], "dt": np.asarray(1e-3)}))
+    out = folder_of(tmp_path / "run", result, history(), arrays)
+    page = report.write_report(out).read_text()
+    assert set(pictures(out)) == {"loss", "spikes", "conductances"}
+    assert "<th>speaker</th><th>accuracy_mean</th><th>rate_hz</th>" in page
+
+
+def data(line, axis):
+    """The x or y of a line as numbers."""
+    return np.asarray(line.get_data()["xy".index(axis)], dtype=float)
+
+
+def table_rows():
+    rows = []
+    for k, scheme in enumerate(("fp32", "mixed-precision 4 a side", "sign")):
+        for c, condition in enumerate(("full", "no drift") if k else ("full",)):
+            median = 0.01 * 4**k * (1 - 0.3 * c)
+            quartiles = {"mse_q1": 0.8 * median, "mse_q3": 1.4 * median}
+            row = {"scheme": scheme, "condition": condition, "mse_median": median, **quartiles}
+            rows.append(row | {"writes_per_device": 0.1, "energy_j": 1e-8, "diverged": k, "seeds": 5})
+    rows[-1] |= {"mse_median": float("inf"), "mse_q3": float("inf"), "diverged": 4}
+    return rows
+
+
+def test_table_of_schemes_has_a_page_without_accuracy(tmp_path):
+    result = {"experiment": "pcm-eprop-table", "rows": table_rows(), "mse_silent": 0.2, "seeds": 5}
+    out = folder_of(tmp_path / "run", result)
+    page = report.write_report(out, "expected error 0.015").read_text()
+    assert pictures(out)["study"] > 10000
+    assert "lowest error 0.0100: fp32, full" in page
+    assert page.count("<td>mixed-precision 4 a side</td>") == 2
+
+
+def marks(axis):
+    """Places and heights of the medians on the axis; legend entries have no data."""
+    return [
+        (float(x[0]), float(y[0]))
+        for line in axis.get_lines()
+        if line.get_marker() not in ("None", "", None, "_", "|")
+        and len(x := data(line, "x"))
+        and len(y := data(line, "y"))
+    ]
+
+
+def test_schemes_stand_where_their_medians_are():
+    rows = table_rows()
+    figure = draw.schemes({"rows": rows, "mse_silent": 0.2})
+    axis = figure.axes[0]
+    found = marks(axis)
+    assert [y for _, y in found[:-1]] == pytest.approx([r["mse_median"] for r in rows[:-1]])
+    assert [round(x) for x, _ in found] == [0, 1, 1, 2, 2]
+    assert len({x for x, _ in found}) == len(rows)
+    assert found[-1][1] < axis.get_ylim()[1]
+    assert axis.get_yscale() == "log"
+    assert {t.get_text() for t in axis.texts} == {"1/5", "2/5", "4/5"}
+    silent = [line for line in axis.get_lines() if str(line.get_label()).startswith("silent")]
+    np.testing.assert_allclose(data(silent[0], "y"), 0.2)
+    assert png(draw.schemes({"rows": rows}))
+
+
+def test_medians_of_the_loss_are_numpy_medians_and_lost_losses_rank_last():
+    rows = history(lambda e, s: np.nan if s == 2 and e > 6 else 0.2 / e * (1 + s))
+    axis = draw.training_curves(rows, silent=0.2, rate=12.0).axes[0]
+    (line,) = [x for x in axis.get_lines() if str(x.get_label()).startswith("median")]
+    expected = [0.2 / e * 2 for e in range(1, EPOCHS + 1)]
+    np.testing.assert_allclose(data(line, "y"), expected)
+    assert axis.get_ylim()[1] < 1.0
+    assert axis.get_yscale() == "log"
+
+
+def test_targets_and_outputs_say_their_errors():
+    made = samples()
+    made["y"][1] = 0.0
+    titles = [a.get_title() for a in draw.targets_and_outputs(made).axes]
+    error = np.square(made["target"][1]).mean()
+    assert titles[1] == f"pattern 2: error {error:.3g}"
+    assert len(titles) == PATTERNS
+
+
+def test_rasters_show_every_spike_and_the_rate():
+    made = samples()
+    axes = draw.spike_rasters(made, 12.0).axes
+    dots = axes[0].get_lines()[0]
+    step, neuron = np.nonzero(made["z"][0])
+    np.testing.assert_allclose(data(dots, "x"), step + 1.0)
+    np.testing.assert_allclose(data(dots, "y"), neuron)
+    rate = data(axes[PATTERNS].get_lines()[0], "y")
+    assert len(rate) == STEPS // 20
+    assert rate.mean() == pytest.approx(made["z"][0].mean() / 1e-3)
+
+
+def test_many_patterns_take_several_lines():
+    made = {k: v if k == "dt" else np.concatenate([v, v])[:5] for k, v in samples().items()}
+    assert sum(a.get_visible() for a in draw.targets_and_outputs(made).axes) == 5
+    assert sum(a.get_visible() for a in draw.spike_rasters(made).axes) == 10
+
+
+@pytest.mark.parametrize("kept", [1, 4])
+def test_conductances_show_the_counts(kept):
+    made = snapshots()
+    made = {k: v if k == "edges" else v[:kept] for k, v in made.items()}
+    figure = draw.conductances_over_time(made, 4)
+    mesh = figure.axes[0].collections[0]
+    np.testing.assert_allclose(np.ma.filled(np.ma.asarray(mesh.get_array()), 0), made["input"])
+    assert "mean of 4 devices a side (µS)" in figure.get_supxlabel()
+    left, right = figure.axes[-2].get_xlim()
+    seen = sum(made[name].sum(0) for name in ("input", "recurrent", "output"))
+    inside = made["edges"][:-1][seen > 0] * 1e6
+    assert left <= inside.min()
+    assert right >= inside.max()
+    assert right < 13
+
+
+def test_cumulative_curve_goes_through_the_published_means():
+    axis = report.cumulative_curve(PCM(g_max=20e-6)).axes[0]
+    (mean,) = [x for x in axis.get_lines() if str(x.get_label()).startswith("mean")]
+    (published,) = [x for x in axis.get_lines() if str(x.get_label()).startswith("published")]
+    at = np.searchsorted(data(mean, "x"), data(published, "x"))
+    np.testing.assert_allclose(data(mean, "y")[at], data(published, "y"), atol=0.15)
+    assert len(report.cumulative_curve().axes[0].get_lines()) == 3
+
+
+def test_cumulative_curve_is_for_one_pcm_device():
+    with pytest.raises(ms.InputError, match="SoftBounds was given"):
+        report.cumulative_curve(SoftBounds())
+    with pytest.raises(ms.InputError, match="at least 1"):
+        report.cumulative_curve(PCM(), 0)
+    with pytest.raises(ms.InputError, match="many"):
+        report.cumulative_curve(PCM(nu=jnp.full(3, 0.04)))
+
+
+def test_headline_of_a_table_without_any_finite_error_is_empty():
+    assert online_page.headline({"rows": [{"mse_median": float("inf")}, {}]}) == ""
+    assert online_page.headline({"rows": [{"mse_median": 0.5, "scheme": "a"}]}) == "lowest error 0.5000: a"
+    assert online_page.headline({"rows": [{"mse_median": 0.5, "effect": "b"}]}) == "lowest error 0.5000: b"
+
+
+def test_write_accuracy_is_an_experiment_with_a_page(tmp_path):
+    """Grids of the four writers and the curve of pulses, in numbers and on the page."""
+    config = resolve("pcm-writes", ("points=5", "repeats=60"))[1]
+    result = ms.experiments.run(config, tmp_path / "run")
+    errors = {row["writer"]: row["error"] for row in result["rows"]}
+    assert list(errors) == ["N = 1", "N = 8", "N = 16", "update-ready"]
+    assert errors["update-ready"] < 0.4 * min(errors["N = 1"], errors["N = 16"])
+    known = {1: 2.06, 2: 3.43, 4: 5.26, 8: 7.15, 12: 8.09, 16: 8.62, 20: 8.91}
+    for n, mean in known.items():
+        assert abs(1e6 * result[f"g_after_{n}"] - mean) < 0.1
+    page = report.write_report(tmp_path / "run").read_text()
+    assert page.count("<img") == 2
+    with pytest.raises(ms.InputError, match="seeds is 2; allowed for pcm-writes: 1"):
+        ms.experiments.run(resolve("pcm-writes", ("seeds=2",))[1], tmp_path / "two")
