@@ -13,7 +13,8 @@ from memspike import InputError, arrays
 from memspike.arrays import converters
 from memspike.arrays.converters import ADC, DAC, Identity, SenseAmplifier
 from memspike.arrays.periphery import AfterConversion, BeforeConversion, Periphery
-from memspike.devices.variation.fabricate import Absolute, fabricate
+from memspike.devices.variation.fabricate import fabricate
+from memspike.devices.variation.spread import Absolute
 
 FULL = 20e-6
 

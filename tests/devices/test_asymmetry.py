@@ -9,7 +9,8 @@ import pytest
 from memspike import cells
 from memspike.devices import SoftBounds, response
 from memspike.devices.presets import neurosim
-from memspike.devices.variation.fabricate import OfLabel, fabricate
+from memspike.devices.variation.fabricate import fabricate
+from memspike.devices.variation.spread import OfLabel
 
 NAMES = ("ag-a-si", "pcmo", "taox-tio2", "alox-hfo2")
 

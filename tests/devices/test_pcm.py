@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from memspike import devices
-from memspike.devices.presets import published
+from memspike.devices.presets.hermes import hermes, hermes_two_devices
+from memspike.devices.presets.joshi import pcm_joshi
 
 N = 20_000
 CURVES = {
@@ -110,7 +111,7 @@ def programmed(device, g, key=0):
 
 @pytest.mark.parametrize("g", [0.2, 0.5, 0.8])
 def test_joshi_programming_error(g):
-    device = published.pcm_joshi()
+    device = pcm_joshi()
     written = np.asarray(programmed(device, 25e-6 * g).g) * 1e6
     assert written.mean() == pytest.approx(25 * g, abs=0.05)
     assert written.std() == pytest.approx(-1.1731 * g**2 + 1.9650 * g + 0.2635, rel=0.03)
@@ -118,7 +119,7 @@ def test_joshi_programming_error(g):
 
 @pytest.mark.parametrize("g", [0.1, 0.6])
 def test_joshi_drift(g):
-    device = published.pcm_joshi()
+    device = pcm_joshi()
     state = programmed(device, 25e-6 * g)
     mean = np.clip(-0.0155 * np.log(g) + 0.0244, 0.049, 0.1)
     sd = np.clip(-0.0125 * np.log(g) - 0.0059, 0.008, 0.045)
@@ -129,7 +130,7 @@ def test_joshi_drift(g):
 
 
 def test_joshi_read_noise_grows_with_time():
-    device = published.pcm_joshi()
+    device = pcm_joshi()
     state = device.place(device.init((N,)), jnp.full((N,), 10e-6))
     q = min(0.0088 / 0.4**0.65, 0.2)
     for t in (20.0, 86_400.0):
@@ -139,7 +140,7 @@ def test_joshi_read_noise_grows_with_time():
 
 
 def test_hermes_constants():
-    one, two = published.hermes(), published.hermes_two_devices()
+    one, two = hermes(), hermes_two_devices()
     g = jnp.asarray([0.05, 0.5])
     np.testing.assert_allclose(
         one.nu_mean(g), [-0.0387 * np.log(0.05) - 0.0182, -0.0436 * 0.25 - 0.0126 * 0.5 + 0.0736], rtol=1e-4
@@ -150,7 +151,7 @@ def test_hermes_constants():
 
 
 def test_joshi_pulses_move_the_target():
-    device = published.pcm_joshi()
+    device = pcm_joshi()
     state = device.place(device.init(), jnp.asarray(10e-6))
     moved = device.program(device.wait(state, 1e3), 16)
     assert float(moved.g - state.g) == pytest.approx(16 * 25e-6 / 256, rel=1e-4)

@@ -10,7 +10,7 @@ import pytest
 
 from memspike import InputError, devices
 from memspike.devices import description
-from memspike.devices.presets import published
+from memspike.devices.presets.spread import chip_of, spread_of
 from memspike.neurons import MIF
 from memspike.parts.registry import DEVICES
 
@@ -197,10 +197,10 @@ def test_a_neuron_can_be_fabricated_too():
 
 
 def test_published_spread_of_a_preset():
-    chip = published.chip_of("reram-array-om", (N,), key=jax.random.key(0))
+    chip = chip_of("reram-array-om", (N,), key=jax.random.key(0))
     step = np.asarray(chip.device.device.step_up)
     assert np.log(step).std() == pytest.approx(0.7829, rel=0.05)
-    assert published.spread_of("pcm") == {}
+    assert spread_of("pcm") == {}
 
 
 @pytest.mark.parametrize(

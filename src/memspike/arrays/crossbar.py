@@ -19,7 +19,7 @@ from memspike.cells.base import AbstractCell, CellState, Devices, Lines, Weight,
 from memspike.cells.differential import DifferentialPair
 from memspike.devices.base import select
 from memspike.devices.pulsed import Pulsed
-from memspike.devices.variation.wrappers import AbstractWrapper
+from memspike.devices.variation.base import AbstractWrapper
 from memspike.parts.parallel import held, map_split
 from memspike.parts.param import Parameter, check_bounds, param
 from memspike.parts.random import normal

@@ -14,7 +14,8 @@ from scipy.special import ndtri
 
 from memspike.devices.base import Key, Pulses, Real, counts
 from memspike.devices.step import AbstractConductanceDevice
-from memspike.devices.variation.fabricate import AnyOf, fabricate
+from memspike.devices.variation.fabricate import fabricate
+from memspike.devices.variation.spread import AnyOf
 from memspike.parts.errors import InputError
 from memspike.parts.param import Parameter, is_concrete, param
 from memspike.parts.random import uniform

@@ -19,9 +19,11 @@ from memspike.cells.multi import MultiDevice
 from memspike.devices.base import AbstractPulseDevice
 from memspike.devices.constant_step import ConstantStep
 from memspike.devices.pcm import PCM
-from memspike.devices.variation.fabricate import Absolute, AbstractSpread, fabricate
+from memspike.devices.variation.base import AbstractWrapper
+from memspike.devices.variation.fabricate import fabricate
 from memspike.devices.variation.flicker import Flicker
-from memspike.devices.variation.wrappers import AbstractWrapper, LimitedEndurance
+from memspike.devices.variation.limited_endurance import LimitedEndurance
+from memspike.devices.variation.spread import Absolute, AbstractSpread
 from memspike.experiments.learner import AbstractLearner, Chip
 from memspike.experiments.named import pulse_device
 from memspike.experiments.online_config import DeviceConfig, LearningConfig, NeuronConfig, OnlineConfig

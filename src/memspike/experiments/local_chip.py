@@ -19,10 +19,12 @@ from memspike.cells.write import Alternate, BothSides, OneSided
 from memspike.devices.base import AbstractPulseDevice, span
 from memspike.devices.constant_step import ConstantStep
 from memspike.devices.presets.neurosim import TABLE
-from memspike.devices.presets.published import spread_of
+from memspike.devices.presets.spread import spread_of
 from memspike.devices.soft_bounds import SoftBounds
-from memspike.devices.variation.fabricate import AbstractSpread, OfLabel, Relative, fabricate
-from memspike.devices.variation.wrappers import AbstractWrapper, CycleToCycle
+from memspike.devices.variation.base import AbstractWrapper
+from memspike.devices.variation.cycle_to_cycle import CycleToCycle
+from memspike.devices.variation.fabricate import fabricate
+from memspike.devices.variation.spread import AbstractSpread, OfLabel, Relative
 from memspike.experiments.learner import AbstractLearner, Chip
 from memspike.experiments.local_config import LocalConfig, LocalLearningConfig, MatrixConfig
 from memspike.experiments.named import pulse_device

@@ -16,7 +16,7 @@ from memspike.cells.calibration import calibrated
 from memspike.cells.stack import Stack
 from memspike.devices.asymmetry import symmetry_points
 from memspike.devices.base import AbstractPulseDevice, span
-from memspike.devices.presets.published import chip_of
+from memspike.devices.presets.spread import chip_of
 from memspike.experiments.base import Experiment, register
 from memspike.experiments.config import Number, Positive, ProgrammingConfig, RunConfig, Section, field
 from memspike.experiments.run import Progress, Report, silent

@@ -12,8 +12,9 @@ from memspike.arrays.ledger import Drive, Pulse
 from memspike.cells.single import SingleReference
 from memspike.devices.base import AbstractPulseDevice
 from memspike.devices.constant_step import ConstantStep
-from memspike.devices.presets.published import spread_of
-from memspike.devices.variation.fabricate import AbstractSpread, fabricate
+from memspike.devices.presets.spread import spread_of
+from memspike.devices.variation.fabricate import fabricate
+from memspike.devices.variation.spread import AbstractSpread
 from memspike.experiments.chip import SET_WIDTH
 from memspike.experiments.learner import AbstractLearner, Chip
 from memspike.experiments.named import pulse_device

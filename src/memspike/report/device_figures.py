@@ -13,10 +13,11 @@ from matplotlib.figure import Figure
 from memspike.devices import find
 from memspike.devices.asymmetry import asymmetry
 from memspike.devices.base import AbstractDevice, AbstractPulseDevice, AbstractStateDevice, span
-from memspike.devices.presets.state import SWEEPS, SweepSetting
+from memspike.devices.presets.sweeps import SWEEPS, SweepSetting
 from memspike.devices.responses import response
 from memspike.devices.sweep import load_line, sweep
-from memspike.devices.variation.fabricate import AbstractSpread, fabricate
+from memspike.devices.variation.fabricate import fabricate
+from memspike.devices.variation.spread import AbstractSpread
 from memspike.parts import units
 from memspike.parts.atomic import write_bytes
 from memspike.parts.errors import InputError

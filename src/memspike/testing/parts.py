@@ -16,7 +16,7 @@ from memspike.cells.stack import Stack
 from memspike.devices.base import AbstractPulseDevice
 from memspike.devices.pcm import PCM
 from memspike.devices.soft_bounds import SoftBounds
-from memspike.devices.variation.wrappers import AbstractVariation, Varied
+from memspike.devices.variation.base import AbstractVariation, Varied
 from memspike.learning.losses import AbstractReadout, cross_entropy
 from memspike.learning.outer import dense
 from memspike.learning.programming.base import Scheme

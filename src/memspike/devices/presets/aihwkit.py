@@ -6,6 +6,7 @@ first order or not at all is in the notes of the import.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from memspike.devices.base import AbstractPulseDevice
@@ -14,8 +15,10 @@ from memspike.devices.exp_step import ExpStep
 from memspike.devices.linear_step import LinearStep
 from memspike.devices.power_step import PowerStep
 from memspike.devices.presets.neurosim import Imported
-from memspike.devices.variation.fabricate import Absolute, AbstractSpread, LogNormal, Relative
-from memspike.devices.variation.wrappers import CycleToCycle, WriteNoise
+from memspike.devices.presets.preset import preset
+from memspike.devices.variation.cycle_to_cycle import CycleToCycle
+from memspike.devices.variation.spread import Absolute, AbstractSpread, LogNormal, Relative
+from memspike.devices.variation.write_noise import WriteNoise
 from memspike.parts.errors import InputError, unknown
 
 SOURCE = "aihwkit: Rasch et al., arXiv 2104.02184 (2021)"
@@ -277,3 +280,12 @@ def from_preset(name: str) -> Imported:
         raise unknown("preset of aihwkit", name, PRESETS)
     low, high = RANGES.get(name, (1e-6, 10e-6))
     return from_aihwkit(PRESETS[name][1], g_min=low, g_max=high)
+
+
+def nominal(name: str) -> AbstractPulseDevice:
+    """The nominal device of a preset."""
+    return from_preset(name).device
+
+
+for _name, (_doc, _) in PRESETS.items():
+    preset(_name, SOURCE, _doc)(partial(nominal, _name))

@@ -1,11 +1,14 @@
 """Devices as papers quote them for NeuroSim: the table of its manual, and any parameter set as a dictionary."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
+from memspike.devices.constant_step import ConstantStep
+from memspike.devices.presets.preset import preset
 from memspike.devices.soft_bounds import SoftBounds
-from memspike.devices.variation.fabricate import AbstractSpread, OfLabel
-from memspike.devices.variation.wrappers import CycleToCycle
+from memspike.devices.variation.cycle_to_cycle import CycleToCycle
+from memspike.devices.variation.spread import AbstractSpread, OfLabel
 from memspike.parts.errors import InputError, unknown
 
 SOURCE = (
@@ -163,3 +166,13 @@ def from_table(name: str) -> Imported:
         }
     )
     return imported._replace(pulse=row.pulse)
+
+
+def nominal(name: str) -> CycleToCycle:
+    """The nominal device of a row of the benchmark tables."""
+    return from_table(name).device
+
+
+preset("ideal", SOURCE, "The ideal device of NeuroSim: 64 equal steps from 0.1 to 5 µS")(ConstantStep)
+for _name, _row in TABLE.items():
+    preset(_name, SOURCE, _row.doc)(partial(nominal, _name))

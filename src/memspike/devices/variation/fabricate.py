@@ -1,7 +1,6 @@
 """Making a chip: device-to-device spread on any parameter, and cells that are dead from the start."""
 
 import zlib
-from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,69 +9,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
-from memspike.devices import labels
 from memspike.devices.base import AbstractPulseDevice, Real
-from memspike.devices.variation.wrappers import StuckCells
+from memspike.devices.variation.spread import AbstractSpread, Relative
+from memspike.devices.variation.stuck_cells import StuckCells
 from memspike.parts.errors import InputError, unknown
 from memspike.parts.param import ParamInfo, parameters
-
-
-class AbstractSpread(eqx.Module):
-    """How the values of one parameter scatter from device to device."""
-
-    @abstractmethod
-    def draw(self, nominal: Real, xi: Real, uniform: Real) -> Real:
-        """Values for standard normal numbers `xi` and uniform numbers in [0, 1)."""
-
-
-class Relative(AbstractSpread):
-    """Gaussian, s.d. as a share of the nominal value."""
-
-    sd: float
-
-    def draw(self, nominal: Real, xi: Real, uniform: Real) -> Real:
-        """nominal·(1 + sd·ξ)."""
-        return nominal * (1 + self.sd * xi)
-
-
-class Absolute(AbstractSpread):
-    """Gaussian, s.d. in the unit of the parameter."""
-
-    sd: float
-
-    def draw(self, nominal: Real, xi: Real, uniform: Real) -> Real:
-        """nominal + sd·ξ."""
-        return nominal + self.sd * xi
-
-
-class LogNormal(AbstractSpread):
-    """Log-normal around the nominal value as median; `sd` is that of the natural logarithm."""
-
-    sd: float
-
-    def draw(self, nominal: Real, xi: Real, uniform: Real) -> Real:
-        """nominal·e^(sd·ξ)."""
-        return nominal * jnp.exp(self.sd * xi)
-
-
-class OfLabel(AbstractSpread):
-    """Gaussian in units of the nonlinearity label, for a curvature: NeuroSim's device-to-device variation."""
-
-    sd: float
-
-    def draw(self, nominal: Real, xi: Real, uniform: Real) -> Real:
-        """The curvature of the label displaced by sd·ξ."""
-        return jnp.asarray(labels.curvature(labels.label(nominal) + self.sd * xi), nominal.dtype)
-
-
-class AnyOf(AbstractSpread):
-    """One of `count` measured devices, all equally likely: for `Tabular.which`."""
-
-    count: int
-
-    def draw(self, nominal: Real, xi: Real, uniform: Real) -> Real:
-        """A whole number from 0 to count − 1."""
-        return jnp.floor(uniform * self.count)
 
 
 def _set(module: Any, path: str, value: Real) -> Any:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from memspike.devices.base import AbstractPulseDevice, Key, Moments, Pulses, Real, Seconds
 from memspike.devices.pcm import JOSHI_RANGE, PCM
-from memspike.devices.variation.wrappers import AbstractWrapper
+from memspike.devices.variation.base import AbstractWrapper
 from memspike.parts.param import Parameter, param
 from memspike.parts.random import uniform
 
@@ -106,7 +106,3 @@ class Flicker(AbstractWrapper):
         """Moments over the white noise of the device inside; the wandering is part of the mean."""
         inner, factor = self.device.read_moments(state.inner, t), 1 + self.deviation(state, t)
         return Moments(jnp.maximum(inner.mean * factor, 0.0), jnp.where(factor > 0, inner.sd * factor, 0.0))
-
-    def current(self, state: Flickering, v: Real) -> Real:
-        """Ohmic: G·v in A."""
-        return self.conductance(state) * v

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.cells.base import AbstractCell, Weight
 from memspike.cells.single import SingleReference
-from memspike.devices.presets.state import pulsed_mif_synapse
+from memspike.devices.presets.vteam import pulsed_mif_synapse
 from memspike.devices.pulsed import Pulsed
 from memspike.learning.rules.base import Rule
 from memspike.networks.feedforward import Weights

@@ -1,0 +1,67 @@
+"""How a parameter scatters from device to device."""
+
+from abc import abstractmethod
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from memspike.devices import labels
+from memspike.devices.base import Real
+
+
+class AbstractSpread(eqx.Module):
+    """How the values of one parameter scatter from device to device."""
+
+    @abstractmethod
+    def draw(self, nominal: Real, xi: Real, uniform: Real) -> Real:
+        """Values for standard normal numbers `xi` and uniform numbers in [0, 1)."""
+
+
+class Relative(AbstractSpread):
+    """Gaussian, s.d. as a share of the nominal value."""
+
+    sd: float
+
+    def draw(self, nominal: Real, xi: Real, uniform: Real) -> Real:
+        """nominal·(1 + sd·ξ)."""
+        return nominal * (1 + self.sd * xi)
+
+
+class Absolute(AbstractSpread):
+    """Gaussian, s.d. in the unit of the parameter."""
+
+    sd: float
+
+    def draw(self, nominal: Real, xi: Real, uniform: Real) -> Real:
+        """nominal + sd·ξ."""
+        return nominal + self.sd * xi
+
+
+class LogNormal(AbstractSpread):
+    """Log-normal around the nominal value as median; `sd` is that of the natural logarithm."""
+
+    sd: float
+
+    def draw(self, nominal: Real, xi: Real, uniform: Real) -> Real:
+        """nominal·e^(sd·ξ)."""
+        return nominal * jnp.exp(self.sd * xi)
+
+
+class OfLabel(AbstractSpread):
+    """Gaussian in units of the nonlinearity label, for a curvature: NeuroSim's device-to-device variation."""
+
+    sd: float
+
+    def draw(self, nominal: Real, xi: Real, uniform: Real) -> Real:
+        """The curvature of the label displaced by sd·ξ."""
+        return jnp.asarray(labels.curvature(labels.label(nominal) + self.sd * xi), nominal.dtype)
+
+
+class AnyOf(AbstractSpread):
+    """One of `count` measured devices, all equally likely: for `Tabular.which`."""
+
+    count: int
+
+    def draw(self, nominal: Real, xi: Real, uniform: Real) -> Real:
+        """A whole number from 0 to count − 1."""
+        return jnp.floor(uniform * self.count)
