@@ -104,7 +104,7 @@ def test_devices_that_do_not_fit(call, tmp_path, setting, words):
 @pytest.mark.parametrize(("name", "words"), [("pcm", "keeps its state at 0 V"), ("vo2", "no single resting state")])
 def test_memristors_that_make_no_mif_neuron(tmp_path, name, words):
     """In a process of its own: the type checks of the tests would refuse first."""
-    command = [sys.executable, "-m", "memspike.cli.main", "run", "memprop-digits", *small(f"m1={name}"), "--out"]
+    command = [sys.executable, "-m", "memspike.cli", "run", "memprop-digits", *small(f"m1={name}"), "--out"]
     done = subprocess.run([*command, str(tmp_path / "run")], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert words in done.stderr
@@ -206,7 +206,7 @@ KILLED = ("epochs=8", "batch=4", "checkpoint_every=40")  # 80 steps an epoch in 
 
 # a background job inherits "ignore SIGINT", and would never be interrupted
 INTERRUPTIBLE = (
-    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); import memspike.cli.main as c; c.main()"
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); import memspike.cli as c; c.main()"
 )
 
 

@@ -1,5 +1,5 @@
-"""The command line: one file a verb."""
+"""The command line: one file a verb. It starts without JAX."""
 
-from memspike.cli.main import app as app
-from memspike.cli.main import data_app as data_app
-from memspike.cli.main import main as main
+from memspike.cli.app import app as app
+from memspike.cli.app import main as main
+from memspike.cli.data import data_app as data_app

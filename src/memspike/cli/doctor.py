@@ -1,77 +1,20 @@
-"""Checks of an installation: versions, devices, the two JAX faults that were seen, caches."""
+"""`memspike doctor`: whether an installation is sound."""
 
-import os
-import time
-from collections.abc import Iterator
-from typing import NamedTuple
-
-import jax
-import jax.numpy as jnp
-import numpy as np
-
-from memspike.data import store
-from memspike.training.folder import environment
+from memspike.cli.computing import computing
+from memspike.cli.console import out
+from memspike.parts.errors import RunError
 
 
-class Check(NamedTuple):
-    """One line of `memspike doctor`."""
+@computing()
+def doctor() -> None:
+    """Check versions, devices, the JAX canaries and the caches."""
+    from memspike.cli.checks import checks
 
-    name: str
-    ok: bool
-    detail: str
-
-
-def vmapped_sum_error(n: int = 40_000) -> float:
-    """Largest relative error of `n` inputs on one matrix, r ↦ Σ(M·r)², against numpy.
-
-    Many reads of one crossbar under `vmap` and `jit`; jax 0.10.2 is wrong by orders (issue 39103).
-    """
-    rng = np.random.default_rng(0)
-    m = rng.normal(size=(3, 3)).astype(np.float32)
-    r = rng.normal(size=(n, 3)).astype(np.float32)
-    ours = jax.jit(jax.vmap(lambda a, b: ((a @ b) ** 2).sum(), in_axes=(None, 0)))(m, r)
-    theirs = ((r.astype(np.float64) @ m.T.astype(np.float64)) ** 2).sum(axis=1)
-    return float(np.max(np.abs(np.asarray(ours) - theirs) / (theirs + 1e-2)))
-
-
-def recorded_scan_growth(short: int = 5_000, factor: int = 8) -> float:
-    """Time of a recorded scan `factor` times as long over the short one's, per step; 1 is linear.
-
-    jax 0.11.1 rewrites the whole record at each step if a step's part of it is below 256 bytes
-    (issue 40101), which makes this about `factor`.
-    """
-
-    def seconds(steps: int) -> float:
-        def body(x: jax.Array, _: None) -> tuple[jax.Array, jax.Array]:
-            x = 0.999 * x + 0.001
-            return x, x
-
-        scan = jax.jit(lambda x: jax.lax.scan(body, x, None, length=steps)[1])
-        start = jnp.zeros(4)
-        jax.block_until_ready(scan(start))
-        times = []
-        for _ in range(5):
-            begin = time.perf_counter()
-            jax.block_until_ready(scan(start))
-            times.append(time.perf_counter() - begin)
-        return min(times)
-
-    return seconds(short * factor) / seconds(short) / factor
-
-
-def checks() -> Iterator[Check]:
-    """All checks, one at a time."""
-    here = environment()
-    yield Check("python", True, f"{here['python']} on {here['platform']}, {here['cores']} cores")
-    yield Check("packages", True, ", ".join(f"{k} {v}" for k, v in here["packages"].items()))
-    yield Check("devices", True, ", ".join(here["devices"]))
-    error = vmapped_sum_error()
-    yield Check("jax canary: vmapped matrix–vector sum", error < 1e-4, f"relative error {error:.1e}")
-    growth = recorded_scan_growth()
-    yield Check("jax canary: recorded scan is linear", growth < 4, f"time per step grows {growth:.2f}×")
-    folder = store.folder()
-    parent = next(p for p in (folder, *folder.parents) if p.exists())
-    yield Check("data cache", os.access(parent, os.W_OK), str(folder))
-    for name in store.SOURCES:
-        present = store.path_of(name).exists()
-        yield Check(f"data set {name}", True, "present" if present else f"absent; memspike data fetch {name}")
+    healthy = True
+    for check in checks():
+        healthy &= check.ok
+        out.print(
+            f"{'[green]ok  [/green]' if check.ok else '[red]FAIL[/red]'} {check.name}: {check.detail}", soft_wrap=True
+        )
+    if not healthy:
+        raise RunError("Something is wrong with this installation; see the lines marked FAIL.")

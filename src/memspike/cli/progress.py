@@ -1,14 +1,48 @@
 """Progress of a run: a bar on a terminal, a line now and then elsewhere."""
 
+import statistics
 import time
+from collections import deque
+from datetime import timedelta
 from types import TracebackType
+from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-from memspike.experiments.run import Progress as Status
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 QUIET_SECONDS = 10.0
+RECENT = 9
+
+
+class Status(Protocol):
+    """How far a run is: steps done of all, mean loss of the last chunk, last test accuracy or None."""
+
+    @property
+    def step(self) -> int: ...
+    @property
+    def total(self) -> int: ...
+    @property
+    def loss(self) -> float: ...
+    @property
+    def accuracy(self) -> float | None: ...
+
+
+class Pace:
+    """Seconds a step: the median of the recent chunks of a training, of which the first, which compiles, is none."""
+
+    def __init__(self) -> None:
+        self._step, self._time = 0, 0.0
+        self._recent: deque[float] = deque(maxlen=RECENT)
+        self._begun = False
+
+    def after(self, step: int, now: float) -> float | None:
+        """The pace when `step` steps are done; None after the first chunk of a training."""
+        if self._begun and step > self._step:
+            self._recent.append((now - self._time) / (step - self._step))
+        else:  # a study trains many networks, one after the other
+            self._recent.clear()
+        self._begun, self._step, self._time = True, step, now
+        return statistics.median_low(self._recent) if self._recent else None
 
 
 class RunProgress:
@@ -16,8 +50,8 @@ class RunProgress:
 
     def __init__(self, console: Console):
         self.console = console
-        self.start = self.last = time.monotonic()
-        self.first: int | None = None
+        self.last = time.monotonic()
+        self.pace = Pace()
         self.bar: Progress | None = None
         if console.is_terminal:
             self.bar = Progress(
@@ -25,7 +59,6 @@ class RunProgress:
                 BarColumn(),
                 MofNCompleteColumn(),
                 TextColumn("{task.fields[info]}"),
-                TimeRemainingColumn(),
                 console=console,
             )
             self.task = self.bar.add_task("training", total=None, info="compiling")
@@ -42,14 +75,16 @@ class RunProgress:
     def update(self, status: Status) -> None:
         """Show the newest status."""
         now = time.monotonic()
-        if self.first is None or status.step <= self.first:  # the first chunk of a training holds its compilation
-            self.first, self.start = status.step, now
-        rate = (status.step - self.first) / (now - self.start) if now > self.start else 0.0
-        accuracy = "" if status.accuracy is None else f", test {status.accuracy:.2%}"
-        info = f"{rate:.1f} steps/s, loss {status.loss:.3f}{accuracy}"
+        pace = self.pace.after(status.step, now)
+        words = [f"loss {status.loss:.3f}"]
+        if status.accuracy is not None:
+            words.append(f"test {status.accuracy:.2%}")
+        if pace:
+            left = timedelta(seconds=round((status.total - status.step) * pace))
+            words = [f"{1 / pace:.1f} steps/s", *words, f"{left} left"]
+        info = ", ".join(words)
         if self.bar:
             self.bar.update(self.task, completed=status.step, total=status.total, info=info)
         elif now - self.last > QUIET_SECONDS or status.step == status.total:
             self.last = now
-            left = f", {(status.total - status.step) / rate:.0f} s left" if rate else ""
-            self.console.print(f"step {status.step}/{status.total}, {info}{left}")
+            self.console.print(f"step {status.step}/{status.total}, {info}")

@@ -1,6 +1,7 @@
 """Names at the edge (command line, TOML) → objects; the only place where a string chooses code."""
 
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from typing import Any, NamedTuple
 
 from memspike.parts.errors import InputError, unknown
@@ -16,10 +17,15 @@ class Entry(NamedTuple):
 
 
 class Registry:
-    """All the objects of one kind ("device", "neuron", …) by name."""
+    """All the objects of one kind ("device", "neuron", …) by name, in the order of the alphabet.
 
-    def __init__(self, kind: str):
+    `home` is the package whose public names bring the library's own entries with them. It is imported when the
+    registry is read for the first time, so that a program starts without what it does not use.
+    """
+
+    def __init__(self, kind: str, home: str = ""):
         self.kind = kind
+        self._home = home
         self._entries: dict[str, Entry] = {}
 
     def add(self, name: str, value: Any, doc: str, source: str = "") -> Any:
@@ -33,32 +39,51 @@ class Registry:
         """Decorator form of `add`."""
         return lambda value: self.add(name, value, doc, source)
 
+    def load(self) -> None:
+        """Import the home; every part of it, and with them every subclass of its classes, is known afterwards.
+
+        What the home itself asks of the registry while it is imported, it asks of the entries so far.
+        """
+        home, self._home = self._home, ""
+        try:
+            package = import_module(home) if home else None
+            for name in getattr(package, "__all__", ()):
+                getattr(package, name)
+        except BaseException:
+            self._home = home  # the next one who asks meets the same error, not an empty registry
+            raise
+
     def get(self, name: str) -> Entry:
         """The entry of that name; InputError with the nearest spelling if there is none."""
+        self.load()
         if name not in self._entries:
             raise unknown(self.kind, name, self._entries)
         return self._entries[name]
 
-    def __contains__(self, name: str) -> bool:
+    def __contains__(self, name: object) -> bool:
+        self.load()
         return name in self._entries
 
     def __iter__(self) -> Iterator[Entry]:
-        return iter(self._entries.values())
+        self.load()
+        return iter([self._entries[name] for name in sorted(self._entries)])
 
 
-DEVICES = Registry("device")
-NEURONS = Registry("neuron")
-SURROGATES = Registry("surrogate")
-FILTERS = Registry("synaptic filter")
-INTEGRATORS = Registry("integrator")
-SYNAPSES = Registry("synapse")
-COMPENSATIONS = Registry("compensation")
-PROGRAMMERS = Registry("programmer")
-RULES = Registry("rule")
-SCHEMES = Registry("scheme")
-LOSSES = Registry("loss")
-DATASETS = Registry("data set")
-EXPERIMENTS = Registry("experiment")
+DEVICES = Registry("device", "memspike.devices")
+NEURONS = Registry("neuron", "memspike.neurons")
+SURROGATES = Registry("surrogate", "memspike.neurons")
+FILTERS = Registry("synaptic filter", "memspike.neurons")
+INTEGRATORS = Registry("integrator", "memspike.neurons")
+SYNAPSES = Registry("synapse", "memspike.arrays")
+COMPENSATIONS = Registry("compensation", "memspike.arrays")
+PROGRAMMERS = Registry("programmer", "memspike.arrays")
+RULES = Registry("rule", "memspike.learning")
+SCHEMES = Registry("scheme", "memspike.learning")
+LOSSES = Registry("loss", "memspike.learning")
+OPTIMIZERS = Registry("optimizer", "memspike.learning")
+ENCODERS = Registry("encoder", "memspike.data")
+DATASETS = Registry("data set", "memspike.data")
+EXPERIMENTS = Registry("experiment", "memspike.experiments")
 
 REGISTRIES = {
     "devices": DEVICES,
@@ -72,6 +97,8 @@ REGISTRIES = {
     "rules": RULES,
     "schemes": SCHEMES,
     "losses": LOSSES,
+    "optimizers": OPTIMIZERS,
+    "encoders": ENCODERS,
     "datasets": DATASETS,
     "experiments": EXPERIMENTS,
 }

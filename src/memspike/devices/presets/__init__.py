@@ -1,1 +1,5 @@
 """Published parameter sets of devices: values, one file a source."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

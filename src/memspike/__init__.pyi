@@ -1,0 +1,17 @@
+from . import arrays as arrays
+from . import cells as cells
+from . import data as data
+from . import devices as devices
+from . import experiments as experiments
+from . import fitting as fitting
+from . import learning as learning
+from . import networks as networks
+from . import neurons as neurons
+from . import report as report
+from . import testing as testing
+from .parts.errors import InputError as InputError
+from .parts.errors import RunError as RunError
+from .parts.parallel import use_cores as use_cores
+from .parts.param import parameters as parameters
+
+__version__: str

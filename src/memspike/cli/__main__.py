@@ -1,0 +1,5 @@
+"""The program as `python -m memspike.cli`."""
+
+from memspike.cli.app import main
+
+main()

@@ -1,0 +1,19 @@
+"""What every verb that computes does first."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+
+@contextmanager
+def computing(*, cores: bool = False) -> Iterator[None]:
+    """Keep compiled programs, without what their loader says about them; let JAX see all `cores`."""
+    from memspike.cli.loader_lines import loader_lines_dropped
+    from memspike.parts import compiled
+
+    kept = compiled.keep()
+    if cores:
+        from memspike.parts.parallel import use_cores
+
+        use_cores()
+    with nullcontext() if kept is None else loader_lines_dropped(every=kept == compiled.folder()):
+        yield

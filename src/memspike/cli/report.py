@@ -1,0 +1,17 @@
+"""`memspike report`: the figures and the page of a finished run, drawn again."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from memspike.cli.computing import computing
+from memspike.cli.console import out
+
+
+@computing()
+def report(folder: Annotated[Path, typer.Argument(help="The folder of a finished run.")]) -> None:
+    """Draw the figures and report.html of a run again from its files."""
+    from memspike.report import write_report
+
+    out.print(f"report: {write_report(folder)}", soft_wrap=True, markup=False)

@@ -1,0 +1,78 @@
+"""`memspike run`: an experiment, its progress, its run folder."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from memspike.cli.computing import computing
+from memspike.cli.console import err, out
+from memspike.parts.errors import InputError, InterruptedRunError
+
+
+def run_folder(name: str, given: Path | None, *, resume: bool) -> Path:
+    """The folder that was given, else the next free runs/NAME, or the latest one to go on with."""
+    if given is not None:
+        return given
+    root = Path("runs")
+    ours = re.compile(rf"{re.escape(name)}(?:-(\d+))?")
+    found = sorted((int(m[1] or 1), p) for p in root.glob(f"{name}*") if (m := ours.fullmatch(p.name)))
+    if resume:
+        if not found:
+            raise InputError(f"There is no run of {name} in {root}/ to resume; give its folder with --out.")
+        return found[-1][1]
+    return root / (f"{name}-{found[-1][0] + 1}" if found else name)
+
+
+def _changed(config: Any, name: str, quick: bool) -> bool:
+    """Whether a configuration differs from the experiment's own in more than its seeds."""
+    from memspike import experiments
+
+    _, own = experiments.resolve(name, quick=quick)
+    return config.model_copy(update={"seed": own.seed, "seeds": own.seeds}) != own
+
+
+def _carried_out(config: Any, folder: Path, *, resume: bool, again: str) -> dict[str, Any]:
+    """The result of the run, with its progress on the error output; `again` goes on with it after an interruption."""
+    from memspike import experiments
+    from memspike.cli.progress import RunProgress
+
+    with RunProgress(err) as progress:
+        try:
+            return experiments.run(config, folder, resume=resume, report=progress.update)
+        except KeyboardInterrupt:
+            raise InterruptedRunError(
+                f"Interrupted; go on from the last checkpoint with the same options: {again}"
+            ) from None
+
+
+@computing(cores=True)
+def run(
+    name: Annotated[str, typer.Argument(help="A registered experiment or a TOML file.")],
+    settings: Annotated[list[str] | None, typer.Option("--set", help="key=value, e.g. training.epochs=3.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A small version that ends within a minute.")] = False,
+    seeds: Annotated[int | None, typer.Option(help="Independent trainings, run together.")] = None,
+    out_dir: Annotated[Path | None, typer.Option("--out", help="Run folder; runs/NAME by default.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+) -> None:
+    """Run an experiment and write its run folder with result.json and report.html."""
+    from memspike import experiments
+
+    experiment, config = experiments.resolve(name, settings or [], quick=quick, seeds=seeds)
+    folder = run_folder(experiment.name, out_dir, resume=resume)
+    result = _carried_out(config, folder, resume=resume, again=f"memspike run {name} --resume --out {folder}")
+
+    from memspike import report
+    from memspike.cli import results
+
+    changed = " (settings were changed)" if _changed(config, experiment.name, quick) else ""
+    wanted = experiment.expected_quick if quick else experiment.expected
+    expected = f"expected {experiment.shown(wanted)}{changed}"
+    page = report.write_report(folder, expected)
+    if experiment.summary is not None:
+        out.print(f"{experiment.summary(result)}; {expected}", soft_wrap=True)
+    else:
+        results.print_accuracy(result, expected)
+    results.print_rows(result.get("rows", []))
+    out.print(f"report: {page}", soft_wrap=True, markup=False)

@@ -1,0 +1,113 @@
+"""`memspike show`: one thing, its source, its parameters; of a device also how it behaves."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from memspike.cli.computing import computing
+from memspike.cli.console import out
+from memspike.parts import units
+from memspike.parts.errors import unknown
+from memspike.parts.registry import DEVICES, REGISTRIES, Entry
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from memspike.devices import AbstractDevice
+
+
+def _find(name: str) -> tuple[str, Entry]:
+    for kind, registry in REGISTRIES.items():
+        if name in registry:
+            return kind, registry.get(name)
+    raise unknown("name", name, [e.name for r in REGISTRIES.values() for e in r], "see: memspike list")
+
+
+def _table(*columns: str) -> "Table":
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in columns:
+        table.add_column(column, no_wrap=column == "parameter")
+    return table
+
+
+def _print_parameters(thing: Any) -> None:
+    import numpy as np
+
+    from memspike import parameters
+
+    table = _table("parameter", "value", "bounds", "meaning")
+    for p in parameters(thing):
+        low, high = (units.show(b, p.unit) for b in p.bounds)
+        values = np.asarray(p.value)
+        shown = units.show(float(values.flat[0]), p.unit) + (f" and {values.size - 1} more" if values.size > 1 else "")
+        table.add_row(p.path, shown, f"{low} … {high}", p.doc)
+    if table.row_count:
+        out.print(table)
+
+
+def _show_device(device: "AbstractDevice", name: str, folder: Path | None) -> None:
+    import numpy as np
+
+    from memspike import devices, report
+    from memspike.devices.asymmetry import asymmetry
+
+    _print_parameters(device)
+    if isinstance(device, devices.AbstractPulseDevice):
+        curve = asymmetry(device)
+        where = f"at {curve.symmetry_point:.3f} of the range, {'attracts' if curve.attracting else 'repels'}"
+        out.print(f"symmetry point: {where if np.isfinite(curve.symmetry_point) else 'none inside the range'}")
+    law = device
+    while isinstance(law, devices.AbstractWrapper):
+        law = law.device
+    if isinstance(law, devices.SoftBounds):
+        up, down = (float(devices.labels.label(k)) for k in (law.curvature_up, law.curvature_down))
+        out.print(f"nonlinearity labels: NL_LTP {up:+.2f}, NL_LTD {down:+.2f}")
+    drawn = report.write_device(device, folder, name=name, spread=devices.spread_of(name)) if folder else ()
+    for path in drawn:
+        out.print(f"{path.stem}: {path}", soft_wrap=True, markup=False)
+
+
+def _show_experiment(experiment: Any) -> None:
+    from memspike.experiments.settings import flat
+
+    own, quick = experiment.shown(experiment.expected), experiment.shown(experiment.expected_quick)
+    out.print(f"[dim]expected:[/dim] {own}, quick {quick}")
+    table = _table("key", "value")
+    for key, value in flat(experiment.config.model_dump()):
+        table.add_row(key, str(value))
+    out.print(table)
+
+
+@computing()
+def show(
+    name: Annotated[str, typer.Argument(help="Anything that `memspike list` names, or a device file (.toml).")],
+    out_dir: Annotated[
+        Path | None, typer.Option("--out", help="Folder for its figures; runs/devices/NAME, or beside the file.")
+    ] = None,
+    figures: Annotated[bool, typer.Option(help="Draw how a device behaves.")] = True,
+) -> None:
+    """Show one thing: what it is, its source, its parameters with units and bounds; of a device, figures too."""
+    is_file = name.endswith(".toml")
+    beside = Path(name).with_suffix("") if is_file else Path("runs/devices") / name
+    folder = (out_dir or beside) if figures else None
+    if is_file:
+        from memspike import devices
+
+        DEVICES.load()  # a file may name any model
+        device = devices.find(name)
+        out.print(f"[bold]{name}[/bold] (device): {type(device).__name__}\n[dim]source:[/dim] {device.source}")
+        _show_device(device, name, folder)
+        return
+    kind, entry = _find(name)
+    out.print(f"[bold]{entry.name}[/bold] ({kind.removesuffix('s')}): {entry.doc}")
+    if entry.source:
+        out.print(f"[dim]source:[/dim] {entry.source}")
+    if kind == "experiments":
+        _show_experiment(entry.value)
+    elif kind == "devices":
+        _show_device(entry.value(), entry.name, folder)
+    elif kind in ("neurons", "filters", "synapses", "losses"):
+        _print_parameters(entry.value())

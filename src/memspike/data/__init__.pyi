@@ -1,0 +1,12 @@
+from .base import Dataset as Dataset
+from .cochlea import Cochlea as Cochlea
+from .digits import digits as digits
+from .encoders import AmplitudeEvents as AmplitudeEvents
+from .encoders import ChannelEvents as ChannelEvents
+from .encoders import FrameEvents as FrameEvents
+from .encoders import FrameSpikes as FrameSpikes
+from .evidence import evidence as evidence
+from .shapes import LatencySpikes as LatencySpikes
+from .shapes import shapes as shapes
+from .spoken import spoken_digits as spoken_digits
+from .store import load as load
