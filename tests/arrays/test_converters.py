@@ -411,7 +411,7 @@ def of_lines(count, order):
         (lambda: ADC(8, FULL, offset=jnp.zeros(3))(jnp.zeros((2, 4))), r"\(3,\).* do not broadcast .* \(2, 4\)"),
         (lambda: SenseAmplifier(0.0), "SenseAmplifier.r_f"),
         (lambda: SenseAmplifier(1e4, swing=0.0), "SenseAmplifier.swing"),
-        (lambda: arrays.Shared(0), "columns_per_adc is 0; allowed: from 1"),
+        (lambda: arrays.Shared(0), "columns_per_adc is 0 .*a whole number from 1 to"),
         (lambda: converters.calibrated(ADC(8, FULL), jnp.ones(3), 1.5), "quantile is 1.5; allowed: above 0, up to 1"),
         (lambda: converters.calibrated(ADC(8, FULL), jnp.zeros(3)), "3 sample currents give no range"),
         (lambda: converters.calibrated(ADC(8, FULL), jnp.zeros(0)), "0 sample currents"),

@@ -13,13 +13,13 @@ from scipy.integrate import solve_ivp
 from memspike import InputError
 from memspike.arrays import solve
 from memspike.arrays.costs import (
-    DAC,
     AbstractADC,
     Adder,
     CellArea,
     Costs,
     NeuronCost,
     RatedADC,
+    RowDriver,
     SampleHold,
     WaldenADC,
     area,
@@ -441,7 +441,7 @@ def test_latency_of_reads_against_an_event_loop(columns, shared, duration, hold)
 
 
 def test_every_cost_names_its_source_and_bounds():
-    parts = [WaldenADC(), RatedADC(), DAC(), SampleHold(), Adder(), NeuronCost(), CellArea()]
+    parts = [WaldenADC(), RatedADC(), RowDriver(), SampleHold(), Adder(), NeuronCost(), CellArea()]
     for part in parts:
         assert "doi" in part.source or "assumption" in part.source or "arXiv" in part.source
         assert isinstance(part, AbstractADC) == (type(part) in (WaldenADC, RatedADC))

@@ -168,7 +168,7 @@ def test_gradient_equals_finite_differences(x64, rows, readout):
 # exact gradients of the implicit function theorem; straight-through converters and digits, which MEMprop has not; and
 # neurons and networks that it does not use: the relaxation oscillator, and all those of all-or-none spikes
 OFF_THE_PATH = {"wires.py", "newton.py", "converters.py", "slices.py", "relaxation.py"}
-OFF_THE_PATH |= {"surrogate.py", "lif.py", "recurrent.py", "decolle.py"}
+OFF_THE_PATH |= {"surrogate.py", "lif.py", "trace_lif.py", "recurrent.py", "decolle.py"}
 
 
 def test_there_is_no_stop_gradient_and_no_surrogate(root):

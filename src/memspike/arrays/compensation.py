@@ -3,13 +3,13 @@
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.arrays.crossbar import Crossbar, Seen
-from memspike.parts.param import check_count
+from memspike.devices.part import AbstractPart
+from memspike.parts.param import option
 from memspike.parts.random import normal
 from memspike.parts.registry import COMPENSATIONS
 
@@ -27,7 +27,7 @@ def _total(seen: Seen, key: PRNGKeyArray) -> Float[Array, " columns"]:
     return currents + jnp.sqrt(jnp.square(seen.sd).sum((0, 1))) * normal(key, currents.shape)
 
 
-class AbstractCompensation(eqx.Module):
+class AbstractCompensation(AbstractPart):
     """Factors for the output currents of the columns, found by reads alone.
 
     `before` is what reads saw right after programming, `now` what they see at the age in question; every
@@ -86,10 +86,7 @@ class Recalibration(AbstractCompensation):
 
     source: ClassVar[str] = "linear regression (reconstruction)"
 
-    inputs: int = eqx.field(static=True, default=64)
-
-    def __check_init__(self) -> None:
-        check_count("Recalibration.inputs", self.inputs)
+    inputs: int = option(64, "random row vectors that are read", bounds=(1, 1_000_000))
 
     def gains(self, crossbar: Crossbar, before: Seen, now: Seen, *, key: PRNGKeyArray) -> Gains:
         """Σ y_then·y_now / Σ y_now² over the calibration inputs."""

@@ -12,12 +12,13 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from memspike.devices.base import Key, Real
+from memspike.devices.part import AbstractPart
 from memspike.parts.errors import InputError
-from memspike.parts.param import Parameter, check_bounds, is_concrete, param
+from memspike.parts.param import Parameter, check_bounds, is_concrete, option, param
 from memspike.parts.random import normal
 
 
-class AbstractStage(eqx.Module):
+class AbstractStage(AbstractPart):
     """One element of the periphery; its parameters are numbers or arrays along the last axis of its input.
 
     Without a key it is deterministic, with one it is noisy. Gradients go straight through rounding; where it clips,
@@ -94,7 +95,7 @@ class DAC(AbstractStage):
 
     bits: Parameter = param(None, "bit", "resolution", bounds=(1, 24))
     range: Parameter = param(None, "V", "full scale: voltage of the highest code", bounds=(1e-9, 1e6))
-    bipolar: bool = eqx.field(default=True, static=True)
+    bipolar: bool = option(True, "codes have a sign")
     offset: Parameter = param(0.0, "V", "output voltage of code 0", bounds=(-1e6, 1e6))
     gain_error: Parameter = param(0.0, "1", "relative error of the slope", bounds=(-0.99, 10))
     noise: Parameter = param(0.0, "V", "noise at the output, rms", bounds=(0, 1e6))
@@ -136,12 +137,14 @@ class ADC(AbstractStage):
 
     bits: Parameter = param(None, "bit", "resolution", bounds=(1, 24))
     range: Parameter = param(None, "A", "full scale: current of the highest code", bounds=(1e-18, 1e3))
-    bipolar: bool = eqx.field(default=True, static=True)
+    bipolar: bool = option(True, "codes have a sign")
     offset: Parameter = param(0.0, "A", "current that is added before the code", bounds=(-1e3, 1e3))
     gain_error: Parameter = param(0.0, "1", "relative error of the slope", bounds=(-0.99, 10))
     noise: Parameter = param(0.0, "A", "noise at the input, rms", bounds=(0, 1e3))
     inl: Float[Array, " knots"] | None = eqx.field(
-        default=None, converter=lambda table: None if table is None else jnp.asarray(table, jnp.result_type(float))
+        default=None,
+        converter=lambda table: None if table is None else jnp.asarray(table, jnp.result_type(float)),
+        metadata={"doc": "deviations in LSB at equidistant inputs over the range"},
     )
 
     def __check_init__(self) -> None:
@@ -252,9 +255,6 @@ class SenseAmplifier(AbstractStage):
     tau: Parameter = param(0.0, "s", "time constant; 0 settles at once", bounds=(0, 1e6))
     integration: Parameter = param(1e-6, "s", "time from the step of the current to the sample", bounds=(1e-15, 1e6))
     comparator_offset: Parameter = param(0.0, "V", "output voltage at which the decision turns", bounds=(-1e6, 1e6))
-
-    def __check_init__(self) -> None:
-        check_bounds(self)
 
     def settled(self) -> Real:
         """Share of the final value that is reached at the sample."""

@@ -14,8 +14,9 @@ from jaxtyping import Array, Float
 from memspike.arrays.ledger import Ledger, Wear
 from memspike.arrays.periphery import Shared
 from memspike.arrays.sums import FULL
+from memspike.devices.part import AbstractPart
 from memspike.parts.errors import InputError
-from memspike.parts.param import Parameter, check_bounds, check_count, is_concrete, param
+from memspike.parts.param import Parameter, is_concrete, option, param, part
 
 if TYPE_CHECKING:
     from typing import ClassVar as AbstractClassVar
@@ -25,7 +26,7 @@ else:
 ISAAC = "Shafiee et al., ISCA 2016 (ISAAC), doi 10.1109/ISCA.2016.12"
 
 
-class AbstractADC(eqx.Module):
+class AbstractADC(AbstractPart):
     """An analogue-to-digital converter: energy of a conversion, conversions a second, area."""
 
     source: AbstractClassVar[str]
@@ -35,9 +36,6 @@ class AbstractADC(eqx.Module):
     else:
         rate: eqx.AbstractVar[Parameter]
         area: eqx.AbstractVar[Parameter]
-
-    def __check_init__(self) -> None:
-        check_bounds(self)
 
     @abstractmethod
     def energy(self) -> Float[Array, "..."]:
@@ -87,7 +85,7 @@ class RatedADC(AbstractADC):
         return jnp.asarray(self.power) / self.rate
 
 
-class DAC(eqx.Module):
+class RowDriver(AbstractPart):
     """The driver of a row: E = P·cycle for a row driven once.
 
     Default: the 1-bit drivers of ISAAC, 4 mW and 0.00017 mm² for 8·128 of them, in a read cycle of 100 ns: 0.39 pJ.
@@ -102,15 +100,12 @@ class DAC(eqx.Module):
     cycle: Parameter = param(100e-9, "s", "time that it is on for a read", bounds=(0, 1e3))
     area: Parameter = param(170e-12 / 1024, "m²", "area of a driver", bounds=(0, 1))
 
-    def __check_init__(self) -> None:
-        check_bounds(self)
-
     def energy(self) -> Float[Array, "..."]:
         """P·cycle of one driven row in J."""
         return jnp.asarray(self.power) * self.cycle
 
 
-class SampleHold(eqx.Module):
+class SampleHold(AbstractPart):
     """The capacitor of a column that waits for its converter: E = C·V²."""
 
     source: ClassVar[str] = "assumption: a capacitor of 10 fF charged to 1 V, 10 µm² with its switch"
@@ -119,15 +114,12 @@ class SampleHold(eqx.Module):
     swing: Parameter = param(1.0, "V", "voltage that it is charged to", bounds=(0, 100))
     area: Parameter = param(10e-12, "m²", "area of capacitor and switch", bounds=(0, 1))
 
-    def __check_init__(self) -> None:
-        check_bounds(self)
-
     def energy(self) -> Float[Array, "..."]:
         """C·V² of one sample in J."""
         return jnp.asarray(self.capacitance) * self.swing**2
 
 
-class Adder(eqx.Module):
+class Adder(AbstractPart):
     """Digital addition of one converted partial sum: 32-bit integer, 45 nm at 0.9 V."""
 
     source: ClassVar[str] = (
@@ -139,11 +131,8 @@ class Adder(eqx.Module):
     energy: Parameter = param(0.1e-12, "J", "energy of an addition", bounds=(0, 1e-3))
     area: Parameter = param(60e-12, "m²", "area of an adder", bounds=(0, 1))
 
-    def __check_init__(self) -> None:
-        check_bounds(self)
 
-
-class NeuronCost(eqx.Module):
+class NeuronCost(AbstractPart):
     """A neuron at the end of a column: energy of a spike, energy of a time step without one, area.
 
     Default: an analogue leaky integrate-and-fire neuron in 28 nm CMOS at 250 mV, 1.61 fJ a spike and 34 µm²
@@ -160,11 +149,8 @@ class NeuronCost(eqx.Module):
     step: Parameter = param(0.0, "J", "energy of a neuron in a time step", bounds=(0, 1))
     area: Parameter = param(34e-12, "m²", "area of a neuron", bounds=(0, 1))
 
-    def __check_init__(self) -> None:
-        check_bounds(self)
 
-
-class CellArea(eqx.Module):
+class CellArea(AbstractPart):
     """The area of one device, height × width in feature sizes, and the wires that pass over it.
 
     Default: a passive crosspoint, 2F × 2F = 4F². `one_transistor()` has the 4F × 12F of a cell with an access
@@ -181,9 +167,6 @@ class CellArea(eqx.Module):
     width: Parameter = param(2.0, "1", "width of a device in F (along a row)", bounds=(0, 1e4))
     capacitance: Parameter = param(0.2e-15 / 1e-6, "F/m", "capacitance of a wire per metre", bounds=(0, 1))
 
-    def __check_init__(self) -> None:
-        check_bounds(self)
-
     def area(self) -> Float[Array, "..."]:
         """Area of one device in m²."""
         return jnp.asarray(self.height) * self.width * self.feature**2
@@ -198,7 +181,7 @@ def one_transistor() -> CellArea:
     return CellArea(height=4.0, width=12.0)
 
 
-class Costs(eqx.Module):
+class Costs(AbstractPart):
     """The periphery of one array. A part that the chip does not have is None, and what uses it is refused.
 
     `columns_per_adc` columns take turns at one converter: a column is held, converted, and added to a partial sum.
@@ -206,16 +189,13 @@ class Costs(eqx.Module):
 
     source: ClassVar[str] = f"parts: see each; columns_per_adc: {ISAAC} (one converter for an array of 128 columns)"
 
-    adc: AbstractADC | None = eqx.field(default_factory=RatedADC)
-    dac: DAC | None = eqx.field(default_factory=DAC)
-    hold: SampleHold | None = eqx.field(default_factory=SampleHold)
-    adder: Adder | None = eqx.field(default_factory=Adder)
-    neuron: NeuronCost | None = eqx.field(default_factory=NeuronCost)
-    cell: CellArea = eqx.field(default_factory=CellArea)
-    columns_per_adc: int = eqx.field(default=128, static=True)
-
-    def __check_init__(self) -> None:
-        check_count("columns_per_adc", self.columns_per_adc)
+    adc: AbstractADC | None = part(RatedADC, "converter of columns")
+    dac: RowDriver | None = part(RowDriver, "driver of a row")
+    hold: SampleHold | None = part(SampleHold, "what holds a column until its conversion")
+    adder: Adder | None = part(Adder, "what adds a converted partial sum")
+    neuron: NeuronCost | None = part(NeuronCost, "neuron of a column")
+    cell: CellArea = part(CellArea, "area of a device")
+    columns_per_adc: int = option(128, "columns that take turns at one converter", bounds=(1, 1_000_000_000))
 
 
 class ReadTime(NamedTuple):

@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
@@ -18,10 +17,11 @@ from memspike.arrays.tiles import Tiles
 from memspike.cells.base import AbstractCell, CellState, Devices, Lines, Weight, weighted
 from memspike.cells.differential import DifferentialPair
 from memspike.devices.base import select
+from memspike.devices.part import AbstractPart
 from memspike.devices.pulsed import Pulsed
 from memspike.devices.variation.base import AbstractWrapper
 from memspike.parts.parallel import held, map_split
-from memspike.parts.param import Parameter, check_bounds, param
+from memspike.parts.param import Parameter, param, part
 from memspike.parts.random import normal
 
 Real = Float[Array, "..."]
@@ -37,6 +37,11 @@ class Seen(NamedTuple):
     lines: Lines
     sd: Lines
 
+    def scaled(self, gains: Float[Array, " columns"]) -> "Seen":
+        """The same behind column amplifiers of these gains."""
+        wide = jnp.broadcast_to(gains, self.lines.shape)
+        return Seen(self.lines * wide, self.sd * jnp.abs(jnp.broadcast_to(gains, self.sd.shape)))
+
 
 def root(variance: Real) -> Real:
     """√variance with a finite slope at 0."""
@@ -44,7 +49,7 @@ def root(variance: Real) -> Real:
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, variance, 1.0)), 0.0)
 
 
-class Crossbar(eqx.Module):
+class Crossbar(AbstractPart):
     """Rows carry voltages, columns sit at virtual ground and deliver I_j = Σ_i v_i·Σ_l gain_l·G_lij.
 
     What is on the chip is `self`; the programmed conductances are the state, `Lines` [lines, rows, columns] in S.
@@ -53,16 +58,13 @@ class Crossbar(eqx.Module):
     `drive` are the pulses that program the devices; without it their energy and time are counted as 0.
     """
 
-    cell: AbstractCell = eqx.field(default_factory=DifferentialPair)
-    wires: AbstractWires = eqx.field(default_factory=Ideal)
-    tiles: Tiles | None = None
-    periphery: Periphery = eqx.field(default_factory=Periphery)
+    cell: AbstractCell = part(DifferentialPair, "how devices make one signed weight")
+    wires: AbstractWires = part(Ideal, "resistance of the wires")
+    tiles: Tiles | None = part(lambda: None, "size of the arrays that the matrix is cut into")
+    periphery: Periphery = part(Periphery, "drivers and converters")
     programming_spread: Parameter = param(0.0, "1", "s.d. of a programmed conductance over its target", bounds=(0, 10))
     read_noise: Parameter = param(0.0, "1", "s.d. of a conductance over its mean at each read", bounds=(0, 10))
-    drive: Drive | None = None
-
-    def __check_init__(self) -> None:
-        check_bounds(self)
+    drive: Drive | None = part(lambda: None, "pulses that program the devices")
 
     def program(self, w: Float[Array, "rows columns"], *, key: PRNGKeyArray | None = None) -> Lines:
         """Conductances in S for logical weights `w`.

@@ -4,13 +4,13 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from memspike.devices.part import AbstractPart
 from memspike.devices.smooth import root
-from memspike.parts.param import Parameter, check_bounds, param
+from memspike.parts.param import Parameter, param
 
 if TYPE_CHECKING:
     from typing import ClassVar as AbstractClassVar
@@ -22,16 +22,13 @@ Real = Float[Array, "..."]
 SELECTOR_STEPS = 30
 
 
-class AbstractCurve(eqx.Module):
+class AbstractCurve(AbstractPart):
     """Current through a cell whose memory element has the conductance g, written for one cell.
 
     A curve is odd and rises strictly where g > 0. Parameters may be arrays [rows, columns]: each cell its own.
     """
 
     source: AbstractClassVar[str]
-
-    def __check_init__(self) -> None:
-        check_bounds(self)
 
     @abstractmethod
     def current(self, g: Real, v: Real) -> Real:

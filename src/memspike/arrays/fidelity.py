@@ -2,19 +2,16 @@
 
 from abc import abstractmethod
 
-import equinox as eqx
 import jax.numpy as jnp
 
 from memspike.arrays.estimate import estimate
 from memspike.arrays.wires import Cells, Segments, transfer
-from memspike.parts.param import Parameter, check_bounds, param
+from memspike.devices.part import AbstractPart
+from memspike.parts.param import Parameter, option, param
 
 
-class AbstractWires(eqx.Module):
+class AbstractWires(AbstractPart):
     """The wires of one array: conductances of its devices → what it does to row voltages, both [rows, columns] in S."""
-
-    def __check_init__(self) -> None:
-        check_bounds(self)
 
     @abstractmethod
     def transfer(self, g: Cells, tolerance: float | None = None) -> Cells:
@@ -47,7 +44,7 @@ class Resistive(AbstractWires):
     r_column: Parameter = param(1.0, "Ω", "resistance of a column segment", bounds=(0, 1e9))
     r_driver: Parameter = param(1.0, "Ω", "resistance between a driver and the first device", bounds=(0, 1e9))
     r_sense: Parameter = param(1.0, "Ω", "resistance between the last device and the sense node", bounds=(0, 1e9))
-    two_sided: bool = eqx.field(static=True, default=False)
+    two_sided: bool = option(False, "rows are driven from both ends")
 
     def _segments(self, dtype: jnp.dtype) -> tuple[Segments, Segments]:
         values = (self.r_row, self.r_driver, self.r_column, self.r_sense)

@@ -9,8 +9,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.arrays.converters import AbstractStage, Identity
+from memspike.devices.part import AbstractPart
 from memspike.parts.errors import InputError
-from memspike.parts.param import Parameter, check_bounds, param
+from memspike.parts.param import Parameter, option, param, part
 
 Real = Float[Array, "..."]
 Key = PRNGKeyArray | None
@@ -26,7 +27,7 @@ def _weighted(currents: Real, gains: Real) -> Real:
     return (currents * gains.reshape(-1, *(1,) * (currents.ndim - 1))).sum(0)
 
 
-class AbstractOrder(eqx.Module):
+class AbstractOrder(AbstractPart):
     """When the lines of a cell (plus and minus columns, bit slices) are combined."""
 
     @abstractmethod
@@ -76,13 +77,13 @@ class AfterConversion(AbstractOrder):
         return lines * columns
 
 
-class Periphery(eqx.Module):
+class Periphery(AbstractPart):
     """Drivers of the rows, amplifiers and converters of the columns, and when the lines of a cell are combined."""
 
-    dac: AbstractStage = eqx.field(default_factory=Identity)
-    amplifier: AbstractStage = eqx.field(default_factory=Identity)
-    adc: AbstractStage = eqx.field(default_factory=Identity)
-    order: AbstractOrder = eqx.field(default_factory=BeforeConversion)
+    dac: AbstractStage = part(Identity, "drivers of the rows")
+    amplifier: AbstractStage = part(Identity, "amplifiers of the columns")
+    adc: AbstractStage = part(Identity, "converters of the columns")
+    order: AbstractOrder = part(BeforeConversion, "when the lines of a cell are combined")
 
     @property
     def ideal(self) -> bool:
@@ -107,7 +108,7 @@ class Periphery(eqx.Module):
         return 0 if isinstance(self.adc, Identity) else self.order.conversions(lines, columns)
 
 
-class Shared(eqx.Module):
+class Shared(AbstractPart):
     """A converter that serves `columns_per_adc` columns in turn, their currents held until it comes to them.
 
     All columns are sampled at time 0; a column in turn k (from 0) is converted at k·period, when its held value has
@@ -117,14 +118,9 @@ class Shared(eqx.Module):
 
     source: ClassVar[str] = "definition: time-multiplexed converter behind sample-and-hold stages of one time constant"
 
-    columns_per_adc: int = eqx.field(default=1, static=True)
-    interleaved: bool = eqx.field(default=False, static=True)
+    columns_per_adc: int = option(1, "columns that take turns at one converter", bounds=(1, 1_000_000_000))
+    interleaved: bool = option(False, "a converter serves each N-th column instead of neighbours")
     droop: Parameter = param(0.0, "1/s", "rate at which a held value decays", bounds=(0, 1e15))
-
-    def __check_init__(self) -> None:
-        check_bounds(self)
-        if self.columns_per_adc < 1:
-            raise InputError(f"Shared.columns_per_adc is {self.columns_per_adc}; allowed: from 1.")
 
     def converters(self, columns: int) -> int:
         """How many converters `columns` columns need."""

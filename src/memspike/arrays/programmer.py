@@ -3,14 +3,14 @@
 from abc import abstractmethod
 from typing import NamedTuple
 
-import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from memspike.cells.base import AbstractCell, CellState, Devices, Weight
 from memspike.devices.base import counts as as_float
+from memspike.devices.part import AbstractPart
 from memspike.devices.targets import Programmed, open_loop, write_verify
-from memspike.parts.param import Parameter, check_bounds, param
+from memspike.parts.param import Parameter, option, param
 from memspike.parts.registry import PROGRAMMERS
 
 
@@ -33,11 +33,8 @@ def _written(state: CellState, done: Programmed) -> Written:
     return Written(state._replace(devices=done.state), up, down, resets, reads, done.failed)
 
 
-class AbstractProgrammer(eqx.Module):
+class AbstractProgrammer(AbstractPart):
     """Weights [rows, columns] → a matrix of cells whose devices were RESET and then programmed."""
-
-    def __check_init__(self) -> None:
-        check_bounds(self)
 
     @abstractmethod
     def write(self, cell: AbstractCell, w: Weight, *, key: PRNGKeyArray | None) -> Written:
@@ -63,7 +60,7 @@ class Statistical(AbstractProgrammer):
 class OpenLoop(AbstractProgrammer):
     """`memspike.devices.open_loop` on every device of the matrix."""
 
-    most: int = eqx.field(static=True, default=1000)
+    most: int = option(1000, "pulses a device at the most", bounds=(0, 1_000_000_000))
 
     def write(self, cell: AbstractCell, w: Weight, *, key: PRNGKeyArray | None) -> Written:
         """The programmed matrix."""
@@ -80,8 +77,8 @@ class WriteVerify(AbstractProgrammer):
 
     tolerance: Parameter = param(0.01, "1", "accepted error over the conductance range", bounds=(1e-9, 1))
     settle: Parameter = param(1.0, "s", "time from a pulse to its verify read", bounds=(0, 1e9))
-    reads: int = eqx.field(static=True, default=1)
-    most: int = eqx.field(static=True, default=1000)
+    reads: int = option(1, "noisy reads of one verify; 0 is one without noise", bounds=(0, 1_000_000))
+    most: int = option(1000, "pulses a device at the most", bounds=(0, 1_000_000_000))
 
     def write(self, cell: AbstractCell, w: Weight, *, key: PRNGKeyArray | None) -> Written:
         """The programmed matrix."""

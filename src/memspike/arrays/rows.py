@@ -2,18 +2,19 @@
 
 from abc import abstractmethod
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from memspike.devices.metastable_switch import MetastableSwitch
+from memspike.devices.part import AbstractPart
+from memspike.parts.param import part
 from memspike.parts.registry import SYNAPSES
 
 Real = Float[Array, "..."]
 
 
-class AbstractRows(eqx.Module):
+class AbstractRows(AbstractPart):
     """Row voltages → the voltages that a crossbar of fixed conductances must see for the same currents."""
 
     @abstractmethod
@@ -48,7 +49,7 @@ class DynamicalRows(AbstractRows):
     The device is a reconstruction: the neuron's switch between 10 and 100 µS with a tenfold τ.
     """
 
-    device: MetastableSwitch = eqx.field(default_factory=_slow_switch)
+    device: MetastableSwitch = part(_slow_switch, "every synaptic device")
 
     def effective(self, v: Real, durations: Real) -> Real:
         """`v`·a with a taken in the middle of each hold, where the membrane samples its current."""

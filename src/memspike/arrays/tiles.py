@@ -1,16 +1,18 @@
 """A large matrix on many arrays of limited size."""
 
-import equinox as eqx
+from dataclasses import MISSING
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from memspike.devices.part import AbstractPart
 from memspike.parts.errors import InputError
-from memspike.parts.param import check_count
+from memspike.parts.param import option
 
 Blocks = Float[Array, "down across tile_rows tile_columns"]
 
 
-class Tiles(eqx.Module):
+class Tiles(AbstractPart):
     """At most `rows` × `columns` devices share wires; the matrix is cut into equal tiles of no more than that.
 
     Where it does not divide evenly the last tiles are smaller: their missing rows lie far from the sense end and
@@ -18,13 +20,9 @@ class Tiles(eqx.Module):
     each other are added behind their converters, or with `analog` as currents in front of one.
     """
 
-    rows: int = eqx.field(static=True)
-    columns: int = eqx.field(static=True)
-    analog: bool = eqx.field(static=True, default=False)
-
-    def __check_init__(self) -> None:
-        check_count("Tiles.rows", self.rows)
-        check_count("Tiles.columns", self.columns)
+    rows: int = option(MISSING, "rows of a tile at the most", bounds=(1, 1_000_000_000))
+    columns: int = option(MISSING, "columns of devices of a tile at the most", bounds=(1, 1_000_000_000))
+    analog: bool = option(False, "partial sums are added as currents, in front of one converter")
 
     def check(self, shape: tuple[int, ...], lines: int = 1) -> None:
         """InputError if a tile is larger than a matrix of `shape` physical devices, or narrower than a cell."""

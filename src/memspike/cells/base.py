@@ -13,8 +13,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from memspike.devices.base import AbstractPulseDevice, Moments, Seconds
+from memspike.devices.part import AbstractPart
 from memspike.parts.errors import InputError
-from memspike.parts.param import check_bounds, is_concrete
+from memspike.parts.param import is_concrete
 
 Real = Float[Array, "..."]
 Lines = Float[Array, "lines rows columns"]
@@ -49,7 +50,7 @@ def weighted(gains: Float[Array, " lines"], lines: Lines) -> Weight:
     return sum((gains[k] * lines[k] for k in range(1, lines.shape[0])), gains[0] * lines[0])
 
 
-class AbstractCell(eqx.Module):
+class AbstractCell(AbstractPart):
     """Devices that share one signed weight. Written for a matrix of cells; the device may differ from cell to cell.
 
     `device` may hold parameters of any shape that broadcasts with [programmed lines, rows, columns]; the window
@@ -63,7 +64,6 @@ class AbstractCell(eqx.Module):
         device: eqx.AbstractVar[AbstractPulseDevice]
 
     def __check_init__(self) -> None:
-        check_bounds(self)
         low, high = self.window()
         if is_concrete(low) and is_concrete(high) and not float(low) < float(high):
             raise InputError(

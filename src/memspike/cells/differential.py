@@ -1,6 +1,5 @@
 """Two devices whose conductances are subtracted: one signed weight."""
 
-import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -8,7 +7,7 @@ from memspike.cells.base import AbstractCell, Devices, Lines, Real, Weight, shar
 from memspike.cells.write import AbstractWrite, OneSided
 from memspike.devices.base import AbstractPulseDevice
 from memspike.devices.constant_step import ConstantStep
-from memspike.parts.param import Parameter, param
+from memspike.parts.param import Parameter, option, param, part
 
 
 def _range() -> ConstantStep:
@@ -30,10 +29,10 @@ class DifferentialPair(AbstractCell):
     reconstruction of the upper-resistance end of the RRAM range.
     """
 
-    device: AbstractPulseDevice = eqx.field(default_factory=_range)
-    write: AbstractWrite = eqx.field(default_factory=OneSided)
+    device: AbstractPulseDevice = part(_range, "both devices of the pair")
+    write: AbstractWrite = part(OneSided, "which device takes a pulse")
     scale: Parameter = param(1.0, "1", "conductance difference of w = 1 over the range of a device", bounds=(1e-6, 1e6))
-    balanced: bool = eqx.field(static=True, default=False)
+    balanced: bool = option(False, "weights are placed around the middle of the range, at ±w/2")
 
     def gains(self) -> Float[Array, " lines"]:
         """+1 and −1."""

@@ -3,7 +3,6 @@
 from abc import abstractmethod
 from typing import ClassVar
 
-import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -11,11 +10,12 @@ from memspike.cells.base import AbstractCell, Devices, Lines, Real, Weight, shar
 from memspike.cells.differential import on_sides
 from memspike.cells.write import AbstractWrite, OneSided
 from memspike.devices.base import AbstractPulseDevice
+from memspike.devices.part import AbstractPart
 from memspike.devices.pcm import PCM
-from memspike.parts.param import Parameter, check_count, param
+from memspike.parts.param import Parameter, option, param, part
 
 
-class AbstractArbitration(eqx.Module):
+class AbstractArbitration(AbstractPart):
     """Where the counter stands that says which device is next. Counts stay exact to 2²⁴ (they run modulo N)."""
 
     @abstractmethod
@@ -50,7 +50,7 @@ class PerSynapse(AbstractArbitration):
 class GlobalCounter(AbstractArbitration):
     """One counter for the whole array, moved on by a fixed amount at every update: no memory per synapse."""
 
-    increment: int = eqx.field(static=True, default=1)
+    increment: int = option(1, "what an update adds to the counter", bounds=(1, 2**24))
 
     def start(self, shape: tuple[int, ...]) -> Real:
         """One zero."""
@@ -74,14 +74,11 @@ class MultiDevice(AbstractCell):
 
     source: ClassVar[str] = "Boybat et al., Nat. Commun. 9: 2514 (2018), doi 10.1038/s41467-018-04933-y"
 
-    device: AbstractPulseDevice = eqx.field(default_factory=PCM)
-    per_side: int = eqx.field(static=True, default=4)
-    write: AbstractWrite = eqx.field(default_factory=OneSided)
-    arbitration: AbstractArbitration = eqx.field(default_factory=PerSynapse)
+    device: AbstractPulseDevice = part(PCM, "all devices of the cell")
+    per_side: int = option(4, "devices N a side", bounds=(1, 1024))
+    write: AbstractWrite = part(OneSided, "which side takes a pulse")
+    arbitration: AbstractArbitration = part(PerSynapse, "which device of a side is next")
     scale: Parameter = param(1.0, "1", "conductance difference of w = 1 over the range of a side", bounds=(1e-6, 1e6))
-
-    def __check_init__(self) -> None:
-        check_count("MultiDevice.per_side", self.per_side, 1)
 
     def gains(self) -> Float[Array, " lines"]:
         """N times +1, then N times −1."""

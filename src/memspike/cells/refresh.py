@@ -2,15 +2,15 @@
 
 from typing import ClassVar, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from memspike.cells.base import AbstractCell, CellState, Devices
 from memspike.devices.base import Seconds
+from memspike.devices.part import AbstractPart
 from memspike.devices.targets import open_loop
-from memspike.parts.param import Parameter, check_bounds, param
+from memspike.parts.param import Parameter, param
 
 
 class Refreshed(NamedTuple):
@@ -22,7 +22,7 @@ class Refreshed(NamedTuple):
     where: Bool[Array, "rows columns"]
 
 
-class Refresh(eqx.Module):
+class Refresh(AbstractPart):
     """Read, RESET, rewrite: for cells whose fuller side is above `above` while its sides differ by less than `apart`.
 
     All thresholds are shares of the conductance range of one device, compared with the mean of each side; the emptier
@@ -39,9 +39,6 @@ class Refresh(eqx.Module):
     emptier: Parameter = param(
         -1.0, "1", "mean conductance of the emptier side over the range above which it acts", bounds=(-1, 1)
     )
-
-    def __check_init__(self) -> None:
-        check_bounds(self)
 
     def due(self, cell: AbstractCell, g: Devices) -> Bool[Array, "rows columns"]:
         """Which cells need it, by the conductances of their devices."""

@@ -1,5 +1,7 @@
 """One device against a fixed reference: one signed weight."""
 
+from dataclasses import MISSING
+
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -8,7 +10,7 @@ from memspike.cells.base import AbstractCell, Devices, Lines, Real, Weight, shar
 from memspike.devices.asymmetry import symmetry_points
 from memspike.devices.base import AbstractPulseDevice
 from memspike.parts.errors import InputError
-from memspike.parts.param import Parameter, param
+from memspike.parts.param import Parameter, param, part
 
 
 def midpoint(device: AbstractPulseDevice) -> Float[Array, ""]:
@@ -38,7 +40,7 @@ class SingleReference(AbstractCell):
     the device (`at_symmetry_point`) the range of w shifts. `reference` may differ from cell to cell.
     """
 
-    device: AbstractPulseDevice
+    device: AbstractPulseDevice = part(MISSING, "the device of the cell")
     reference: Parameter = param(None, "S", "reference conductance", bounds=(0, 1e3))
     scale: Parameter = param(1.0, "1", "conductance difference of w = 1 over half the range", bounds=(1e-6, 1e6))
 

@@ -1,6 +1,5 @@
 """Bit slices: a weight written in digits, each digit on a pair of devices of its own."""
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -9,7 +8,7 @@ from memspike.cells.base import AbstractCell, Devices, Lines, Real, Weight, shar
 from memspike.cells.differential import on_sides
 from memspike.devices.base import AbstractPulseDevice
 from memspike.devices.constant_step import ConstantStep
-from memspike.parts.param import Parameter, check_count, param
+from memspike.parts.param import Parameter, option, param, part
 
 
 class BitSliced(AbstractCell):
@@ -21,14 +20,10 @@ class BitSliced(AbstractCell):
     then G⁻.
     """
 
-    device: AbstractPulseDevice = eqx.field(default_factory=ConstantStep)
-    digits: int = eqx.field(static=True, default=2)
-    base: int = eqx.field(static=True, default=4)
+    device: AbstractPulseDevice = part(ConstantStep, "all devices of the cell")
+    digits: int = option(2, "digits of |w|", bounds=(1, 24))
+    base: int = option(4, "base of a digit", bounds=(2, 2**24))
     scale: Parameter = param(1.0, "1", "conductance difference of w = 1 over the range of a side", bounds=(1e-6, 1e6))
-
-    def __check_init__(self) -> None:
-        check_count("BitSliced.digits", self.digits, 1)
-        check_count("BitSliced.base", self.base, 2)
 
     def _weights(self) -> Float[Array, " digits"]:
         return jnp.asarray([float(self.base) ** -k for k in range(self.digits)])

@@ -1,12 +1,13 @@
 """Several tiles of one device a weight, each against its reference: slow tiles that hold it, fast ones that learn."""
 
-import equinox as eqx
+from dataclasses import MISSING
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from memspike.cells.base import AbstractCell, CellState, Devices, Lines, Real, Weight, shared_range
 from memspike.devices.base import AbstractPulseDevice
-from memspike.parts.param import Parameter, check_count, param
+from memspike.parts.param import Parameter, option, param, part
 from memspike.parts.random import normal
 
 
@@ -19,14 +20,11 @@ class Stack(AbstractCell):
     pulsed on tile 0; the other tiles are placed at their references. Lines: all devices, then all references.
     """
 
-    device: AbstractPulseDevice
+    device: AbstractPulseDevice = part(MISSING, "the device of every tile")
     reference: Parameter = param(None, "S", "reference conductance", bounds=(0, 1e3))
-    tiles: int = eqx.field(static=True, default=2)
+    tiles: int = option(2, "tiles of devices", bounds=(2, 1024))
     gamma: Parameter = param(0.0, "1", "γ: what a tile counts over the one before it", bounds=(0, 1))
     scale: Parameter = param(1.0, "1", "conductance difference of w = 1 over half the range", bounds=(1e-6, 1e6))
-
-    def __check_init__(self) -> None:
-        check_count("Stack.tiles", self.tiles, 2)
 
     def shares(self) -> Float[Array, " tiles"]:
         """1, γ, γ², …"""

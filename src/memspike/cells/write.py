@@ -3,9 +3,10 @@
 from abc import abstractmethod
 from typing import NamedTuple
 
-import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+
+from memspike.devices.part import AbstractPart
 
 Real = Float[Array, "..."]
 
@@ -17,7 +18,7 @@ class Sides(NamedTuple):
     minus: Real
 
 
-class AbstractWrite(eqx.Module):
+class AbstractWrite(AbstractPart):
     """Signed pulses on a weight → signed pulses on its two sides; a pulse up on the weight raises G⁺ or lowers G⁻."""
 
     @abstractmethod

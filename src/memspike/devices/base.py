@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Num, PRNGKeyArray
 
+from memspike.devices.part import AbstractPart
 from memspike.parts.errors import InputError
 from memspike.parts.param import Parameter, check_bounds, is_concrete
 
@@ -24,7 +25,7 @@ Pulses = Num[Array, "..."] | int | float
 Seconds = Float[Array, "..."] | float
 
 
-class AbstractDevice(eqx.Module):
+class AbstractDevice(AbstractPart):
     """A two-terminal device, written for one device; arrays of devices come by broadcasting.
 
     `source` cites the model with its equation numbers. `volatile` tells whether the state relaxes at
@@ -33,9 +34,6 @@ class AbstractDevice(eqx.Module):
 
     source: AbstractClassVar[str]
     volatile: AbstractClassVar[bool]
-
-    def __check_init__(self) -> None:
-        check_bounds(self)
 
     @abstractmethod
     def init(self) -> Any:

@@ -71,7 +71,7 @@ def to_dict(module: eqx.Module) -> dict[str, Any]:
 def _value(given: Any, cls: type, field: dataclasses.Field, where: str) -> Any:
     if isinstance(given, dict):
         return from_dict(given, where)
-    unit = field.metadata.get("unit")
+    unit = None if field.metadata.get("static") else field.metadata.get("unit")
     if isinstance(given, str):
         return units.parse(given, unit) if unit is not None else _named_function(cls, given) or given
     if isinstance(given, list) or unit is not None:

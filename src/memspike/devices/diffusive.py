@@ -2,13 +2,12 @@
 
 from typing import ClassVar, NamedTuple
 
-import equinox as eqx
 import jax.numpy as jnp
 
 from memspike.devices.base import AbstractStateDevice, Real
 from memspike.devices.integrate import Duration, exponential_step, keep, repeat
 from memspike.devices.smooth import edge, magnitude
-from memspike.parts.param import Parameter, param
+from memspike.parts.param import Parameter, option, param
 
 
 class DiffusiveState(NamedTuple):
@@ -44,7 +43,7 @@ class Diffusive(AbstractStateDevice):
     gamma_2: Parameter = param(0.42, "1/s", "loss of the slow population", bounds=(1e-9, 1e6))
     v_smooth: Parameter = param(1e-3, "V", "rounding of |v| at zero", bounds=(1e-4, 1))
     edge_width: Parameter = param(0.02, "1", "share of the gap over which completion is felt", bounds=(5e-3, 1))
-    substeps: int = eqx.field(default=10, static=True)
+    substeps: int = option(10, "equal parts of a step in time", bounds=(1, 1_000_000))
 
     def init(self) -> DiffusiveState:
         """An empty gap."""

@@ -2,14 +2,13 @@
 
 from typing import ClassVar
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 from memspike.devices.base import AbstractMemoryDevice, Real
 from memspike.devices.integrate import Duration, bounded
 from memspike.devices.windows import AbstractWindow, Biolek
-from memspike.parts.param import Parameter, param
+from memspike.parts.param import Parameter, option, param, part
 
 
 class LinearIonDrift(AbstractMemoryDevice):
@@ -33,8 +32,8 @@ class LinearIonDrift(AbstractMemoryDevice):
     depth: Parameter = param(10e-9, "m", "thickness D", bounds=(1e-9, 1e-6))
     x_0: Parameter = param(0.1, "1", "initial state", bounds=(0, 1))
     i_turn: Parameter = param(1e-8, "A", "current over which the bound ahead changes", bounds=(1e-15, 1))
-    window: AbstractWindow = eqx.field(default_factory=Biolek)
-    substeps: int = eqx.field(default=2, static=True)
+    window: AbstractWindow = part(Biolek, "how the drift slows down near a bound")
+    substeps: int = option(2, "equal parts of a step in time", bounds=(1, 1_000_000))
 
     def ends(self) -> tuple[Real, Real]:
         """0 is undoped, 1 doped."""

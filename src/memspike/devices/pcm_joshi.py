@@ -1,24 +1,22 @@
 """Phase-change memory that is programmed by write–verify: what is left is error, drift and 1/f noise."""
 
 from abc import abstractmethod
+from dataclasses import MISSING
 from typing import ClassVar, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 from memspike.devices.base import AbstractPulseDevice, Key, Moments, Pulses, Real, Seconds, clipped, counts, span
-from memspike.parts.param import Parameter, check_bounds, param
+from memspike.devices.part import AbstractPart
+from memspike.parts.param import Parameter, param, part
 from memspike.parts.random import normal
 
 FLOOR = 1e-3
 
 
-class AbstractLaw(eqx.Module):
+class AbstractLaw(AbstractPart):
     """A fitted function of g = G/G_max."""
-
-    def __check_init__(self) -> None:
-        check_bounds(self)
 
     @abstractmethod
     def __call__(self, g: Real) -> Real:
@@ -66,8 +64,8 @@ class InversePower(AbstractLaw):
 class Switched(AbstractLaw):
     """One law below a conductance and another above."""
 
-    below: AbstractLaw
-    above: AbstractLaw
+    below: AbstractLaw = part(MISSING, "law at low conductance")
+    above: AbstractLaw = part(MISSING, "law at high conductance")
     switch: Parameter = param(0.5, "1", "g where the second law takes over", bounds=(0, 10))
 
     def __call__(self, g: Real) -> Real:
@@ -107,10 +105,10 @@ class PCMJoshi(AbstractPulseDevice):
     error_scale: Parameter = param(1e-6, "S", "unit of the programming error law", bounds=(0, 1))
     t_c: Parameter = param(20.0, "s", "time of the first read after programming", bounds=(1e-9, 1e9))
     t_read: Parameter = param(250e-9, "s", "duration of a read", bounds=(1e-12, 1))
-    error: AbstractLaw = eqx.field(default_factory=lambda: Cubic(c0=0.2635, c1=1.9650, c2=-1.1731))
-    nu_mean: AbstractLaw = eqx.field(default_factory=lambda: Logarithmic(-0.0155, 0.0244, 0.049, 0.1))
-    nu_sd: AbstractLaw = eqx.field(default_factory=lambda: Logarithmic(-0.0125, -0.0059, 0.008, 0.045))
-    noise: AbstractLaw = eqx.field(default_factory=InversePower)
+    error: AbstractLaw = part(lambda: Cubic(0.2635, 1.9650, -1.1731), "s.d. of the programming error over error_scale")
+    nu_mean: AbstractLaw = part(lambda: Logarithmic(-0.0155, 0.0244, 0.049, 0.1), "mean drift exponent")
+    nu_sd: AbstractLaw = part(lambda: Logarithmic(-0.0125, -0.0059, 0.008, 0.045), "s.d. of the drift exponent")
+    noise: AbstractLaw = part(InversePower, "Q of the 1/f noise")
 
     def _share(self, g: Real) -> Real:
         return g / self.g_max

@@ -2,7 +2,6 @@
 
 from typing import Any, ClassVar
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 
@@ -10,7 +9,7 @@ from memspike.devices.base import AbstractMemoryDevice, AbstractPulseDevice, Key
 from memspike.devices.integrate import keep
 from memspike.devices.vteam import VTEAM
 from memspike.parts.errors import InputError
-from memspike.parts.param import Parameter, param
+from memspike.parts.param import Parameter, param, part
 
 
 class Pulsed(AbstractPulseDevice):
@@ -23,7 +22,7 @@ class Pulsed(AbstractPulseDevice):
     source: ClassVar[str] = "integration of the law of `device`, whose source counts"
     volatile: ClassVar[bool] = False
 
-    device: AbstractMemoryDevice = eqx.field(default_factory=VTEAM)
+    device: AbstractMemoryDevice = part(VTEAM, "the device that is pulsed")
     v_up: Parameter = param(-0.22, "V", "voltage of a potentiating pulse, signed", bounds=(-100, 100))
     v_down: Parameter = param(0.3, "V", "voltage of a depressing pulse, signed", bounds=(-100, 100))
     width: Parameter = param(10e-9, "s", "duration of a pulse", bounds=(1e-15, 1e6))

@@ -2,13 +2,12 @@
 
 from typing import ClassVar
 
-import equinox as eqx
 import jax.numpy as jnp
 
 from memspike.devices.base import AbstractMemoryDevice, Real
 from memspike.devices.integrate import Duration, bounded
 from memspike.devices.smooth import edge, gate
-from memspike.parts.param import Parameter, param
+from memspike.parts.param import Parameter, option, param
 
 BOLTZMANN = 8.617333262e-5  # eV/K
 NANOMETRE = 1e-9
@@ -50,7 +49,7 @@ class StanfordPKU(AbstractMemoryDevice):
     f_min: Parameter = param(1.4e9, "V/m", "field below which the gap stays", bounds=(1e7, 1e11))
     smoothing: Parameter = param(0.05, "1", "rounding of F_min, relative to it", bounds=(1e-3, 1))
     edge_width: Parameter = param(0.02, "1", "share of the way over which a bound is felt", bounds=(5e-3, 1))
-    substeps: int = eqx.field(default=4, static=True)
+    substeps: int = option(4, "equal parts of a step in time", bounds=(1, 1_000_000))
 
     def ends(self) -> tuple[Real, Real]:
         """0 is the largest gap, 1 the smallest."""

@@ -2,13 +2,12 @@
 
 from typing import ClassVar
 
-import equinox as eqx
 import jax.numpy as jnp
 
 from memspike.devices.base import AbstractStateDevice, Real
 from memspike.devices.integrate import Duration, exponential_step, keep, repeat
 from memspike.devices.smooth import root
-from memspike.parts.param import Parameter, param
+from memspike.parts.param import Parameter, option, param
 
 BOLTZMANN = 8.617333262e-5  # eV/K
 LARGEST_EXPONENT = 30.0
@@ -39,7 +38,7 @@ class ThermalNbO2(AbstractStateDevice):
     c_th: Parameter = param(2.3e-15, "J/K", "thermal capacitance", bounds=(1e-18, 1e-9))
     t_0: Parameter = param(298.0, "K", "ambient temperature", bounds=(200, 500))
     v_smooth: Parameter = param(1e-3, "V", "rounding of √|v| at zero", bounds=(1e-4, 0.1))
-    substeps: int = eqx.field(default=4, static=True)
+    substeps: int = option(4, "equal parts of a step in time", bounds=(1, 1_000_000))
 
     def _lowering(self, v: Real) -> Real:
         """ω·√(|v|/d) in eV."""

@@ -2,13 +2,12 @@
 
 from typing import ClassVar
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 from memspike.devices.base import AbstractStateDevice, Real
 from memspike.devices.integrate import Duration, bounded
-from memspike.parts.param import Parameter, param
+from memspike.parts.param import Parameter, option, param
 
 
 class ThresholdSwitch(AbstractStateDevice):
@@ -33,7 +32,7 @@ class ThresholdSwitch(AbstractStateDevice):
     v_hold: Parameter = param(20e-3, "V", "voltage where an on device switches off", bounds=(1e-3, 10))
     v_scale: Parameter = param(3e-3, "V", "voltage scale k of the switching", bounds=(1e-4, 10))
     tau: Parameter = param(10e-6, "s", "time constant of the switch", bounds=(1e-12, 1e9))
-    substeps: int = eqx.field(default=4, static=True)
+    substeps: int = option(4, "equal parts of a step in time", bounds=(1, 1_000_000))
 
     def _target(self, state: Real, v: Real) -> Real:
         """The share that would be on at a switching voltage held at its present value."""

@@ -2,12 +2,11 @@
 
 from typing import ClassVar, NamedTuple
 
-import equinox as eqx
 import jax.numpy as jnp
 
 from memspike.devices.base import AbstractStateDevice, Real
 from memspike.devices.integrate import Duration, exponential_step, keep, repeat
-from memspike.parts.param import Parameter, param
+from memspike.parts.param import Parameter, option, param
 
 # keeps (T − T_r)/T_pr finite where a minor loop closes
 SMALLEST_PROXIMITY = 1e-3  # K
@@ -50,7 +49,7 @@ class VO2(AbstractStateDevice):
     c_th: Parameter = param(49.63e-12, "J/K", "thermal capacitance", bounds=(1e-15, 1e-3))
     s_th: Parameter = param(0.2056e-3, "W/K", "thermal conductance to the ambient", bounds=(1e-8, 1))
     t_0: Parameter = param(325.0, "K", "ambient temperature", bounds=(250, 400))
-    substeps: int = eqx.field(default=4, static=True)
+    substeps: int = option(4, "equal parts of a step in time", bounds=(1, 1_000_000))
 
     def init(self) -> VO2State:
         """At the ambient temperature, on the major heating branch."""

@@ -3,13 +3,12 @@
 from collections.abc import Callable
 from typing import ClassVar
 
-import equinox as eqx
 import jax.numpy as jnp
 
 from memspike.devices.base import AbstractMemoryDevice, Real
 from memspike.devices.integrate import Duration, bounded
 from memspike.devices.smooth import edge, power, ramp
-from memspike.parts.param import Parameter, param
+from memspike.parts.param import Parameter, option, param
 
 
 def linear_resistance(x: Real, r_on: Parameter, r_off: Parameter) -> Real:
@@ -47,8 +46,8 @@ class VTEAM(AbstractMemoryDevice):
     v_off: Parameter = param(0.02, "V", "threshold of switching off", bounds=(0.01, 10))
     smoothing: Parameter = param(1e-2, "1", "rounding of the thresholds, relative to them", bounds=(1e-4, 1))
     edge_width: Parameter = param(0.02, "1", "share of the way over which a bound is felt", bounds=(5e-3, 1))
-    resistance: Callable = eqx.field(default=linear_resistance, static=True)
-    substeps: int = eqx.field(default=4, static=True)
+    resistance: Callable = option(linear_resistance, "R of the state: linear_resistance or exponential_resistance")
+    substeps: int = option(4, "equal parts of a step in time", bounds=(1, 1_000_000))
 
     def ends(self) -> tuple[Real, Real]:
         """0 is off, 1 is on."""

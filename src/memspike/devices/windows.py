@@ -8,19 +8,16 @@ away from the nearer bound is undamped.
 from abc import abstractmethod
 from typing import ClassVar
 
-import equinox as eqx
 import jax.numpy as jnp
 
 from memspike.devices.base import Real
+from memspike.devices.part import AbstractPart
 from memspike.devices.smooth import power
-from memspike.parts.param import Parameter, check_bounds, param
+from memspike.parts.param import Parameter, param
 
 
-class AbstractWindow(eqx.Module):
+class AbstractWindow(AbstractPart):
     """A factor in [0, 1] (Prodromakis: [0, j]) on the speed towards a bound."""
-
-    def __check_init__(self) -> None:
-        check_bounds(self)
 
     @abstractmethod
     def damp(self, distance: Real) -> Real:

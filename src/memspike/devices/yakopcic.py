@@ -2,14 +2,13 @@
 
 from typing import ClassVar
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 from memspike.devices.base import AbstractMemoryDevice, Real
 from memspike.devices.integrate import Duration, bounded
 from memspike.devices.smooth import ramp
-from memspike.parts.param import Parameter, param
+from memspike.parts.param import Parameter, option, param
 
 
 class Yakopcic(AbstractMemoryDevice):
@@ -43,7 +42,7 @@ class Yakopcic(AbstractMemoryDevice):
     x_min: Parameter = param(1e-3, "1", "lowest state", bounds=(1e-6, 0.01))
     smoothing: Parameter = param(1e-3, "1", "rounding of thresholds and of the window's corner", bounds=(1e-4, 1))
     v_turn: Parameter = param(1e-3, "V", "voltage over which a₁ turns to a₂", bounds=(1e-4, 1))
-    substeps: int = eqx.field(default=2, static=True)
+    substeps: int = option(2, "equal parts of a step in time", bounds=(1, 1_000_000))
 
     def ends(self) -> tuple[Real, Real]:
         """From x_min to 1."""

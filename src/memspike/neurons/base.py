@@ -3,17 +3,13 @@
 from abc import abstractmethod
 from typing import Any
 
-import equinox as eqx
 from jaxtyping import Array, Float
 
-from memspike.parts.param import check_bounds
+from memspike.devices.part import AbstractPart
 
 
-class AbstractNeuron(eqx.Module):
+class AbstractNeuron(AbstractPart):
     """A neuron written for one cell; populations come by broadcasting over the shape of the state."""
-
-    def __check_init__(self) -> None:
-        check_bounds(self)
 
     @abstractmethod
     def rest(self) -> Float[Array, "..."]:

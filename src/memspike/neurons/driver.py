@@ -2,30 +2,27 @@
 
 import math
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from memspike.devices.part import AbstractPart
 from memspike.neurons.base import AbstractNeuron
 from memspike.neurons.filters import AlphaFilter
 from memspike.neurons.mif import MIF
-from memspike.parts.param import Parameter, check_bounds, param
+from memspike.parts.param import Parameter, param, part
 
 
-class Driver(eqx.Module):
+class Driver(AbstractPart):
     """Every spike injects one alpha-shaped current of `peak` A into the neuron of its line.
 
     With the defaults a spike of the published MIF neuron rises 102 mV above rest within 60 µs, is over after 0.44 ms,
     and undershoots by 9 mV with a recovery of some 3 ms. Values of the current: a reconstruction.
     """
 
-    neuron: AbstractNeuron = eqx.field(default_factory=MIF)
-    filter: AlphaFilter = eqx.field(default_factory=lambda: AlphaFilter(tau=0.1e-3))
+    neuron: AbstractNeuron = part(MIF, "the neuron that is made to spike")
+    filter: AlphaFilter = part(lambda: AlphaFilter(tau=0.1e-3), "shape of the current of one spike")
     peak: Parameter = param(5e-6, "A", "peak of the current of one spike", bounds=(0, 1))
-
-    def __check_init__(self) -> None:
-        check_bounds(self)
 
     def current(self, spikes: Float[Array, "steps lines"], dt: float) -> Float[Array, "steps lines"]:
         """Injected currents in A in the middle of every step, for spikes (0 or 1) at the starts of steps."""

@@ -3,11 +3,11 @@
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from memspike.parts.param import Parameter, check_bounds, param
+from memspike.devices.part import AbstractPart
+from memspike.parts.param import Parameter, param
 from memspike.parts.registry import FILTERS
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ else:
 Real = Float[Array, "..."]
 
 
-class AbstractFilter(eqx.Module):
+class AbstractFilter(AbstractPart):
     """A linear causal filter with unit gain at zero frequency.
 
     It is driven either by events (`kernel`: response to a jump of 1 A of the first stage at t = 0) or
@@ -26,9 +26,6 @@ class AbstractFilter(eqx.Module):
     """
 
     source: AbstractClassVar[str]
-
-    def __check_init__(self) -> None:
-        check_bounds(self)
 
     @abstractmethod
     def kernel(self, t: Real) -> Real:

@@ -3,13 +3,13 @@
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from memspike.devices.part import AbstractPart
 from memspike.neurons.surrogate import AbstractSurrogate, Triangular, spike
-from memspike.parts.param import Parameter, check_bounds, param
+from memspike.parts.param import Parameter, option, param, part
 from memspike.parts.registry import NEURONS
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Gates(NamedTuple):
     adaptation: Real | None = None
 
 
-class AbstractSpikingNeuron(eqx.Module):
+class AbstractSpikingNeuron(AbstractPart):
     """A neuron that sends spikes; `step` takes the weighted sum of the spikes that arrive in one step.
 
     Membranes and thresholds are in units of the logical weight (1 = one spike through w = 1). The reset is not
@@ -51,9 +51,6 @@ class AbstractSpikingNeuron(eqx.Module):
     """
 
     source: AbstractClassVar[str]
-
-    def __check_init__(self) -> None:
-        check_bounds(self)
 
     @abstractmethod
     def step(self, state: SpikingState, drive: Real, dt: float) -> SpikingState:
@@ -109,9 +106,9 @@ class LIF(AbstractSpikingNeuron):
     source: ClassVar[str] = f"{BELLEC}; constants: released code of Demirağ et al., arXiv 2108.01804"
     tau: Parameter = param(30e-3, "s", "membrane time constant", bounds=(1e-9, 1e6))
     theta: Parameter = param(0.1, "1", "threshold θ in units of weight", bounds=(1e-9, 1e6))
-    surrogate: AbstractSurrogate = eqx.field(default_factory=Triangular)
-    refractory: int = eqx.field(static=True, default=0)
-    soft: bool = eqx.field(static=True, default=True)
+    surrogate: AbstractSurrogate = part(Triangular, "pseudo-derivative ψ of a spike")
+    refractory: int = option(0, "steps without spikes after a spike", bounds=(0, 1_000_000))
+    soft: bool = option(True, "a spike subtracts θ; otherwise it puts v to 0")
 
     def step(self, state: SpikingState, drive: Real, dt: float) -> SpikingState:
         """Leak, input, reset by the last spike; then the threshold."""
@@ -137,9 +134,9 @@ class ALIF(AbstractSpikingNeuron):
     theta: Parameter = param(0.6, "1", "resting threshold θ in units of weight", bounds=(1e-9, 1e6))
     tau_a: Parameter = param(2.0, "s", "time constant of adaptation", bounds=(1e-9, 1e6))
     beta: Parameter = param(0.07, "1", "β: rise of the threshold by a spike, in units of weight", bounds=(0, 1e6))
-    surrogate: AbstractSurrogate = eqx.field(default_factory=Triangular)
-    refractory: int = eqx.field(static=True, default=0)
-    soft: bool = eqx.field(static=True, default=True)
+    surrogate: AbstractSurrogate = part(Triangular, "pseudo-derivative ψ of a spike")
+    refractory: int = option(0, "steps without spikes after a spike", bounds=(0, 1_000_000))
+    soft: bool = option(True, "a spike subtracts θ; otherwise it puts v to 0")
 
     def step(self, state: SpikingState, drive: Real, dt: float) -> SpikingState:
         """Leak, input, reset and adaptation by the last spike; then the threshold."""

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -13,7 +12,8 @@ from memspike.devices.metastable_switch import MetastableSwitch
 from memspike.neurons.base import AbstractNeuron
 from memspike.neurons.integrators import staggered_exponential
 from memspike.parts.errors import InputError
-from memspike.parts.param import Parameter, param
+from memspike.parts.param import Parameter, option, param, part
+from memspike.parts.registry import INTEGRATORS
 
 Real = Float[Array, "..."]
 
@@ -41,12 +41,12 @@ class MIF(AbstractNeuron):
         "Zhou et al., arXiv 2206.12992 (MEMprop) and 2203.01426 (SPICEprop)"
     )
 
-    m1: AbstractRelaxingDevice = eqx.field(default_factory=MetastableSwitch)
-    m2: AbstractRelaxingDevice = eqx.field(default_factory=MetastableSwitch)
+    m1: AbstractRelaxingDevice = part(MetastableSwitch, "memristor M1, which discharges the membrane")
+    m2: AbstractRelaxingDevice = part(MetastableSwitch, "memristor M2, which restores the rest")
     e1: Parameter = param(0.0, "V", "battery in series with M1", bounds=(-10, 10))
     e2: Parameter = param(50e-3, "V", "battery in series with M2", bounds=(-10, 10))
     capacitance: Parameter = param(1e-9, "F", "membrane capacitance", bounds=(1e-21, 1))
-    integrator: Callable = eqx.field(default=staggered_exponential, static=True)
+    integrator: Callable = option(staggered_exponential, "how the membrane is advanced", choices=INTEGRATORS)
 
     def __check_init__(self) -> None:
         for name, device in (("m1", self.m1), ("m2", self.m2)):

@@ -1,13 +1,13 @@
 """A threshold that watches a membrane: for metrics only, never inside a network."""
 
-import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from memspike.parts.param import Parameter, check_bounds, param
+from memspike.devices.part import AbstractPart
+from memspike.parts.param import Parameter, param
 
 
-class SpikeObserver(eqx.Module):
+class SpikeObserver(AbstractPart):
     """Counts upward crossings of `threshold` by a membrane voltage.
 
     The membrane itself is the output of a MIF neuron; this is a Heaviside observer without reset, as in
@@ -15,9 +15,6 @@ class SpikeObserver(eqx.Module):
     """
 
     threshold: Parameter = param(30e-3, "V", "voltage above which a spike is counted", bounds=(-10, 10))
-
-    def __check_init__(self) -> None:
-        check_bounds(self)
 
     def crossings(self, v: Float[Array, "steps *shape"]) -> Bool[Array, "steps *shape"]:
         """True at the steps where `v` in V rises through the threshold; a start above it counts."""

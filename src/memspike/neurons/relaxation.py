@@ -2,7 +2,6 @@
 
 from typing import Any, ClassVar, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -12,7 +11,7 @@ from memspike.devices.thermal_nbo2 import ThermalNbO2
 from memspike.devices.threshold_switch import ThresholdSwitch
 from memspike.neurons.base import AbstractNeuron
 from memspike.parts.errors import InputError
-from memspike.parts.param import Parameter, param
+from memspike.parts.param import Parameter, option, param, part
 from memspike.parts.registry import NEURONS
 
 Real = Float[Array, "..."]
@@ -40,11 +39,11 @@ class RelaxationOscillator(AbstractNeuron):
         "reconstruction on the circuit of Kang et al., IEEE TCAS-I 68(12): 4837 (2021), doi 10.1109/TCSI.2021.3126555"
     )
 
-    device: AbstractStateDevice = eqx.field(default_factory=lambda: ThresholdSwitch(substeps=1))
+    device: AbstractStateDevice = part(lambda: ThresholdSwitch(substeps=1), "the volatile switch")
     capacitance: Parameter = param(40e-9, "F", "membrane capacitance", bounds=(1e-21, 1))
     load: Parameter = param(0.0, "S", "conductance to the supply", bounds=(0, 1e3))
     supply: Parameter = param(0.0, "V", "voltage of the supply", bounds=(-100, 100))
-    substeps: int = eqx.field(default=10, static=True)
+    substeps: int = option(10, "equal parts of a step in time", bounds=(1, 1_000_000))
 
     def __check_init__(self) -> None:
         if not self.device.volatile:

@@ -3,12 +3,12 @@
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from memspike.parts.param import Parameter, check_bounds, param
+from memspike.devices.part import AbstractPart
+from memspike.parts.param import Parameter, param
 from memspike.parts.registry import SURROGATES
 
 if TYPE_CHECKING:
@@ -19,13 +19,10 @@ else:
 Real = Float[Array, "..."]
 
 
-class AbstractSurrogate(eqx.Module):
+class AbstractSurrogate(AbstractPart):
     """The pseudo-derivative ψ(x) of the step H(x), x = (v − threshold)/θ being the normalised distance to it."""
 
     source: AbstractClassVar[str]
-
-    def __check_init__(self) -> None:
-        check_bounds(self)
 
     @abstractmethod
     def __call__(self, x: Real) -> Real:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import typing
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -46,7 +47,12 @@ class Meta(NamedTuple):
 
 
 def option(
-    default: Any, doc: str, *, unit: str = "1", choices: Any = None, bounds: tuple[float, float] | None = None
+    default: Any,
+    doc: str,
+    *,
+    unit: str = "1",
+    choices: Any = None,
+    bounds: tuple[float | int, float | int] | None = None,
 ) -> Any:
     """A static field of a module: a count, a switch, a name or a tuple, documented by `doc`.
 
@@ -108,8 +114,45 @@ def check_count(name: str, value: int, least: int = 1) -> None:
         raise InputError(f"{name} is {value}; a whole number from {least} on is needed.")
 
 
+def _option_error(kind: Any, value: Any, meta: Any) -> str:
+    """What would be allowed instead of `value` for an option declared as `kind`; empty where it is allowed."""
+    low, high = meta["bounds"] or (-math.inf, math.inf)
+    if kind is bool:
+        return "" if isinstance(value, bool | np.bool_) else "true or false"
+    if kind in (int, float):
+        number = isinstance(value, int | np.integer) or (kind is float and isinstance(value, float | np.floating))
+        if number and not isinstance(value, bool) and math.isfinite(value) and low <= value <= high:
+            return ""
+        ends = f" from {low:.12g}" if math.isfinite(low) else ""
+        ends += f" to {high:.12g}" if math.isfinite(high) else " on" if ends else ""
+        unit = "" if meta["unit"] == "1" else f" {meta['unit']}"
+        return f"a {'whole' if kind is int else 'finite'} number{ends}{unit}"
+    if kind is str and meta["choices"] is not None:
+        names = [getattr(choice, "name", choice) for choice in meta["choices"]]
+        return "" if value in names else f"one of {', '.join(map(str, names))}"
+    return ""
+
+
+def _check_options(module: eqx.Module) -> None:
+    """Raise InputError if an option is of another kind than declared, out of its bounds, or no allowed choice."""
+    for field in dataclasses.fields(module):
+        if not (field.metadata.get("static") and "choices" in field.metadata):
+            continue
+        value, kinds = getattr(module, field.name), typing.get_args(field.type) or (field.type,)
+        if value is None and type(None) in kinds:
+            continue
+        kinds = [k for k in kinds if k not in (type(None), Ellipsis)]
+        values = value if isinstance(value, tuple) else (value,)
+        for k, one in enumerate(values):
+            needed = _option_error(kinds[min(k, len(kinds) - 1)], one, field.metadata)
+            if needed:
+                which = f"{type(module).__name__}.{field.name}"
+                raise InputError(f"{which} is {one!r} ({field.metadata['doc']}); {needed} is needed.")
+
+
 def check_bounds(module: eqx.Module) -> None:
-    """Raise InputError if a parameter is outside its bounds or not finite; traced values pass."""
+    """Raise InputError if a parameter or an option is out of its bounds or not finite; traced values pass."""
+    _check_options(module)
     for info in own_parameters(module):
         if not is_concrete(info.value):
             continue

@@ -1,5 +1,8 @@
 """What the contract suites share: comparison, finite differences, parameters, serialisation, compilation."""
 
+import copy
+import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from memspike.parts.param import own_parameters
+from memspike.parts.errors import InputError
+from memspike.parts.param import check_bounds, own_parameters
 
 
 def same(a: Any, b: Any, rtol: float, what: str) -> None:
@@ -30,7 +34,18 @@ def finite_difference(f: Callable[[Any], Any], x: Any, what: str, rtol: float = 
 
 
 def check_parameters(module: eqx.Module) -> None:
-    """Every parameter is an array leaf with a unit, a meaning and bounds that hold its value."""
+    """Every field has a meaning, a parameter a unit and bounds that hold it; an option refuses what is wrong.
+
+    The same for the parts inside.
+    """
+    for field in dataclasses.fields(module):
+        assert field.metadata.get("doc"), f"{type(module).__name__}.{field.name} has no meaning"
+        inside = getattr(module, field.name)
+        for part in inside if isinstance(inside, tuple) else (inside,):
+            if isinstance(part, eqx.Module):
+                check_parameters(part)
+        if field.metadata.get("static"):
+            _check_option(module, field)
     for p in own_parameters(module):
         assert p.unit, f"{p.path} has no unit"
         assert p.doc, f"{p.path} has no meaning"
@@ -39,6 +54,38 @@ def check_parameters(module: eqx.Module) -> None:
         assert value.dtype == jnp.result_type(float), f"{p.path} is {value.dtype}"
         inside = (value >= p.bounds[0]) & (value <= p.bounds[1])
         assert inside.all(), f"{p.path} is out of its bounds"
+
+
+def _check_option(module: eqx.Module, field: dataclasses.Field) -> None:
+    """A static number or switch refuses other kinds, NaN, infinity and what is out of bounds, in one sentence."""
+    low, high = field.metadata["bounds"] or (-math.inf, math.inf)
+    if field.type in (int, float):
+        assert field.metadata["bounds"], f"{type(module).__name__}.{field.name} has no bounds"
+    beyond = [type(end)(end + step) for end, step in ((low, -1), (high, 1)) if math.isfinite(end)]
+    wrong: dict[Any, list[Any]] = {
+        int: [2.5, math.nan, math.inf, True, "3", *beyond],
+        float: [math.nan, math.inf, True, "3", *beyond],
+        bool: [1, 0.0, "yes"],
+    }
+    for value in wrong.get(field.type, []):
+        _check_refusal(module, field, value)
+    for value in beyond if field.type is int else []:
+        try:
+            dataclasses.replace(module, **{field.name: value})  # pyright: ignore[reportArgumentType]
+        except InputError:
+            continue
+        raise AssertionError(f"{type(module).__name__}({field.name}={value}) is made without a word")
+
+
+def _check_refusal(module: eqx.Module, field: dataclasses.Field, value: Any) -> None:
+    changed, said = copy.copy(module), ""
+    object.__setattr__(changed, field.name, value)
+    try:
+        check_bounds(changed)
+    except InputError as error:
+        said = str(error)
+    assert f".{field.name} " in said, f"{type(module).__name__}.{field.name} = {value} is not refused, or not by name"
+    assert said.endswith("needed."), f"not one sentence: {said}"
 
 
 def check_serialisation(module: eqx.Module) -> None:

@@ -2,14 +2,13 @@
 
 from typing import Any, ClassVar, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 from memspike.devices.base import AbstractPulseDevice, Key, Moments, Pulses, Real, Seconds
 from memspike.devices.pcm import JOSHI_RANGE, PCM
 from memspike.devices.variation.base import AbstractWrapper
-from memspike.parts.param import Parameter, param
+from memspike.parts.param import Parameter, option, param, part
 from memspike.parts.random import uniform
 
 TURN = 2 * jnp.pi
@@ -40,14 +39,14 @@ class Flicker(AbstractWrapper):
     )
     volatile: ClassVar[bool] = False
 
-    device: AbstractPulseDevice = eqx.field(default_factory=PCM)
+    device: AbstractPulseDevice = part(PCM, "the device inside")
     strength: Parameter = param(1.0, "1", "factor on Q", bounds=(0, 100))
     scale: Parameter = param(0.0088, "1", "Q at g = 1", bounds=(0, 1))
     exponent: Parameter = param(0.65, "1", "falls with g to this power", bounds=(-5, 5))
     highest: Parameter = param(0.2, "1", "highest Q", bounds=(0, 1))
     slowest: Parameter = param(1e-6, "Hz", "lowest frequency", bounds=(1e-12, 1e9))
     fastest: Parameter = param(1e2, "Hz", "highest frequency", bounds=(1e-12, 1e9))
-    bands: int = eqx.field(default=8, static=True)
+    bands: int = option(8, "oscillations of a device, one a band of frequencies", bounds=(1, 1000))
 
     def _width(self) -> Real:
         """Logarithmic width of a band."""

@@ -1,15 +1,18 @@
 """How a parameter scatters from device to device."""
 
+import math
 from abc import abstractmethod
+from dataclasses import MISSING
 
-import equinox as eqx
 import jax.numpy as jnp
 
 from memspike.devices import labels
 from memspike.devices.base import Real
+from memspike.devices.part import AbstractPart
+from memspike.parts.param import option
 
 
-class AbstractSpread(eqx.Module):
+class AbstractSpread(AbstractPart):
     """How the values of one parameter scatter from device to device."""
 
     @abstractmethod
@@ -20,7 +23,7 @@ class AbstractSpread(eqx.Module):
 class Relative(AbstractSpread):
     """Gaussian, s.d. as a share of the nominal value."""
 
-    sd: float
+    sd: float = option(MISSING, "s.d. as a share of the nominal value", bounds=(0, math.inf))
 
     def draw(self, nominal: Real, xi: Real, uniform: Real) -> Real:
         """nominal·(1 + sd·ξ)."""
@@ -30,7 +33,7 @@ class Relative(AbstractSpread):
 class Absolute(AbstractSpread):
     """Gaussian, s.d. in the unit of the parameter."""
 
-    sd: float
+    sd: float = option(MISSING, "s.d. in the unit of the parameter", bounds=(0, math.inf))
 
     def draw(self, nominal: Real, xi: Real, uniform: Real) -> Real:
         """nominal + sd·ξ."""
@@ -40,7 +43,7 @@ class Absolute(AbstractSpread):
 class LogNormal(AbstractSpread):
     """Log-normal around the nominal value as median; `sd` is that of the natural logarithm."""
 
-    sd: float
+    sd: float = option(MISSING, "s.d. of the natural logarithm", bounds=(0, math.inf))
 
     def draw(self, nominal: Real, xi: Real, uniform: Real) -> Real:
         """nominal·e^(sd·ξ)."""
@@ -50,7 +53,7 @@ class LogNormal(AbstractSpread):
 class OfLabel(AbstractSpread):
     """Gaussian in units of the nonlinearity label, for a curvature: NeuroSim's device-to-device variation."""
 
-    sd: float
+    sd: float = option(MISSING, "s.d. in units of the label", bounds=(0, math.inf))
 
     def draw(self, nominal: Real, xi: Real, uniform: Real) -> Real:
         """The curvature of the label displaced by sd·ξ."""
@@ -60,7 +63,7 @@ class OfLabel(AbstractSpread):
 class AnyOf(AbstractSpread):
     """One of `count` measured devices, all equally likely: for `Tabular.which`."""
 
-    count: int
+    count: int = option(MISSING, "number of measured devices", bounds=(1, 1_000_000))
 
     def draw(self, nominal: Real, xi: Real, uniform: Real) -> Real:
         """A whole number from 0 to count − 1."""
