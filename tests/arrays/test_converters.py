@@ -205,12 +205,14 @@ def test_vmap_is_a_loop_and_a_sweep_of_bits_is_one_program(x64):
 def test_calibration_to_a_quantile(x64):
     i = jnp.asarray(np.random.default_rng(0).standard_t(3, (400, 8)) * 1e-6)
     adc = ADC(6, 1.0)
-    assert float(converters.calibrated(adc, i).range) == float(jnp.abs(i).max())
-    assert float(converters.calibrated(adc, i, 0.99).range) == pytest.approx(np.quantile(np.abs(i), 0.99), rel=1e-12)
-    unipolar = converters.calibrated(ADC(6, 1.0, bipolar=False, offset=1e-7, gain_error=0.5), i)
+    assert float(converters.calibrated_converter(adc, i).range) == float(jnp.abs(i).max())
+    assert float(converters.calibrated_converter(adc, i, 0.99).range) == pytest.approx(
+        np.quantile(np.abs(i), 0.99), rel=1e-12
+    )
+    unipolar = converters.calibrated_converter(ADC(6, 1.0, bipolar=False, offset=1e-7, gain_error=0.5), i)
     assert float(unipolar.range) == pytest.approx(1.5 * np.asarray(i).max() + 1e-7, rel=1e-12)
     assert unipolar.bipolar is False
-    every = jax.vmap(lambda column: converters.calibrated(adc, column).range, in_axes=1)(i)
+    every = jax.vmap(lambda column: converters.calibrated_converter(adc, column).range, in_axes=1)(i)
     np.testing.assert_array_equal(ADC(6, every).range, np.abs(i).max(axis=0))
 
 
@@ -412,9 +414,12 @@ def of_lines(count, order):
         (lambda: SenseAmplifier(0.0), "SenseAmplifier.r_f"),
         (lambda: SenseAmplifier(1e4, swing=0.0), "SenseAmplifier.swing"),
         (lambda: arrays.Shared(0), "columns_per_adc is 0 .*a whole number from 1 to"),
-        (lambda: converters.calibrated(ADC(8, FULL), jnp.ones(3), 1.5), "quantile is 1.5; allowed: above 0, up to 1"),
-        (lambda: converters.calibrated(ADC(8, FULL), jnp.zeros(3)), "3 sample currents give no range"),
-        (lambda: converters.calibrated(ADC(8, FULL), jnp.zeros(0)), "0 sample currents"),
+        (
+            lambda: converters.calibrated_converter(ADC(8, FULL), jnp.ones(3), 1.5),
+            "quantile is 1.5; allowed: above 0, up to 1",
+        ),
+        (lambda: converters.calibrated_converter(ADC(8, FULL), jnp.zeros(3)), "3 sample currents give no range"),
+        (lambda: converters.calibrated_converter(ADC(8, FULL), jnp.zeros(0)), "0 sample currents"),
         (lambda: converters.calibrated_least_squares(ADC(8, FULL), jnp.asarray([1.0, jnp.nan])), "finite ones"),
         (
             lambda: converters.calibrated_least_squares(ADC(8, FULL, bipolar=False), -jnp.ones(4)),

@@ -8,8 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import memspike as ms
-from memspike.arrays import Crossbar, DynamicalRows, StaticRows
-from memspike.cells import DifferentialPair
+from memspike.arrays import (
+    ADC,
+    AfterConversion,
+    Crossbar,
+    DynamicalRows,
+    Ideal,
+    Periphery,
+    Resistive,
+    SenseAmplifier,
+    StaticRows,
+    Tiles,
+)
+from memspike.cells import BitSliced, DifferentialPair, MultiDevice, SingleReference, Stack
 from memspike.devices import ConstantStep
 
 
@@ -40,6 +51,75 @@ def test_gradient_of_the_mapping_is_one_everywhere_inside(x64):
     gradient = jax.grad(current)(jnp.asarray([[0.5, -0.5], [1e-9, 0.0], [-0.1, 0.9]]))
     expected = jnp.broadcast_to(v[:, None], (3, 2)) * 90e-6
     np.testing.assert_allclose(gradient, expected, rtol=1e-12)
+
+
+CELLS = {
+    "pair": DifferentialPair(),
+    "balanced": DifferentialPair(scale=0.5, balanced=True),
+    "several": MultiDevice(ConstantStep(), 3),
+    "digits": BitSliced(),
+    "reference": SingleReference(ConstantStep(g_min=1e-6, g_max=9e-6), 3e-6),
+    "references": SingleReference(ConstantStep(g_min=1e-6, g_max=9e-6), jnp.asarray([[3e-6, 5e-6], [2e-6, 8e-6]])),
+    "tiles": Stack(ConstantStep(g_min=1e-6, g_max=9e-6), 5e-6),
+}
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_weights_that_a_cell_cannot_hold_are_refused_or_scaled(name):
+    """What is programmed is what was asked for; only inside a transformation the range clips."""
+    crossbar = Crossbar(CELLS[name])
+    low, high = (np.asarray(x) for x in crossbar.cell.weight_range((2, 2)))
+    assert (low < 0).all()
+    assert (high > 0).all()
+    for ends in (low, high):
+        back = crossbar.cell.weight(crossbar.program(jnp.asarray(ends)))
+        np.testing.assert_allclose(back, ends, atol=1e-5)
+        wrong = np.array(ends)
+        wrong[1, 0] *= 1.01
+        with pytest.raises(ms.InputError, match=r"weight of row 1, column 0 is .*; its cell can hold .* to .*fitted"):
+            crossbar.program(jnp.asarray(wrong))
+        clipped = jax.jit(lambda w: crossbar.program(w))(jnp.asarray(wrong))
+        np.testing.assert_allclose(clipped, crossbar.program(jnp.asarray(ends)), rtol=1e-6)
+    w = 3.0 * jnp.asarray([[high[0, 0], low[0, 1]], [0.0, 0.2 * high[1, 1]]])
+    scaled, factor = crossbar.fitted(w)
+    assert float(factor) == pytest.approx(1 / 3, rel=1e-5)
+    np.testing.assert_allclose(scaled, w / 3, rtol=1e-5)
+    crossbar.program(scaled)
+    inside = 0.5 * jnp.asarray(high)
+    assert float(crossbar.fitted(inside)[1]) == 1.0
+    np.testing.assert_array_equal(crossbar.fitted(inside)[0], inside)
+
+
+def test_weights_that_are_no_numbers_are_refused():
+    with pytest.raises(ms.InputError, match="is nan"):
+        Crossbar().program(jnp.asarray([[0.1, jnp.nan]]))
+
+
+def test_cells_that_cannot_hold_zero_cannot_be_fitted():
+    outside = SingleReference(ConstantStep(g_min=1e-6, g_max=9e-6), 20e-6)
+    with pytest.raises(ms.InputError, match="do not hold 0"):
+        Crossbar(outside).fitted(jnp.ones((2, 2)))
+
+
+@pytest.mark.parametrize("wires", [Ideal(), Resistive()], ids=["ideal", "resistive"])
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ({"tiles": Tiles(3, 1)}, "Tiles.columns is 1; a cell with 2 lines does not fit"),
+        (
+            {"periphery": Periphery(amplifier=SenseAmplifier(1e4, offset=jnp.zeros((2, 4))))},
+            "behind combined lines has shape",
+        ),
+        (
+            {"periphery": Periphery(adc=ADC(8, 1e-6, offset=jnp.zeros((3, 4))), order=AfterConversion())},
+            "behind 2 lines has shape",
+        ),
+    ],
+    ids=["tiles", "before", "after"],
+)
+def test_what_does_not_fit_a_cell_is_refused_when_the_crossbar_is_made(wires, parts, said):
+    with pytest.raises(ms.InputError, match=said):
+        Crossbar(wires=wires, **parts)
 
 
 def test_superposition(x64):
@@ -101,7 +181,7 @@ def test_impossible_ranges_are_refused(settings, words):
 
 def brute_force(device, crossbar, pair, v, durations):
     """Every device of both sides integrated on its own, O(N²); the current is read in mid-step."""
-    g_min, g_max = crossbar.cell.window()
+    g_min, g_max = crossbar.cell.conductance_range()
     x = (pair - g_min) / (g_max - g_min)
     currents = []
     for step, duration in zip(v, durations, strict=True):

@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 from scipy.integrate import solve_ivp
 
 from memspike import InputError
-from memspike.arrays import solve
+from memspike.arrays import ADC, AfterConversion, BeforeConversion, Periphery, solve
 from memspike.arrays.costs import (
     AbstractADC,
     Adder,
@@ -438,6 +438,19 @@ def test_latency_of_reads_against_an_event_loop(columns, shared, duration, hold)
     found = read_time(columns, duration, costs)
     assert found.latency == pytest.approx(converted[0] - sampled[0], rel=1e-6)
     assert found.interval == pytest.approx((converted[-1] - converted[20]) / 39, rel=1e-6)
+
+
+@pytest.mark.parametrize(("lines", "latency"), [(2, 206.67e-9), (8, 526.67e-9)])
+def test_lines_that_are_converted_one_by_one_take_their_time(lines, latency):
+    """64 columns of cells, a converter of 1.2 GS/s, reads of 100 ns: 64·lines conversions, or 64 combined before."""
+    costs, g = Costs(), jnp.full((lines, 4, 64), 1e-6)
+    new, v = empty(g.shape), jnp.full((3, 4), 0.1)
+    for order, wanted in ((AfterConversion(), latency), (BeforeConversion(), 100e-9 + 64 / 1.2e9)):
+        each = Periphery(adc=ADC(8, 1e-6), order=order).conversions(lines, 64)
+        found = summary(new + read(g, v, 100e-9, conversions=each), costs)
+        assert found["latency_read_s"] == pytest.approx(wanted, rel=1e-4)
+    without = summary(new + read(g, v, 100e-9, conversions=0), costs)
+    assert without["latency_read_s"] == pytest.approx(100e-9)
 
 
 def test_every_cost_names_its_source_and_bounds():

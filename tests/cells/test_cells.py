@@ -43,7 +43,7 @@ def test_weights_survive_the_mapping(name, x64):
     assert lines.shape == (cell.gains().shape[0], 1, 101)
     off = np.abs(np.asarray(cell.weight(lines) - w)).max()
     assert off <= (0.5001 / 63 if name == "slices" else 1e-9)
-    low, high = (float(g) for g in cell.window())
+    low, high = (float(g) for g in cell.conductance_range())
     assert float(lines.min()) >= low * (1 - 1e-6)
     assert float(lines.max()) <= high * (1 + 1e-6)
 

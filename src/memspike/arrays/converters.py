@@ -187,7 +187,7 @@ def _samples(adc: ADC, currents: Real) -> Real:
     return sizes
 
 
-def calibrated(adc: ADC, currents: Real, quantile: float = 1.0) -> ADC:
+def calibrated_converter(adc: ADC, currents: Real, quantile: float = 1.0) -> ADC:
     """The converter with one range that covers a share `quantile` of sample currents in A; 1 covers them all.
 
     Currents count as the converter sees them, gain error and offset included. `vmap` over columns gives each its own

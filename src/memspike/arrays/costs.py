@@ -205,18 +205,19 @@ class ReadTime(NamedTuple):
     interval: float
 
 
-def read_time(columns: int, duration: float, costs: Costs) -> ReadTime:
+def read_time(columns: int, duration: float, costs: Costs, conversions: float = 1.0) -> ReadTime:
     """How long a read of the array takes.
 
     All rows are driven for `duration` s, all columns are sampled at its end, then every converter takes its
-    columns one after the other. With sample-and-holds the next read is driven meanwhile, so reads follow each
+    columns one after the other, each by `conversions` conversions: one where the lines of a cell are combined before,
+    as many as lines where after. With sample-and-holds the next read is driven meanwhile, so reads follow each
     other at the longer of both; without, at their sum. Without a converter: `duration`.
     """
     if not (np.isfinite(duration) and duration >= 0):
         raise InputError(f"The duration of a read is {duration:g} s; a finite number from 0 s on is needed.")
     if costs.adc is None:
         return ReadTime(duration, duration)
-    turns = min(columns, costs.columns_per_adc) / float(costs.adc.rate)
+    turns = min(columns, costs.columns_per_adc) * conversions / float(costs.adc.rate)
     total = duration + turns
     return ReadTime(total, total if costs.hold is None else max(duration, turns))
 
@@ -283,9 +284,10 @@ def _energies(ledger: Ledger, costs: Costs) -> dict[str, float]:
 def summary(ledger: Ledger, costs: Costs, *, endurance: Any = None) -> dict[str, float]:
     """The costs of one array as plain numbers, the unit in every name.
 
-    Pulses include RESETs. Read latency: `read_time` at the mean duration of the reads; write latency: the mean of
-    the writes. `endurance` in pulses adds the share of it that is used. InputError for a ledger of several chips
-    (take one of the `vmap` axis), for counters that are full, and for events without a part in `costs`.
+    Pulses include RESETs. Read latency: `read_time` at the mean duration and the mean conversions of the reads; write
+    latency: the mean of the writes. `endurance` in pulses adds the share of it that is used. InputError for a ledger
+    of several chips (take one of the `vmap` axis), for counters that are full, and for events without a part in
+    `costs`.
     """
     wear = ledger.worn()
     if not is_concrete(wear.up) or wear.up.ndim != 3:
@@ -295,7 +297,8 @@ def summary(ledger: Ledger, costs: Costs, *, endurance: Any = None) -> dict[str,
     lines, rows, columns = wear.up.shape
     pulses = pulses_taken(wear)
     reads, writes = int(ledger.reads), int(ledger.writes)
-    one = read_time(columns, float(ledger.read_seconds.exact()) / max(reads, 1), costs)
+    conversions = int(ledger.column_conversions) / max(reads * columns, 1)
+    one = read_time(columns, float(ledger.read_seconds.exact()) / max(reads, 1), costs, conversions)
     found = {
         "devices": float(pulses.size),
         "pulses_up": float(np.asarray(wear.up, np.float64).sum()),

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from memspike.arrays.fidelity import AbstractWires, Ideal
@@ -20,13 +21,16 @@ from memspike.devices.base import select
 from memspike.devices.part import AbstractPart
 from memspike.devices.pulsed import Pulsed
 from memspike.devices.variation.base import AbstractWrapper
+from memspike.parts.errors import InputError
 from memspike.parts.parallel import held, map_split
-from memspike.parts.param import Parameter, param, part
+from memspike.parts.param import Parameter, is_concrete, param, part
 from memspike.parts.random import normal
 
 Real = Float[Array, "..."]
 Correction = Lines | None
 TRACE = 1e-4
+# share of the range of a weight that single precision may take it beyond an end
+ROUNDING = 1e-5
 NOTHING = Pulse(energy=0.0, width=0.0)
 UNKNOWN = Drive(NOTHING, NOTHING, NOTHING)
 
@@ -66,12 +70,52 @@ class Crossbar(AbstractPart):
     read_noise: Parameter = param(0.0, "1", "s.d. of a conductance over its mean at each read", bounds=(0, 10))
     drive: Drive | None = part(lambda: None, "pulses that program the devices")
 
-    def program(self, w: Float[Array, "rows columns"], *, key: PRNGKeyArray | None = None) -> Lines:
+    def __check_init__(self) -> None:
+        if self.tiles is None and self.periphery.ideal:
+            return
+        lines = jax.eval_shape(self.cell.gains).shape[0]
+        if self.tiles is not None:
+            self.tiles.check_lines(lines)
+        self.periphery.check_lines(lines)
+
+    def fitted(self, w: Weight) -> tuple[Weight, Float[Array, ""]]:
+        """The weights times one factor of at most 1 with which all cells can hold them, and that factor.
+
+        Divide the currents of reads by it. InputError for cells that cannot hold 0.
+        """
+        low, high = self.cell.weight_range(w.shape)
+        if is_concrete(low) and is_concrete(high) and not ((np.asarray(low) <= 0) & (np.asarray(high) >= 0)).all():
+            raise InputError("Weights cannot be scaled for cells that do not hold 0; another reference is needed.")
+        end = jnp.where(w > 0, high, low)
+        size = jnp.where(w == 0, 1.0, w)
+        factor = jnp.minimum(1.0, jnp.where(w == 0, 1.0, end / size).min())
+        return w * factor, factor
+
+    def _check_held(self, w: Weight) -> None:
+        """InputError for weights that a cell cannot hold; traced ones pass."""
+        if not is_concrete(w):
+            return
+        low, high = self.cell.weight_range(w.shape)
+        if not (is_concrete(low) and is_concrete(high)):
+            return
+        given, least, most = (np.asarray(x, float) for x in (w, low, high))
+        slack = ROUNDING * (most - least)
+        wrong = np.argwhere(~((given >= least - slack) & (given <= most + slack)))
+        if len(wrong):
+            at = tuple(wrong[0])
+            raise InputError(
+                f"The weight of row {at[0]}, column {at[1]} is {given[at]:g}; its cell can hold {least[at]:g} to "
+                f"{most[at]:g}: scale the weights (Crossbar.fitted) or clip them."
+            )
+
+    def program(self, w: Weight, *, key: PRNGKeyArray | None = None) -> Lines:
         """Conductances in S for logical weights `w`.
 
         With a key every device misses its target by a relative Gaussian error of `programming_spread`,
-        drawn once, and stays inside the device range. Without a key programming is exact.
+        drawn once, and stays inside the device range. Without a key programming is exact. InputError for weights that
+        a cell cannot hold; inside a transformation (a training step) they are clipped: the projection onto the chip.
         """
+        self._check_held(w)
         lines = self.cell.conductances(w)
         if key is None:
             return lines

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from memspike.devices.part import AbstractPart
-from memspike.devices.smooth import root
+from memspike.devices.smooth import root_magnitude
 from memspike.parts.param import Parameter, param
 
 if TYPE_CHECKING:
@@ -85,11 +85,11 @@ class PooleFrenkel(AbstractCurve):
 
     def current(self, g: Real, v: Real) -> Real:
         """g·v·exp(β·s(v))."""
-        return g * v * jnp.exp(self.beta * root(v, self.width))
+        return g * v * jnp.exp(self.beta * root_magnitude(v, self.width))
 
     def slope(self, g: Real, v: Real) -> Real:
         """g·exp(β·s)·(1 + β·v·s'(v)) with v·s' = s·(v²/2 + 2w²)/(v² + w²)."""
-        s, square, w2 = root(v, self.width), v * v, self.width * self.width
+        s, square, w2 = root_magnitude(v, self.width), v * v, self.width * self.width
         return g * jnp.exp(self.beta * s) * (1 + self.beta * s * (0.5 * square + 2 * w2) / (square + w2))
 
 

@@ -31,6 +31,10 @@ class AbstractOrder(AbstractPart):
     """When the lines of a cell (plus and minus columns, bit slices) are combined."""
 
     @abstractmethod
+    def check(self, stages: Stages, lines: int) -> None:
+        """InputError for parameters of amplifier or ADC whose shape does not suit cells of so many lines."""
+
+    @abstractmethod
     def sense(self, stages: Stages, currents: Real, gains: Real, *, key: Key = None) -> Real:
         """Currents [lines, ..., columns] in A through amplifier and ADC, weighted with `gains` [lines], in A."""
 
@@ -42,11 +46,14 @@ class AbstractOrder(AbstractPart):
 class BeforeConversion(AbstractOrder):
     """Analog: the weighted sum of the line currents is amplified and converted, once for each column of cells."""
 
-    def sense(self, stages: Stages, currents: Real, gains: Real, *, key: Key = None) -> Real:
-        """Combine, then convert; InputError for parameters that differ from line to line."""
+    def check(self, stages: Stages, lines: int) -> None:
+        """None may differ from line to line."""
         for shape in map(jnp.shape, jax.tree.leaves(stages)):
             if len(shape) > 1:
                 raise InputError(f"A parameter behind combined lines has shape {shape}; [columns] at most is allowed.")
+
+    def sense(self, stages: Stages, currents: Real, gains: Real, *, key: Key = None) -> Real:
+        """Combine, then convert."""
         return _pass(stages, _weighted(currents, gains), key)
 
     def conversions(self, lines: int, columns: int) -> int:
@@ -61,12 +68,15 @@ class AfterConversion(AbstractOrder):
     its offset cancels in a difference; one of shape [lines, columns] gives every line its own.
     """
 
-    def sense(self, stages: Stages, currents: Real, gains: Real, *, key: Key = None) -> Real:
-        """Convert, then combine; InputError for parameters whose first axis is not that of the lines."""
-        lines = currents.shape[0]
+    def check(self, stages: Stages, lines: int) -> None:
+        """The first of two axes is that of the lines."""
         for shape in map(jnp.shape, jax.tree.leaves(stages)):
             if len(shape) > 2 or (len(shape) == 2 and shape[0] != lines):
                 raise InputError(f"A parameter behind {lines} lines has shape {shape}; allowed: [{lines}, columns].")
+
+    def sense(self, stages: Stages, currents: Real, gains: Real, *, key: Key = None) -> Real:
+        """Convert, then combine."""
+        lines = currents.shape[0]
         keys = None if key is None else jax.random.split(key, lines)
         axes = (lambda leaf: 0 if jnp.ndim(leaf) == 2 else None, 0, None if key is None else 0)
         each = eqx.filter_vmap(_pass, in_axes=axes)
@@ -90,6 +100,10 @@ class Periphery(AbstractPart):
         """Whether every stage passes its input on."""
         return all(isinstance(stage, Identity) for stage in (self.dac, self.amplifier, self.adc))
 
+    def check_lines(self, lines: int) -> None:
+        """InputError for parameters behind the columns whose shape does not suit cells of so many lines."""
+        self.order.check((self.amplifier, self.adc), lines)
+
     def drive(self, v: Real, *, key: Key = None) -> Real:
         """Wanted row voltages [..., rows] in V → voltages on the rows in V."""
         return self.dac(v, key=key)
@@ -101,6 +115,7 @@ class Periphery(AbstractPart):
             raise InputError(
                 f"Gains {weights.shape} and currents {currents.shape} do not have the same number of lines."
             )
+        self.check_lines(currents.shape[0])
         return self.order.sense((self.amplifier, self.adc), currents, weights, key=key)
 
     def conversions(self, lines: int, columns: int) -> int:

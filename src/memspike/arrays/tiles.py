@@ -31,6 +31,10 @@ class Tiles(AbstractPart):
                 f"A tile of {self.rows} × {self.columns} devices is larger than the array of {shape[0]} × {shape[1]}; "
                 "tiles must fit into it."
             )
+        self.check_lines(lines)
+
+    def check_lines(self, lines: int) -> None:
+        """InputError if a tile is narrower than a cell with so many lines."""
         if self.columns < lines:
             raise InputError(f"Tiles.columns is {self.columns}; a cell with {lines} lines does not fit.")
 

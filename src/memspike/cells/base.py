@@ -21,6 +21,8 @@ Real = Float[Array, "..."]
 Lines = Float[Array, "lines rows columns"]
 Devices = Float[Array, "devices rows columns"]
 Weight = Float[Array, "rows columns"]
+# a weight that no cell can hold
+BEYOND = 1e9
 
 
 class CellState(NamedTuple):
@@ -53,7 +55,7 @@ def weighted(gains: Float[Array, " lines"], lines: Lines) -> Weight:
 class AbstractCell(AbstractPart):
     """Devices that share one signed weight. Written for a matrix of cells; the device may differ from cell to cell.
 
-    `device` may hold parameters of any shape that broadcasts with [programmed lines, rows, columns]; the window
+    `device` may hold parameters of any shape that broadcasts with [programmed lines, rows, columns]; the range
     that maps weights to conductances is the mean range of the devices, as a controller that knows the chip's
     type but not its spread would use.
     """
@@ -64,16 +66,21 @@ class AbstractCell(AbstractPart):
         device: eqx.AbstractVar[AbstractPulseDevice]
 
     def __check_init__(self) -> None:
-        low, high = self.window()
+        low, high = self.conductance_range()
         if is_concrete(low) and is_concrete(high) and not float(low) < float(high):
             raise InputError(
                 f"The conductance range of {type(self).__name__} is reversed or empty: on average g_min is "
                 f"{float(low):g} S and g_max is {float(high):g} S."
             )
 
-    def window(self) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    def conductance_range(self) -> tuple[Float[Array, ""], Float[Array, ""]]:
         """Lowest and highest conductance in S that weights are mapped to."""
         return jnp.mean(jnp.asarray(self.device.g_min)), jnp.mean(jnp.asarray(self.device.g_max))
+
+    def weight_range(self, shape: tuple[int, ...]) -> tuple[Weight, Weight]:
+        """Lowest and highest weight that each cell of a matrix [rows, columns] can hold."""
+        low, high = (self.weight(self.conductances(jnp.full(shape, end))) for end in (-BEYOND, BEYOND))
+        return low, high
 
     @abstractmethod
     def gains(self) -> Float[Array, " lines"]:
@@ -89,7 +96,7 @@ class AbstractCell(AbstractPart):
 
     @abstractmethod
     def conductances(self, w: Weight) -> Lines:
-        """The conductances in S that stand for `w`, clipped to the window; differentiable."""
+        """The conductances in S that stand for `w`, clipped to the range; differentiable."""
 
     @abstractmethod
     def complete(self, g: Devices) -> Lines:
@@ -108,8 +115,8 @@ class AbstractCell(AbstractPart):
         return weighted(self.gains(), lines) / self.unit()
 
     def clip(self, g: Devices) -> Devices:
-        """Conductances of devices inside the window."""
-        return jnp.clip(g, *self.window())
+        """Conductances of devices inside the range."""
+        return jnp.clip(g, *self.conductance_range())
 
     def init(self, shape: tuple[int, ...], *, key: PRNGKeyArray | None = None) -> CellState:
         """A matrix of cells [rows, columns] whose devices were all RESET."""
@@ -164,20 +171,20 @@ class AbstractCell(AbstractPart):
         return Saturated(now.up < share * nominal.up, now.down > share * nominal.down)
 
     def nominal_worth(self) -> Worth:
-        """What one logical pulse is worth in weight for a mean cell with its devices in mid-window."""
+        """What one logical pulse is worth in weight for a mean cell with its devices in mid-range."""
         cell, state = typical(self)
         return Worth(*(x.mean() for x in cell.worth(state)))
 
 
 def shared_range(cell: AbstractCell) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """Lowest conductance and width of the window in S."""
-    low, high = cell.window()
+    """Lowest conductance and width of the range in S."""
+    low, high = cell.conductance_range()
     return low, high - low
 
 
 def typical(cell: AbstractCell) -> tuple[AbstractCell, CellState]:
-    """A matrix of one mean cell, and its state with all devices in mid-window."""
+    """A matrix of one mean cell, and its state with all devices in mid-range."""
     mean = jax.tree.map(jnp.mean, cell)
-    fresh, middle = mean.init((1, 1)), 0.5 * sum(cell.window())
+    fresh, middle = mean.init((1, 1)), 0.5 * sum(cell.conductance_range())
     here = mean.device.place(fresh.devices, jnp.full((cell.programmed(), 1, 1), middle))
     return mean, fresh._replace(devices=here)

@@ -53,7 +53,7 @@ def settling_points(
     return jnp.where(jnp.abs(first - second) < TOGETHER * span(device), 0.5 * (first + second), jnp.nan)
 
 
-def calibrated(
+def calibrated_references(
     device: AbstractPulseDevice,
     shape: tuple[int, ...] = (),
     pairs: int = 500,

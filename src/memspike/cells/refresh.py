@@ -42,7 +42,7 @@ class Refresh(AbstractPart):
 
     def due(self, cell: AbstractCell, g: Devices) -> Bool[Array, "rows columns"]:
         """Which cells need it, by the conductances of their devices."""
-        low, high = cell.window()
+        low, high = cell.conductance_range()
         plus, minus = _sides(cell, (g - low) / (high - low))
         full = (jnp.maximum(plus, minus) > self.above) & (jnp.minimum(plus, minus) > self.emptier)
         return full & (jnp.abs(plus - minus) < self.apart)
@@ -58,7 +58,7 @@ class Refresh(AbstractPart):
         n = cell.programmed()
         g = cell.stored(state)[:n] if key is None else cell.read(state, t, key=read_key)[:n]
         where = self.due(cell, g)
-        low, _ = cell.window()
+        low, _ = cell.conductance_range()
         plus, minus = _sides(cell, g)
         gap = (plus - minus)[None]
         positive = (cell.gains()[:n] > 0)[:, None, None]

@@ -41,7 +41,9 @@ class SingleReference(AbstractCell):
     """
 
     device: AbstractPulseDevice = part(MISSING, "the device of the cell")
-    reference: Parameter = param(None, "S", "reference conductance", bounds=(0, 1e3))
+    reference: Parameter = param(
+        None, "S", "reference conductance", bounds=(0, 1e3), otherwise=lambda given: midpoint(given["device"])
+    )
     scale: Parameter = param(1.0, "1", "conductance difference of w = 1 over half the range", bounds=(1e-6, 1e6))
 
     def gains(self) -> Float[Array, " lines"]:
@@ -58,7 +60,7 @@ class SingleReference(AbstractCell):
 
     def conductances(self, w: Weight) -> Lines:
         """The device at w·unit above its reference."""
-        return self.complete(jnp.clip(self.reference + w * self.unit(), *self.window())[None])
+        return self.complete(jnp.clip(self.reference + w * self.unit(), *self.conductance_range())[None])
 
     def complete(self, g: Devices) -> Lines:
         """The device and its reference."""

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from memspike.cells.base import AbstractCell, CellState, Devices, Lines, Real, Weight, shared_range
+from memspike.cells.single import midpoint
 from memspike.devices.base import AbstractPulseDevice
 from memspike.parts.param import Parameter, option, param, part
 from memspike.parts.random import normal
@@ -21,7 +22,9 @@ class Stack(AbstractCell):
     """
 
     device: AbstractPulseDevice = part(MISSING, "the device of every tile")
-    reference: Parameter = param(None, "S", "reference conductance", bounds=(0, 1e3))
+    reference: Parameter = param(
+        None, "S", "reference conductance", bounds=(0, 1e3), otherwise=lambda given: midpoint(given["device"])
+    )
     tiles: int = option(2, "tiles of devices", bounds=(2, 1024))
     gamma: Parameter = param(0.0, "1", "γ: what a tile counts over the one before it", bounds=(0, 1))
     scale: Parameter = param(1.0, "1", "conductance difference of w = 1 over half the range", bounds=(1e-6, 1e6))
@@ -46,7 +49,7 @@ class Stack(AbstractCell):
         """Tile 0 at w·unit above its reference, the others at theirs."""
         held = jnp.concatenate([w[None], jnp.zeros((self.tiles - 1, *w.shape), w.dtype)])
         fixed = jnp.broadcast_to(jnp.asarray(self.reference, w.dtype), held.shape)
-        return self.complete(jnp.clip(fixed + held * self.unit(), *self.window()))
+        return self.complete(jnp.clip(fixed + held * self.unit(), *self.conductance_range()))
 
     def complete(self, g: Devices) -> Lines:
         """The devices and their references."""

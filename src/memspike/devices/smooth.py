@@ -10,7 +10,7 @@ NEGLIGIBLE_STEP = 1e-7
 NEGLIGIBLE_BASE = 1e-12
 
 
-def ramp(y: Real, width: Parameter) -> Real:
+def positive_part(y: Real, width: Parameter) -> Real:
     """y²/(y + width) above zero, exactly 0 below: once differentiable; max(y, 0) for width → 0."""
     above = y > NEGLIGIBLE_STEP
     safe = jnp.where(above, y, 1.0)
@@ -40,7 +40,7 @@ def magnitude(v: Real, width: Parameter) -> Real:
     return v * v / jnp.sqrt(v * v + width * width)
 
 
-def root(v: Real, width: Parameter) -> Real:
+def root_magnitude(v: Real, width: Parameter) -> Real:
     """v²/(v² + width²)^¾: √|v| for width → 0, and smooth at 0."""
     square = v * v + width * width
     return v * v / (jnp.sqrt(square) * jnp.sqrt(jnp.sqrt(square)))

@@ -45,10 +45,10 @@ class Programmed(NamedTuple):
 
 
 class _Goal(NamedTuple):
-    """Per device: target and half window in S; whether a RESET is the only way down."""
+    """Per device: target and accepted error in S; whether a RESET is the only way down."""
 
     target: Real
-    window: Real
+    error: Real
     one_way: Flags
 
 
@@ -211,7 +211,7 @@ def _round(device: AbstractPulseDevice, goal: _Goal, how: _Verify, work: _Work, 
     for_read, for_pulse, for_reset = (None, None, None) if key is None else jax.random.split(key, 3)
     seen = how.read(device, work.state, for_read)
     missing = goal.target - seen
-    good = jnp.abs(missing) <= goal.window
+    good = jnp.abs(missing) <= goal.error
     left = how.most - (work.up + work.down + work.resets)
     going = work.unfinished & ~good & (left > 0)
     wanted = jax.lax.cond(
@@ -267,17 +267,17 @@ def _burst(device: AbstractPulseDevice, goal: _Goal, how: _Verify, slots: int, w
 
 
 @eqx.filter_jit
-def _verified(device: Any, state: Any, target: Real, window: Real, how: _Verify, key: Key) -> Programmed:
+def _verified(device: Any, state: Any, target: Real, error: Real, how: _Verify, key: Key) -> Programmed:
     shape, number = target.shape, target.size
 
     def flat(leaf: Array) -> Array:
         return jnp.broadcast_to(leaf, shape).reshape(number)
 
-    device, state, target, window = _each(device, flat), jax.tree.map(flat, state), flat(target), flat(window)
+    device, state, target, error = _each(device, flat), jax.tree.map(flat, state), flat(target), flat(error)
     fresh = device.init((number,))
     answers, one_way = _one_way(device, fresh)
     lowest = jnp.where(answers, device.conductance(fresh, how.settle), target)
-    goal = _Goal(jnp.maximum(target, lowest), window, one_way)
+    goal = _Goal(jnp.maximum(target, lowest), error, one_way)
     none = jnp.zeros(number, jnp.int32)
     work = _Work(state, none, none, none, none, none == 0, none == 0)
     sizes = [s for s in SLOTS if s < number]
@@ -326,9 +326,9 @@ def write_verify(
         if is_concrete(value) and not np.all(good(np.asarray(value))):
             raise InputError(f"{name} is {value}; allowed: {allowed}.")
     state, target = _prepare(device, state, target)
-    window = jnp.broadcast_to(jnp.asarray(tolerance, target.dtype) * span(device), target.shape)
+    error = jnp.broadcast_to(jnp.asarray(tolerance, target.dtype) * span(device), target.shape)
     how = _Verify(jnp.asarray(settle, target.dtype), jnp.asarray(most, jnp.int32), reads)
-    return _verified(device, state, target, window, how, key)
+    return _verified(device, state, target, error, how, key)
 
 
 @eqx.filter_jit

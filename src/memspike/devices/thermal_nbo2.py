@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from memspike.devices.base import AbstractStateDevice, Real
 from memspike.devices.integrate import Duration, exponential_step, keep, repeat
-from memspike.devices.smooth import root
+from memspike.devices.smooth import root_magnitude
 from memspike.parts.param import Parameter, option, param
 
 BOLTZMANN = 8.617333262e-5  # eV/K
@@ -42,7 +42,7 @@ class ThermalNbO2(AbstractStateDevice):
 
     def _lowering(self, v: Real) -> Real:
         """ω·√(|v|/d) in eV."""
-        return self.omega * root(v, self.v_smooth) / jnp.sqrt(self.depth)
+        return self.omega * root_magnitude(v, self.v_smooth) / jnp.sqrt(self.depth)
 
     def init(self) -> Real:
         """The ambient temperature."""

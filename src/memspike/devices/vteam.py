@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from memspike.devices.base import AbstractMemoryDevice, Real
 from memspike.devices.integrate import Duration, bounded
-from memspike.devices.smooth import edge, power, ramp
+from memspike.devices.smooth import edge, positive_part, power
 from memspike.parts.param import Parameter, option, param
 
 
@@ -67,8 +67,8 @@ class VTEAM(AbstractMemoryDevice):
 
     def rate(self, state: Real, v: Real) -> Real:
         """dx/dt in 1/s; exactly 0 between the thresholds."""
-        on = power(ramp(v / self.v_on - 1, self.smoothing), self.alpha_on) * (-self.k_on / self.depth)
-        off = power(ramp(v / self.v_off - 1, self.smoothing), self.alpha_off) * (self.k_off / self.depth)
+        on = power(positive_part(v / self.v_on - 1, self.smoothing), self.alpha_on) * (-self.k_on / self.depth)
+        off = power(positive_part(v / self.v_off - 1, self.smoothing), self.alpha_off) * (self.k_off / self.depth)
         return on * edge(1 - state, self.edge_width) - off * edge(state, self.edge_width)
 
     def advance(self, state: Real, v: Real, dt: Duration) -> Real:

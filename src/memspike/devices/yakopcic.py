@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from memspike.devices.base import AbstractMemoryDevice, Real
 from memspike.devices.integrate import Duration, bounded
-from memspike.devices.smooth import ramp
+from memspike.devices.smooth import positive_part
 from memspike.parts.param import Parameter, option, param
 
 
@@ -63,13 +63,13 @@ class Yakopcic(AbstractMemoryDevice):
 
     def _window(self, run: Real, room: Real, decay: Parameter) -> Real:
         """Exponential times linear fall to 0 at run = room; 1 where run < 0."""
-        d = ramp(run, self.smoothing) * (1 + self.smoothing / room)
+        d = positive_part(run, self.smoothing) * (1 + self.smoothing / room)
         return jnp.exp(-decay * d) * (1 - d / room)
 
     def rate(self, state: Real, v: Real) -> Real:
         """dx/dt in 1/s; exactly 0 between the thresholds."""
-        up = self.rate_p * ramp(jnp.exp(jnp.minimum(v, 30.0)) - jnp.exp(self.v_p), self.smoothing)
-        down = self.rate_n * ramp(jnp.exp(jnp.minimum(-v, 30.0)) - jnp.exp(self.v_n), self.smoothing)
+        up = self.rate_p * positive_part(jnp.exp(jnp.minimum(v, 30.0)) - jnp.exp(self.v_p), self.smoothing)
+        down = self.rate_n * positive_part(jnp.exp(jnp.minimum(-v, 30.0)) - jnp.exp(self.v_n), self.smoothing)
         growth = self._window(state - self.x_p, jnp.asarray(1 - self.x_p), self.alpha_p)
         decay = self._window(1 - self.x_n - state, jnp.asarray(1 - self.x_n - self.x_min), self.alpha_n)
         return up * growth - down * decay

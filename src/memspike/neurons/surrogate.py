@@ -58,10 +58,10 @@ class Box(AbstractSurrogate):
     """1 for |x| < width/2."""
 
     source: ClassVar[str] = "Kaiser, Mostafa & Neftci, Front. Neurosci. 14: 424 (2020), doi 10.3389/fnins.2020.00424"
-    width: Parameter = param(1.0, "1", "width of the window", bounds=(1e-3, 1e3))
+    width: Parameter = param(1.0, "1", "width of the box", bounds=(1e-3, 1e3))
 
     def __call__(self, x: Real) -> Real:
-        """The window."""
+        """The box."""
         return (jnp.abs(x) < 0.5 * self.width).astype(x.dtype)
 
 
