@@ -7,7 +7,7 @@ from .converters import ADC as ADC
 from .converters import DAC as DAC
 from .converters import Identity as Identity
 from .converters import SenseAmplifier as SenseAmplifier
-from .converters import calibrated as calibrated
+from .converters import calibrated_converter as calibrated_converter
 from .converters import calibrated_least_squares as calibrated_least_squares
 from .costs import Costs as Costs
 from .costs import endurance_used as endurance_used

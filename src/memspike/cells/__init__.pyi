@@ -2,7 +2,7 @@ from .base import AbstractCell as AbstractCell
 from .base import CellState as CellState
 from .base import Saturated as Saturated
 from .base import Worth as Worth
-from .calibration import calibrated as calibrated
+from .calibration import calibrated_references as calibrated_references
 from .calibration import settling_points as settling_points
 from .differential import DifferentialPair as DifferentialPair
 from .multi import GlobalCounter as GlobalCounter
