@@ -17,7 +17,7 @@ from memspike.cells import (
     SingleReference,
     Stack,
     at_symmetry_point,
-    calibrated,
+    calibrated_references,
     midpoint,
     settling_points,
 )
@@ -377,13 +377,13 @@ def test_alternating_pulses_find_the_symmetry_point(x64, name, share):
     device = DEVICES.get(name).value()
     shares = [
         np.asarray((g - device.g_min) / span(device))
-        for g in (calibrated(device), at_symmetry_point(device), calibrated(device, (400,), key=KEY))
+        for g in (calibrated_references(device), at_symmetry_point(device), calibrated_references(device, (400,), key=KEY))
     ]
     assert shares[0] == pytest.approx(share, abs=0.015)
     assert shares[1] == pytest.approx(share, abs=0.002)
     assert shares[2].mean() == pytest.approx(share, abs=0.015)
     assert shares[2].std() > 1e-3, "the pulses had no noise"
-    copied = calibrated(device, (4000,), error=0.05, key=KEY)
+    copied = calibrated_references(device, (4000,), error=0.05, key=KEY)
     spread = np.asarray((copied - device.g_min) / span(device)).std()
     assert spread == pytest.approx(np.hypot(0.05, shares[2].std()), rel=0.1)
 
@@ -392,13 +392,13 @@ def test_devices_that_do_not_settle_have_no_reference(x64):
     pcm = DEVICES.get("gst-pcm").value()
     assert np.isnan(settling_points(pcm, (3,))).all()
     with pytest.raises(ms.InputError, match=r"3 of 3 devices .* driven away from their symmetry point by 500 pairs"):
-        calibrated(pcm, (3,))
+        calibrated_references(pcm, (3,))
     with pytest.raises(ms.InputError, match=r"1 of 1 devices .* have not settled after 20 pairs"):
-        calibrated(SoftBounds(), pairs=20)
+        calibrated_references(SoftBounds(), pairs=20)
     with pytest.raises(ms.InputError, match=r"error of a reference is 0\.1 of the range; .* a key"):
-        calibrated(SoftBounds(), error=0.1)
+        calibrated_references(SoftBounds(), error=0.1)
     device = device_of((2, 3, 4), KEY)
-    np.testing.assert_allclose(calibrated(device, (2, 3, 4)), at_symmetry_point(device, (2, 3, 4)), rtol=5e-3)
+    np.testing.assert_allclose(calibrated_references(device, (2, 3, 4)), at_symmetry_point(device, (2, 3, 4)), rtol=5e-3)
 
 
 def test_refresh_asks_for_the_emptier_side_too():

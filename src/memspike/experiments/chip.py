@@ -216,7 +216,7 @@ class Learner(AbstractLearner):
             return cell.program(fresh, jnp.where(chosen, pulses, 0.0), key=for_pulse)[0]
         shape = (cell.programmed(), *w.shape)
         g = given.start_siemens * (1 + 0.1 * jax.random.normal(key, shape))
-        return fresh._replace(devices=cell.device.place(fresh.devices, jnp.clip(g, *cell.window())))
+        return fresh._replace(devices=cell.device.place(fresh.devices, jnp.clip(g, *cell.conductance_range())))
 
     def init(self, network: Recurrent, *, key: PRNGKeyArray) -> Chip:
         """A new chip before its first trial."""

@@ -189,7 +189,7 @@ class LocalLearner(AbstractLearner):
         if isinstance(cell, SingleReference):
             points = points[0]
         missed = given.reference_error * span(nominal.device) * jax.random.normal(for_copy, points.shape)
-        return jnp.clip(jnp.where(jnp.isnan(points), midpoint(nominal.device), points) + missed, *nominal.window())
+        return jnp.clip(jnp.where(jnp.isnan(points), midpoint(nominal.device), points) + missed, *nominal.conductance_range())
 
     def problem(self, network: LocalNetwork) -> Decolle:
         """The local losses of a chip's network."""

@@ -93,7 +93,7 @@ def _rows(cell: AbstractCell, synapse: SynapseConfig) -> Any:
     SYNAPSES.get(synapse.model)
     if synapse.model == "static":
         return StaticRows()
-    low, high = (float(g) for g in cell.window())
+    low, high = (float(g) for g in cell.conductance_range())
     return DynamicalRows(MetastableSwitch(r_on=1 / high, r_off=1 / (low or 1e-12), tau=synapse.tau))
 
 

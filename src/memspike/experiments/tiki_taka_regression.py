@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from pydantic import Field
 
 from memspike.arrays.crossbar import Crossbar
-from memspike.cells.calibration import calibrated
+from memspike.cells.calibration import calibrated_references
 from memspike.cells.stack import Stack
 from memspike.devices.asymmetry import symmetry_points
 from memspike.devices.base import AbstractPulseDevice, span
@@ -133,7 +133,7 @@ def _checked(config: TikiTakaConfig) -> list[str]:
     device = DEVICES.get(config.device.device).value()
     if not isinstance(device, AbstractPulseDevice):
         raise InputError(f"device.device '{config.device.device}' takes no counts of pulses; choose a pulse device.")
-    calibrated(device, pairs=5000)
+    calibrated_references(device, pairs=5000)
     if config.task.updates < POINTS:
         raise InputError(f"task.updates is {config.task.updates}; at least {POINTS} are needed.")
     for name in config.task.schemes:

@@ -93,7 +93,7 @@ def _grid(
         fresh, write = jax.random.split(own)
         blank = cell.init(shape, key=fresh)
         w = jnp.full(shape, source * per_siemens)
-        carries = cell.conductances(w)[: cell.programmed()] > cell.window()[0]
+        carries = cell.conductances(w)[: cell.programmed()] > cell.conductance_range()[0]
         cells = blank._replace(devices=select(carries, cell.place(blank, w).devices, blank.devices))
         dw = jnp.broadcast_to((levels - source) * per_siemens, shape)
         done = scheme.apply(scheme.init(crossbar, cells), crossbar, cells, dw, key=write)
@@ -114,7 +114,7 @@ def published_writers(g_max: float = 12e-6) -> dict[str, tuple[Crossbar, Scheme]
     found = {}
     for n in (1, 8, 16):
         crossbar, step = _pcm(n, g_max)
-        width = g_max - float(crossbar.cell.window()[0])
+        width = g_max - float(crossbar.cell.conductance_range()[0])
         full = Refresh(above=1 - (g_max - 9e-6) / width, apart=4.5e-6 / width)
         found[f"N = {n}"] = (crossbar, compose(rounded(step), rewriting(full, step)))
     crossbar, step = _pcm(1, g_max)

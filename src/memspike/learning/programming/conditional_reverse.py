@@ -48,7 +48,7 @@ def conditional_reverse(every: int = 100, levels: int = 4, most: int | None = No
 
     def sensed(crossbar: Crossbar, cells: CellState, *, key: PRNGKeyArray | None) -> tuple[Flags, Flags]:
         cell = crossbar.cell
-        low, high = cell.window()
+        low, high = cell.conductance_range()
         share = (cell.read(cells, key=key)[:2] - low) / (high - low)
         centre = (jnp.clip(jnp.floor(share * levels), 0, levels - 1) + 0.5) / levels
         device = jax.tree.map(jnp.mean, cell.device)

@@ -36,7 +36,7 @@ def _opposite(
 ) -> Bool[Array, "devices rows columns"]:
     """Where pulses would push a device beyond `full` of its range: the devices of the other side of that weight."""
     cell, n = crossbar.cell, crossbar.cell.programmed()
-    low, high = cell.window()
+    low, high = cell.conductance_range()
     share = (cell.stored(cells)[:n] - low) / (high - low)
     dealt, _ = cell.deal(pulses, cells.counter)
     step = jnp.broadcast_to(_of_device(cell, worth) / (high - low), pulses.shape)
