@@ -1,6 +1,4 @@
-import hashlib
 import os
-import platform
 import sys
 from pathlib import Path
 
@@ -10,29 +8,36 @@ from platformdirs import user_cache_dir
 
 ROOT = Path(__file__).parents[1]
 
-
-def compiled_programs() -> Path:
-    """Where compiled programs are kept from one run to the next, apart for each kind of processor."""
-    known = Path("/proc/cpuinfo")
-    lines = known.read_text().splitlines() if known.exists() else []
-    kind = [line for line in lines if line.startswith(("model name", "flags", "Features"))] or [platform.processor()]
-    return Path(
-        user_cache_dir("memspike"), "tests-" + hashlib.sha256("".join(sorted(set(kind))).encode()).hexdigest()[:12]
-    )
-
-
 # most of the suite's time is compilation of small programs: compile fast and once, also in programs that tests start
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0".strip()
-for option, value in (
-    ("jax_compilation_cache_dir", str(compiled_programs())),
-    ("jax_persistent_cache_min_compile_time_secs", 0.0),
-    ("jax_persistent_cache_min_entry_size_bytes", -1),
-):
-    os.environ[option.upper()] = str(value)
-    jax.config.update(option, value)
+os.environ.setdefault("MEMSPIKE_CACHE", str(Path(user_cache_dir("memspike"), "tests")))
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config):
+    """Keep compiled programs, once the type checker is hooked in; programs that tests start keep them there too."""
+    from memspike.parts import compiled
+
+    config.addinivalue_line("filterwarnings", f"ignore:{compiled.NO_MATTER}")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(compiled.keep() or "")
+    for option, value in compiled.OPTIONS.items():
+        os.environ[option.upper()] = str(value)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    """What the loader of compiled programs says is nothing that a failed test has to show."""
+    from memspike.cli.stderr_filter import needless
+
+    report = yield
+    report.sections = [
+        (name, "".join(line for line in text.splitlines(keepends=True) if not needless(line.encode(), every=True)))
+        for name, text in report.sections
+    ]
+    return report
 
 
 @pytest.fixture(scope="module", autouse=True)

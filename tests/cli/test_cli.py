@@ -1,13 +1,10 @@
-"""The command line as a user meets it, and runs that are killed, interrupted or go wrong."""
+"""The command line as a user meets it."""
 
 import csv
-import errno
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -15,7 +12,6 @@ import pytest
 import memspike as ms
 from memspike.data import store
 from memspike.experiments.settings import resolve
-from memspike.parts import atomic
 from memspike.training.folder import RunFolder
 
 SMALL = ["data.train=320", "data.test=40", "hidden=[8]", "evaluation.chips=2", "fine_dt=50us", "checkpoint_every=10"]
@@ -201,87 +197,6 @@ def test_seeds_together_equal_seeds_alone(finished, tmp_path):
         np.testing.assert_allclose(together[name][1], alone[name][0], rtol=2e-3, atol=2e-6, err_msg=name)
 
 
-KILLED = ("epochs=8", "batch=4", "checkpoint_every=40")  # 80 steps an epoch in two chunks
-
-
-# a background job inherits "ignore SIGINT", and would never be interrupted
-INTERRUPTIBLE = (
-    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); import memspike.cli as c; c.main()"
-)
-
-
-def start(out, *extra):
-    command = [sys.executable, "-c", INTERRUPTIBLE, "run", "memprop-digits", *small(*KILLED), "--out", str(out)]
-    return subprocess.Popen([*command, *extra], stderr=subprocess.PIPE, stdout=subprocess.PIPE)
-
-
-def stop_after_checkpoint(out, number):
-    process = start(out)
-    deadline = time.monotonic() + 240
-    while not any((out / "checkpoints").glob("step-000000[12]*.npz")):
-        assert process.poll() is None, process.stderr and process.stderr.read().decode()
-        assert time.monotonic() < deadline, "no checkpoint appeared"
-        time.sleep(0.005)
-    process.send_signal(number)
-    _, error = process.communicate(timeout=120)
-    return process.returncode, error.decode()
-
-
-def outcome(out):
-    result = json.loads((out / "result.json").read_text())
-    for timing in ("wall_s", "steps_per_s"):
-        del result[timing]
-    return result, (out / "metrics.csv").read_text()
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    out = tmp_path_factory.mktemp("undisturbed") / "run"
-    process = start(out)
-    _, error = process.communicate(timeout=300)
-    assert process.returncode == 0, error.decode()
-    return out
-
-
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=lambda s: s.name)
-def test_a_stopped_run_resumes_to_the_same_numbers(undisturbed, tmp_path, number):
-    out = tmp_path / "run"
-    status, error = stop_after_checkpoint(out, number)
-    assert status == (-9 if number == signal.SIGKILL else 130)
-    assert not (out / "result.json").exists(), "it had ended before it was stopped"
-    if number == signal.SIGINT:
-        assert "--resume" in error
-        assert "Traceback" not in error
-    process = start(out, "--resume")
-    _, error = process.communicate(timeout=300)
-    assert process.returncode == 0, error.decode()
-    (a, b) = (outcome(folder) for folder in (undisturbed, out))
-    assert a == b
-    with (
-        np.load(undisturbed / "checkpoints/step-000000640.npz") as x,
-        np.load(out / "checkpoints/step-000000640.npz") as y,
-    ):
-        for name in (n for n in x.files if n.startswith("leaf")):
-            np.testing.assert_array_equal(x[name], y[name])
-
-
-def test_resume_in_the_middle_of_an_epoch(tmp_path):
-    """Stopped after the first of two chunks: the mean loss of the epoch counts both."""
-    _, config = resolve("memprop-digits", [*SMALL, "epochs=2", "batch=4", "checkpoint_every=40"])
-    whole = ms.experiments.run(config, tmp_path / "whole")
-
-    def stop(progress):
-        if progress.step == 120:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        ms.experiments.run(config, tmp_path / "parts", report=stop)
-    parts = ms.experiments.run(config, tmp_path / "parts", resume=True)
-    assert parts["final_loss"] == whole["final_loss"]
-    texts = [(tmp_path / name / "metrics.csv").read_text() for name in ("whole", "parts")]
-    assert texts[0] == texts[1]
-
-
 def test_resume_survives_a_damaged_newest_checkpoint(finished, tmp_path):
     import shutil
 
@@ -292,36 +207,6 @@ def test_resume_survives_a_damaged_newest_checkpoint(finished, tmp_path):
     checkpoint = RunFolder(out).latest()
     assert checkpoint is not None
     assert checkpoint.step == 20
-
-
-def full_disk(monkeypatch, after):
-    """Writing fails with ENOSPC once `after` files were flushed."""
-    count = 0
-    real = os.fsync
-
-    def fsync(handle):
-        nonlocal count
-        count += 1
-        if count > after:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        real(handle)
-
-    monkeypatch.setattr(atomic.os, "fsync", fsync)
-
-
-def test_a_full_disk_while_writing_a_checkpoint(call, tmp_path, monkeypatch):
-    out = tmp_path / "run"
-    full_disk(monkeypatch, after=5)
-    status, _, error = call("run", "memprop-digits", *small("epochs=4"), "--out", out)
-    assert status == 1
-    assert "the disk is full" in error
-    assert "Traceback" not in error
-    files = [p for p in out.rglob("*") if p.is_file()]
-    assert not [p for p in files if p.name.startswith(".")], "a half-written file is left"
-    assert RunFolder(out).latest() is not None
-    monkeypatch.undo()
-    _, config = resolve("memprop-digits", [*SMALL, "epochs=4"])
-    assert ms.experiments.run(config, out, resume=True)["steps"] == 40
 
 
 def test_an_out_folder_that_cannot_be_used(call, tmp_path):

@@ -10,11 +10,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Any
 
 PATIENCE = 5.0  # seconds for the last lines, if a process that was started meanwhile keeps the descriptor
+_left: "list[subprocess.Popen[bytes]]" = []  # filters that go on for such a process
 
 
 def _through_filter(real: int, every: bool) -> "subprocess.Popen[bytes] | None":
@@ -36,7 +37,7 @@ def _through_filter(real: int, every: bool) -> "subprocess.Popen[bytes] | None":
     return helper
 
 
-def _writes_there(stream: TextIO) -> bool:
+def _writes_there(stream: Any) -> bool:
     try:
         return stream.fileno() == 2
     except (OSError, ValueError):  # a test reads it, for example
@@ -57,7 +58,7 @@ def loader_lines_dropped(*, every: bool) -> Iterator[None]:
         real = os.dup(2)
         helper = _through_filter(real, every)
         if helper is not None and _writes_there(before):  # loggers may hold it for longer: `real` stays open
-            sys.stderr = open(real, "w", buffering=1, encoding=before.encoding, errors=before.errors, closefd=False)
+            sys.stderr = os.fdopen(real, "w", 1, before.encoding, before.errors, closefd=False)
     try:
         yield
     finally:
@@ -65,5 +66,7 @@ def loader_lines_dropped(*, every: bool) -> Iterator[None]:
             sys.stderr.flush()
             sys.stderr = before
             os.dup2(real, 2)
-            with suppress(subprocess.TimeoutExpired):
+            try:
                 helper.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                _left.append(helper)

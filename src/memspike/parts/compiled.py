@@ -8,7 +8,9 @@ import warnings
 from pathlib import Path
 
 FOLDER_VARIABLE = "MEMSPIKE_CACHE"
-_OPTIONS = {"jax_persistent_cache_min_compile_time_secs": 0.0, "jax_persistent_cache_min_entry_size_bytes": -1}
+# a full disk or a damaged file costs a compilation; nothing that a user must act on
+NO_MATTER = "Error (reading|writing) persistent compilation cache"
+OPTIONS = {"jax_persistent_cache_min_compile_time_secs": 0.0, "jax_persistent_cache_min_entry_size_bytes": -1}
 
 
 def processor() -> str:
@@ -63,9 +65,8 @@ def keep() -> Path | None:
     if path is None or not usable(path):
         return None
     jax.config.update("jax_compilation_cache_dir", str(path))
-    for option, value in _OPTIONS.items():
+    for option, value in OPTIONS.items():
         if option.upper() not in os.environ:
             jax.config.update(option, value)
-    # a full disk or a damaged file costs a compilation; nothing that a user must act on
-    warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache")
+    warnings.filterwarnings("ignore", message=NO_MATTER)
     return path
