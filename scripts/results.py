@@ -11,244 +11,217 @@ python scripts/results.py record-study NAME RUN_FOLDER --command "memspike run �
 import argparse
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+
+from memspike.experiments import table as tables
+from memspike.experiments.table import ACCURACY, ERROR, SCHEME, WRITES, Column, cell, markdown, pivot
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
 # cases of a table from which on it has means alone
 MANY = 6
 START, END = "<!-- results: made by scripts/results.py -->", "<!-- end of results -->"
+# results that were recorded before they said their kind
+KINDS = {
+    "heard-eprop-speakers": "speakers",
+    "heard-memprop-speakers": "speakers",
+    "study-asymmetry-labels": "labels",
+}
+CONDITION = Column("condition", "condition", "text")
+ACCURATE = Column("test_accuracy", "test accuracy, mean ± s.d.", "percent with sd", digits=2)
+SEARCHED = ACCURATE._replace(key="ideal_accuracy")
+CHIPS = ACCURATE._replace(key="chips_accuracy", title="20 noisy chips")
+FINE = Column("test_accuracy_fine_step", "at a 10 µs step", "percent", digits=2)
+WALL = Column("wall_s", "training, shared machine", "fixed", "s", 0)
 
 
-def percent(value: float, sd: float | None = None) -> str:
-    return f"{100 * value:.2f}" + ("" if sd is None else f" ± {100 * sd:.2f}") + " %"
+def load(name: str) -> dict:
+    return json.loads((RESULTS / f"{name}.json").read_text())
 
 
-def runs() -> list[dict]:
-    files = sorted(RESULTS.glob("run-*.json"))
-    return sorted((json.loads(f.read_text()) for f in files), key=lambda r: r["order"])
+def recorded(pattern: str) -> list[dict]:
+    """The entries of all files of a pattern, each with its kind."""
+    found = []
+    for file in sorted(RESULTS.glob(f"{pattern}.json")):
+        entry = json.loads(file.read_text())
+        found.append(entry | {"kind": entry["result"].get("kind", KINDS.get(file.stem))})
+    return found
 
 
-def _row(title: str, command: str, r: dict) -> str:
-    return (
-        f"| {title} | **{percent(r['test_accuracy'], r['test_accuracy_sd'])}**, {r['seeds']} seeds "
-        f"| {percent(r['test_accuracy_fine_step'])} | {percent(r['chips_accuracy'], r['chips_accuracy_sd'])} "
-        f"| {r['wall_s']:.0f} s | `{command}` |"
-    )
+def code(entry: dict) -> str:
+    return f"`{entry['command']}`"
+
+
+def bold(text: str) -> str:
+    """The first number in bold, without what stands in brackets behind it."""
+    number, space, rest = text.partition(" (")
+    return f"**{number}**{space}{rest}"
+
+
+def seeded(result: dict) -> str:
+    return f"{bold(cell(result, ACCURATE))}, {result['seeds']} seeds"
 
 
 def accuracy_table() -> str:
-    lines = [
-        "| network | test accuracy, mean ± s.d. | at a 10 µs step | 20 noisy chips "
-        "| training, shared machine | command |",
-        "|---|---|---|---|---|---|",
-    ]
-    lines += [_row(run["title"], run["command"], run["result"]) for run in runs()]
-    return "\n".join(lines)
+    shown = (FINE, CHIPS, WALL)
+    lines = []
+    for entry in sorted(recorded("run-*"), key=lambda e: e["order"]):
+        r = entry["result"]
+        lines.append([entry["title"], seeded(r), *(cell(r, column) for column in shown), code(entry)])
+    return markdown(["network", ACCURATE.title, *(column.title for column in shown), "command"], lines)
+
+
+def bench(header: str, rows: Iterable[dict], *cells: str) -> str:
+    return markdown(header.split(" | "), [[cell.format(**row) for cell in cells] for row in rows])
 
 
 def bench_table() -> str:
-    bench = json.loads((RESULTS / "bench-bptt.json").read_text())
-    lines = [
-        "| training gradient, 784-100-10, T = 100 | memspike | memspike, one core | eager PyTorch | ratio | one core |",
-        "|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| batch {row['batch']} | {row['memspike_ms']} ms | {row['memspike_one_core_ms']} ms "
-        f"| {row['torch_eager_ms']} ms | {row['ratio']:.1f}× | {row['ratio_one_core']:.1f}× |"
-        for row in bench["rows"]
-    ]
-    return "\n".join(lines)
+    return bench(
+        "training gradient, 784-100-10, T = 100 | memspike | memspike, one core | eager PyTorch | ratio | one core",
+        load("bench-bptt")["rows"],
+        *("batch {batch}", "{memspike_ms} ms", "{memspike_one_core_ms} ms", "{torch_eager_ms} ms"),
+        *("{ratio:.1f}×", "{ratio_one_core:.1f}×"),
+    )
 
 
 def device_table() -> str:
-    bench = json.loads((RESULTS / "bench-devices.json").read_text())
-    lines = ["| pulse update of 1,024² varied cells, one core | M updates/s | ratio |", "|---|---|---|"]
-    for name, rate in bench["rates_M_per_s"].items():
-        ratio = bench["ratios"].get(name)
-        lines.append(f"| {name} | {rate} | {f'{ratio:.1f}×' if ratio else ''} |")
-    return "\n".join(lines)
+    found = load("bench-devices")
+    ratios = {name: f"{ratio:.1f}×" for name, ratio in found["ratios"].items()}
+    rows = [{"name": n, "rate": rate, "ratio": ratios.get(n, "")} for n, rate in found["rates_M_per_s"].items()]
+    header = "pulse update of 1,024² varied cells, one core | M updates/s | ratio"
+    return bench(header, rows, "{name}", "{rate}", "{ratio}")
 
 
 def array_table() -> str:
-    bench = json.loads((RESULTS / "bench-arrays.json").read_text())
-    lines = ["| wires, r/R = 10⁻⁴, one input, one core | memspike | SciPy spsolve | ratio |", "|---|---|---|---|"]
-    lines += [
-        f"| {row['size']}² | {row['memspike_ms']:.2f} ms | {row['scipy_ms']:.0f} ms | {row['ratio_scipy']:.0f}× |"
-        for row in bench["rows"]
-    ]
-    return "\n".join(lines)
+    return bench(
+        "wires, r/R = 10⁻⁴, one input, one core | memspike | SciPy spsolve | ratio",
+        load("bench-arrays")["rows"],
+        *("{size}²", "{memspike_ms:.2f} ms", "{scipy_ms:.0f} ms", "{ratio_scipy:.0f}×"),
+    )
 
 
 def wire_study_table() -> str:
-    entry = json.loads((RESULTS / "study-wires.json").read_text())
-    result = entry["result"]
-    rows = {(r["tile"], r["r_ohm"], r["trained"]): r for r in result["rows"]}
-    tiles, ohms = (list(dict.fromkeys(key[k] for key in rows)) for k in (0, 1))
-    lines = [
-        "| MNIST 784-400-10 on tiles, wires of | " + " | ".join(f"{r:g} Ω" for r in ohms) + " |",
-        "|---|" + "---|" * len(ohms),
-    ]
-    for tile in tiles:
-        for trained, name in (("ideal wires", "without"), ("with its wires", "with")):
-            each = (rows[tile, r, trained] for r in ohms)
-            scores = " | ".join(percent(row["accuracy_mean"], row["accuracy_sd"]) for row in each)
-            lines.append(f"| {tile}², trained {name} the wires | {scores} |")
-    base = percent(result["test_accuracy"], result["test_accuracy_sd"])
-    return "\n".join(lines) + (
-        f"\n\n`{entry['command']}`: {result['seeds']} seeds, {result['epochs']} epochs; ideal wires {base}."
-    )
+    entry = load("study-wires")
+    result, names = entry["result"], {"ideal wires": "without", "with its wires": "with"}
+    rows = [r | {"line": f"{r['tile']}², trained {names[r['trained']]} the wires"} for r in result["rows"]]
+    line = Column("line", "MNIST 784-400-10 on tiles, wires of", "text")
+    table = markdown(*pivot(rows, line, Column("r_ohm", "", "number", "Ω"), ACCURACY))
+    about = f"{result['seeds']} seeds, {result['epochs']} epochs; ideal wires {cell(result, ACCURATE)}."
+    return f"{table}\n\n{code(entry)}: {about}"
 
 
 def wired_training_table() -> str:
-    bench = json.loads((RESULTS / "bench-wired-training.json").read_text())
-    lines = ["| training step of memprop-mnist, batch 128, two cores | ms | of ideal wires |", "|---|---|---|"]
     names = {"ideal": "ideal wires", "tiles-128": "1 Ω, tiles of 128²", "tiles-256": "1 Ω, tiles of 256²"}
-    lines += [f"| {names[row['array']]} | {row['ms_per_step']} | {row['ratio']:.2f}× |" for row in bench["rows"]]
-    return "\n".join(lines)
+    rows = [row | {"name": names[row["array"]]} for row in load("bench-wired-training")["rows"]]
+    header = "training step of memprop-mnist, batch 128, two cores | ms | of ideal wires"
+    return bench(header, rows, "{name}", "{ms_per_step}", "{ratio:.2f}×")
 
 
 def fit_table() -> str:
-    entry = json.loads((RESULTS / "fit-reram.json").read_text())
-    lines = [
-        "| fit of a measured ReRAM | rms of the mean, of the range | noise of a pulse | ramp to ramp |",
-        "|---|---|---|---|",
+    entry = load("fit-reram")
+    columns = (
+        Column("law", "fit of a measured ReRAM", "text"),
+        Column("rms", "rms of the mean, of the range", "percent", digits=2),
+        Column("noise", "noise of a pulse", "fixed", "µS", 3),
+        Column("variation", "ramp to ramp", "percent", digits=2),
+    )
+    rows = [
+        {"law": f"{model}, {name}"} | {key: fit[f"{key}_{side}"] for key in ("rms", "noise", "variation")}
+        for model, fit in entry["models"].items()
+        for side, name in (("up", "SET"), ("down", "RESET"))
     ]
-    for model, row in entry["models"].items():
-        for side, name in (("up", "SET"), ("down", "RESET")):
-            lines.append(
-                f"| {model}, {name} | {percent(row[f'rms_{side}'])} | {1e6 * row[f'noise_{side}']:.3f} µS "
-                f"| {percent(row[f'variation_{side}'])} |"
-            )
-    return "\n".join(lines) + f"\n\n`{entry['command']}`, {entry['ramps']} ramps, {entry['points']} points."
+    return f"{written(rows, columns)}\n\n{code(entry)}, {entry['ramps']} ramps, {entry['points']} points."
+
+
+def written(rows: list[dict], columns: tuple[Column, ...]) -> str:
+    return markdown([column.title for column in columns], tables.cells(rows, columns))
 
 
 def online_table() -> str:
-    entries = [json.loads(file.read_text()) for file in sorted(RESULTS.glob("study-pcm-*.json"))]
-    lines = [
-        "| pattern generation by e-prop, 10 seeds | error: median (quartiles) | writes a device | command |",
-        "|---|---|---|---|",
-    ]
-    for entry in sorted(entries, key=lambda e: e["result"]["mse_median"]):
-        r = entry["result"]
-        error = f"**{r['mse_median']:.4f}** ({r['mse_q1']:.4f}–{r['mse_q3']:.4f})"
-        name = entry["name"].removeprefix("pcm-").replace("-", " ")
-        lines.append(f"| {name} | {error} | {r['writes_per_device']:.2f} | `{entry['command']}` |")
-    silent = entries[0]["result"]["mse_silent"]
+    entries = sorted(recorded("study-pcm-*"), key=lambda e: e["result"]["mse_median"])
+    lines = []
+    for entry in entries:
+        name, r = entry["name"].removeprefix("pcm-").replace("-", " "), entry["result"]
+        lines.append([name, bold(cell(r, ERROR)), cell(r, WRITES), code(entry)])
+    table = markdown(["pattern generation by e-prop, 10 seeds", ERROR.title, WRITES.title, "command"], lines)
+    away = sum(entry["result"]["diverged"] for entry in entries)
     return (
-        "\n".join(lines)
-        + f"\n\nA silent network has {silent:.3f}; no seed ran away. Mean of the last 10 epochs of 250."
+        f"{table}\n\nA silent network has {entries[0]['result']['mse_silent']:.3f}; "
+        f"{'no seed' if not away else f'{away} seeds'} ran away. Mean of the last 10 epochs of 250."
     )
 
 
-def _median(row: dict) -> str:
-    away = f", {row['diverged']} ran away" if row["diverged"] else ""
-    return f"{row['mse_median']:.4f} ({row['mse_q1']:.4f}–{row['mse_q3']:.4f}{away})"
-
-
 def schemes_table() -> str:
-    entry = json.loads((RESULTS / "study-eprop-table.json").read_text())
-    rows = entry["result"]["rows"]
-    conditions = list(dict.fromkeys(row["condition"] for row in rows))
-    head = ["| update scheme on PCM, error: median (quartiles) |", *(f" {c} |" for c in conditions)]
-    lines = ["".join([*head, " writes a device | energy |"]), "|---" * (len(conditions) + 3) + "|"]
-    for scheme in dict.fromkeys(row["scheme"] for row in rows):
-        own = {row["condition"]: row for row in rows if row["scheme"] == scheme}
-        full = own["full"]
-        cells = [_median(own[c]) if c in own else "" for c in conditions]
-        costs = (
-            ["", ""] if scheme == "fp32" else [f"{full['writes_per_device']:.2f}", f"{1e9 * full['energy_j']:.0f} nJ"]
-        )
-        lines.append(f"| {' | '.join([scheme, *cells, *costs])} |")
-    r = entry["result"]
-    return "\n".join(lines) + (
-        f"\n\n`{entry['command']}`: {r['seeds']} seeds from {r['seed']} on; settings of every scheme from 40 trials "
+    entry = load("study-eprop-table")
+    r, costs = entry["result"], (WRITES, tables.ENERGY._replace(form="fixed", unit="nJ", digits=0))
+    scheme = SCHEME._replace(title=f"update scheme on PCM, {ERROR.title}")
+    header, lines = pivot(r["rows"], scheme, CONDITION, ERROR)
+    full = {row["scheme"]: row for row in r["rows"] if row["condition"] == "full" and row["writes_most"]}
+    lines = [[*line, *(cell(full.get(line[0], {}), column) for column in costs)] for line in lines]
+    return markdown([*header, *(column.title for column in costs)], lines) + (
+        f"\n\n{code(entry)}: {r['seeds']} seeds from {r['seed']} on; settings of every scheme from 40 trials "
         "under all noise (`scripts/tune_pcm_eprop.py`), for all columns; the released code keeps its own. "
         f"A silent network has {r['mse_silent']:.3f}."
     )
 
 
 def effects_table() -> str:
-    entry = json.loads((RESULTS / "study-eprop-effects.json").read_text())
-    lines = [
-        "| effect, four devices a side | error: median (quartiles) | writes a device | days |",
-        "|---|---|---|---|",
-    ]
-    lines += [
-        f"| {row['effect']} | {_median(row)} | {row['writes_per_device']:.2f} | {row['days']:.1f} |"
-        for row in entry["result"]["rows"]
-    ]
-    return "\n".join(lines) + f"\n\n`{entry['command']}`"
+    entry = load("study-eprop-effects")
+    columns = (Column("effect", "effect, four devices a side", "text"), ERROR, WRITES, tables.DAYS)
+    return f"{written(entry['result']['rows'], columns)}\n\n{code(entry)}"
 
 
 def life_table() -> str:
-    entry = json.loads((RESULTS / "study-eprop-life.json").read_text())
-    lines = [
-        "| against full pairs | life of a device | error, first patterns | last patterns | writes a device | at most |",
-        "|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {row['scheme']} | {row['condition']} | {row['mse_first']:.4f} | {_median(row)} "
-        f"| {row['writes_per_device']:.1f} | {row['writes_most']} |"
-        for row in entry["result"]["rows"]
-    ]
-    days = entry["result"]["rows"][0]["days"]
-    return "\n".join(lines) + f"\n\n`{entry['command']}`: {days:.0f} days, new patterns every 250 epochs."
+    entry = load("study-eprop-life")
+    rows = entry["result"]["rows"]
+    columns = (
+        SCHEME._replace(title="against full pairs"),
+        CONDITION._replace(title="life of a device"),
+        Column("mse_first", "error, first patterns", "fixed"),
+        ERROR._replace(title="last patterns"),
+        WRITES._replace(digits=1),
+        tables.MOST._replace(title="at most"),
+    )
+    return f"{written(rows, columns)}\n\n{code(entry)}: {rows[0]['days']:.0f} days, new patterns every 250 epochs."
 
 
 def heard_table() -> str:
-    entries = [json.loads(file.read_text()) for file in RESULTS.glob("heard-*.json")]
-    lines = ["| task | network | test accuracy | writes a device | command |", "|---|---|---|---|---|"]
-    for entry in sorted(entries, key=lambda e: e["order"]):
-        r = entry["result"]
-        if "accuracy_mean" in r.get("rows", [{}])[0]:
-            of = [row["accuracy_mean"] for row in r["rows"]]
-            found = f"{percent(r['test_accuracy'])} ({100 * min(of):.1f}–{100 * max(of):.1f})"
-        else:
-            found = f"**{percent(r['test_accuracy'], r['test_accuracy_sd'])}**, {r['seeds']} seeds"
-        writes = f"{r['writes_per_device']:.2f}" if r.get("writes_per_device") else ""
-        task, name = entry["title"].split(": ")
-        lines.append(f"| {task} | {name} | {found} | {writes} | `{entry['command']}` |")
-    return "\n".join(lines)
+    lines = []
+    for entry in sorted(recorded("heard-*"), key=lambda e: e["order"]):
+        r, found = entry["result"], seeded(entry["result"])
+        if entry["kind"] == "speakers":
+            of = [100 * row["accuracy_mean"] for row in r["rows"]]
+            found = f"{cell(r, ACCURATE._replace(form='percent'))} ({min(of):.1f}–{max(of):.1f})"
+        writes = cell(r, WRITES) if r.get("writes_per_device") else ""
+        lines.append([*entry["title"].split(": "), found, writes, code(entry)])
+    return markdown(["task", "network", "test accuracy", WRITES.title, "command"], lines)
 
 
 def asymmetry_tables() -> str:
     names = ("asymmetry-devices", "asymmetry-eight", "asymmetry-mnist", "fast-tiles-mnist", "asymmetry-labels")
-    return "\n\n".join(asymmetry_table(name) for name in names if (RESULTS / f"study-{name}.json").exists())
+    return "\n\n".join(asymmetry_table(entry) for name in names for entry in recorded(f"study-{name}"))
 
 
-def asymmetry_table(name: str) -> str:
-    def case(row):
-        return row["device"] if row["nl_up"] is None else f"{row['nl_up']:g}/{row['nl_down']:g}"
-
-    def cell(row):
-        mean = f"{100 * row['accuracy_mean']:.1f}"
-        if labelled:
-            return mean
-        pulses = f" ({row['pulses_per_weight']:.1f})" if len(cases) < MANY else ""
-        return f"{mean} ± {100 * row['accuracy_sd']:.1f}{pulses}"
-
-    entry = json.loads((RESULTS / f"study-{name}.json").read_text())
-    rows = entry["result"]["rows"]
-    cases = list(dict.fromkeys(map(case, rows[1:])))
-    labelled = rows[-1]["nl_up"] is not None
-    what = "mean, by labels up/down" if labelled else "mean ± s.d."
-    what += " (pulses a weight)" if len(cases) < MANY and not labelled else ""
-    lines = [f"| test accuracy, {what} | " + " | ".join(cases) + " |", "|---|" + "---|" * len(cases)]
-    for scheme in dict.fromkeys(row["scheme"] for row in rows[1:]):
-        own = {case(row): row for row in rows[1:] if row["scheme"] == scheme}
-        lines.append(f"| {scheme} | " + " | ".join(cell(own[name]) for name in cases) + " |")
-    r = entry["result"]
-    ideal, batch = percent(r["ideal_accuracy"], r["ideal_accuracy_sd"]), r.get("batch", 1)
+def asymmetry_table(entry: dict) -> str:
+    r, labelled = entry["result"], entry["kind"] == "labels"
+    rows = r["rows"][1:]  # the first is the ideal device
+    few = len({row["device"] for row in rows}) < MANY and not labelled
+    accuracy = ACCURACY._replace(form="percent" if labelled else ACCURACY.form, digits=1)
+    for row in rows:
+        pulses = f" ({cell(row, tables.PULSES)})" if few else ""
+        row["found"] = cell(row, accuracy).removesuffix(" %") + pulses
+        row["case"] = f"{row['nl_up']:g}/{row['nl_down']:g}" if labelled else row["device"]
+    what = "mean, by labels up/down" if labelled else "mean ± s.d." + " (pulses a weight)" * few
+    texts = (Column(key, title, "text") for key, title in (("case", ""), ("found", "")))
+    header, lines = pivot(rows, SCHEME._replace(title=f"test accuracy, {what}"), *texts)
+    batch, hidden = r.get("batch", 1), "-".join(map(str, r.get("hidden", [100])))
     shown = "one image" if batch == 1 else f"{batch} images"
-    hidden = "-".join(map(str, r.get("hidden", [100])))
-    reached = f"an ideal device with the same search reaches **{ideal}**; {r['seeds']} seeds. "
-    lines.append(
-        f"\n{r['data']}, {hidden} neurons, {shown} at a time, every image {times(r['epochs'])}; cycle-to-cycle noise "
-        f"and device-to-device spread on; {reached}"
-        f"{entry.get('note', '')}`{entry['command']}`"
+    reached = f"an ideal device with the same search reaches {bold(cell(r, SEARCHED))}; {r['seeds']} seeds. "
+    return markdown(header, lines) + (
+        f"\n\n{r['data']}, {hidden} neurons, {shown} at a time, every image {times(r['epochs'])}; cycle-to-cycle noise "
+        f"and device-to-device spread on; {reached}{entry.get('note', '')}{code(entry)}"
     )
-    return "\n".join(lines)
 
 
 def times(number: int) -> str:
@@ -256,26 +229,21 @@ def times(number: int) -> str:
 
 
 def updates_table() -> str:
-    bench = json.loads((RESULTS / "bench-updates.json").read_text())
-    lines = [
-        "| pulsed update of 512², one core | memspike | … without its ledger | peer | ratio | … without ledger |",
-        "|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {name} | {row['memspike_ms']} ms | {row['memspike_without_ledger_ms']} ms | {row['peer_ms']} ms "
-        f"| {row['ratio']:.1f}× | {row['ratio_without_ledger']:.1f}× |"
-        for name, row in bench["rows"].items()
-    ]
-    lines.append(
-        "\nPeers: eager PyTorch, which sends the pulses of a device all at once (our closed form of the law, "
+    table = bench(
+        "pulsed update of 512², one core | memspike | … without its ledger | peer | ratio | … without ledger",
+        [row | {"name": name} for name, row in load("bench-updates")["rows"].items()],
+        *("{name}", "{memspike_ms} ms", "{memspike_without_ledger_ms} ms", "{peer_ms} ms"),
+        *("{ratio:.1f}×", "{ratio_without_ledger:.1f}×"),
+    )
+    return (
+        f"{table}\n\nPeers: eager PyTorch, which sends the pulses of a device all at once (our closed form of the law, "
         "written there) or one after the other, and the compiled update of aihwkit 1.2.0, one after the other as well. "
         "They keep no ledger. `benchmarks/updates.py`"
     )
-    return "\n".join(lines)
 
 
 def population_line() -> str:
-    r = json.loads((RESULTS / "bench-population.json").read_text())
+    r = load("bench-population")
     return (
         f"{r['chips']} chips of pattern generation on PCM, all noise, one device a side, on {r['cores']} cores: "
         f"{r['together_ms_per_chip_and_epoch']} ms a chip and epoch of three patterns as one vmapped run, "
@@ -284,7 +252,7 @@ def population_line() -> str:
 
 
 def eprop_table() -> str:
-    r = json.loads((RESULTS / "bench-eprop.json").read_text())
+    r = load("bench-eprop")
     return (
         "| one pattern of e-prop on PCM, 100–100–1, 1,000 steps, forward and gradient | ms | ratio |\n|---|---|---|\n"
         f"| memspike, one core | {r['memspike_ms']} | |\n"
@@ -376,7 +344,7 @@ def record_study(name: str, folder: Path, command: str) -> int:
 
 def figures(folder: Path) -> int:
     from memspike.neurons import mif
-    from memspike.report.figures import overview
+    from memspike.report.membrane_figures import waveforms
     from memspike.report.page import read_run
     from memspike.report.waveform import spike_figure
 
@@ -384,7 +352,7 @@ def figures(folder: Path) -> int:
     target = ROOT / "docs/figures"
     target.mkdir(exist_ok=True)
     spike_figure(mif()).savefig(target / "mif-spike.png", dpi=110)
-    overview(run["samples"], run["result"]["test_accuracy"]).savefig(target / "trained-network.png", dpi=110)
+    waveforms(run["samples"], number=1).savefig(target / "trained-network.png", dpi=110)
     return 0
 
 
@@ -398,36 +366,34 @@ def device_figures() -> int:
     return 0
 
 
-def main() -> int:
+def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="what", required=True)
-    r = commands.add_parser("record")
-    r.add_argument("name")
-    r.add_argument("folder", type=Path)
-    r.add_argument("--title", required=True)
-    r.add_argument("--command", required=True)
-    r.add_argument("--order", type=int, required=True)
-    r.add_argument("--kind", choices=("run", "heard"), default="run")
-    commands.add_parser("table").add_argument("--check", action="store_true")
-    commands.add_parser("figures").add_argument("folder", type=Path)
+    verbs = {name: commands.add_parser(name) for name in ("record", "record-study", "record-fit", "table", "figures")}
     commands.add_parser("device-figures")
-    f = commands.add_parser("record-fit")
-    f.add_argument("folder", type=Path)
-    f.add_argument("--command", required=True)
-    s = commands.add_parser("record-study")
-    s.add_argument("name")
-    s.add_argument("folder", type=Path)
-    s.add_argument("--command", required=True)
-    options = parser.parse_args()
-    if options.what == "record-study":
-        return record_study(options.name, options.folder, options.command)
-    if options.what == "record-fit":
-        return record_fit(options.folder, options.command)
-    if options.what == "device-figures":
-        return device_figures()
-    if options.what == "record":
-        return record(options)
-    return table(options.check) if options.what == "table" else figures(options.folder)
+    for name in ("record", "record-study"):
+        verbs[name].add_argument("name")
+    for name in ("record", "record-study", "record-fit", "figures"):
+        verbs[name].add_argument("folder", type=Path)
+    for name in ("record", "record-study", "record-fit"):
+        verbs[name].add_argument("--command", required=True)
+    verbs["record"].add_argument("--title", required=True)
+    verbs["record"].add_argument("--order", type=int, required=True)
+    verbs["record"].add_argument("--kind", choices=("run", "heard"), default="run")
+    verbs["table"].add_argument("--check", action="store_true")
+    return parser.parse_args()
+
+
+def main() -> int:
+    given = parsed()
+    return {
+        "record": lambda: record(given),
+        "record-study": lambda: record_study(given.name, given.folder, given.command),
+        "record-fit": lambda: record_fit(given.folder, given.command),
+        "table": lambda: table(given.check),
+        "figures": lambda: figures(given.folder),
+        "device-figures": device_figures,
+    }[given.what]()
 
 
 if __name__ == "__main__":

@@ -5,22 +5,30 @@ import re
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import tomli_w
 
 import memspike as ms
 from memspike import report
 from memspike.devices.pcm import PCM
 from memspike.devices.soft_bounds import SoftBounds
-from memspike.experiments import resolve
-from memspike.experiments.pcm_eprop import pcm_eprop
+from memspike.experiments.table import ERROR, SCHEME, WRITES, Column, declared
 from memspike.report import online_figures as draw
-from memspike.report import online_page
 from memspike.report.page import png
+from memspike.report.study_figures import by_scheme
 from memspike.training.folder import RunFolder
 
 PATTERNS, STEPS, NEURONS, EPOCHS, SEEDS = 3, 100, 8, 12, 3
-RESULT = {
+SAID = {"headline": "what came out", "source": "Demirağ et al., arXiv 2108.01804", "seeds": SEEDS, "seed": 0}
+RESULT = SAID | {
     "experiment": "pcm-eprop",
+    "kind": "generation",
+    "scheme": "mixed-precision",
+    "last_epochs": 10,
+    "rate_limit_hz": 120.0,
+    "target_rate_hz": 12.0,
+    "devices_per_side": 4,
+    "endurance": 1e8,
+    "set_energy_j": 10e-12,
+    "reset_energy_j": 30e-12,
     "mse_median": 0.04,
     "mse_q1": 0.03,
     "mse_q3": 0.05,
@@ -34,8 +42,6 @@ RESULT = {
     "endurance_used": 7e-8,
     "energy_j": 7.287e-8,
     "mse_silent": 0.2,
-    "seeds": SEEDS,
-    "seed": 0,
     "epochs": EPOCHS,
     "wall_s": 12.5,
     "ms_per_seed_and_epoch": 300.0,
@@ -68,14 +74,11 @@ def snapshots():
     return {"edges": edges, "epochs": np.array([3, 6, 9, 12]), **counts}
 
 
-def folder_of(path, result, metrics=None, arrays=(), config=None):
+def folder_of(path, result, metrics=None, arrays=()):
     """A finished run as training leaves it."""
     folder = RunFolder(path)
     path.mkdir()
-    tree = pcm_eprop.config.model_dump(mode="json", exclude_none=True) | {"experiment": result["experiment"]}
-    for key, value in (config or {}).items():
-        tree[key] = tree[key] | value
-    (path / "config.toml").write_text(tomli_w.dumps(tree))
+    (path / "config.toml").write_text('experiment = "mine"\n\n[learning]\nrate = 0.1\n')
     folder.write_json("environment.json", {"python": "3.11", "packages": {"jax": "0"}})
     folder.write_json("result.json", result)
     if metrics is not None:
@@ -85,9 +88,9 @@ def folder_of(path, result, metrics=None, arrays=(), config=None):
     return path
 
 
-def whole(path, result=RESULT, metrics=None, config=None):
+def whole(path, result=RESULT, metrics=None):
     arrays = (("samples.npz", samples()), ("snapshots.npz", snapshots()))
-    return folder_of(path, result, history() if metrics is None else metrics, arrays, config)
+    return folder_of(path, result, history() if metrics is None else metrics, arrays)
 
 
 def pictures(folder):
@@ -112,10 +115,12 @@ def test_page_of_a_run_has_its_figures_and_facts(call, tmp_path):
         "0.15 (0.15 SET, 0 RESET)",
         "7e-06 % of 1e+08 pulses",
         "72.9 nJ, at 10 pJ a SET and 30 pJ a RESET: the energy of a pulse is an assumption of the configuration",
-        "11.5 Hz, aimed at 12 Hz",
-        "12.5 s, 300.0 ms a seed and epoch",
-        "learning.scheme",
-        "packages.jax",
+        "<td>11.5 Hz</td>",
+        "<td>12 Hz</td>",
+        "12.5 s",
+        "300.0 ms",
+        "[learning]",
+        "&quot;python&quot;: &quot;3.11&quot;",
         "2108.01804",
     ):
         assert words in page, words
@@ -136,13 +141,13 @@ def test_a_run_without_a_finite_loss_has_a_page(tmp_path):
     broken["z"][:] = 0
     RunFolder(out).write_arrays("samples.npz", broken)
     page = report.write_report(out).read_text()
-    assert "no finite error: the networks ran away" in page
+    assert "mean squared error not finite" in page
     assert "3 of 3 (error not finite, or more than 120 Hz)" in page
     assert page.count("data:image/png;base64,") == 4
 
 
 def test_digital_weights_have_a_sentence_in_place_of_conductances(tmp_path):
-    out = whole(tmp_path / "run", config={"learning": {"scheme": "fp32"}})
+    out = whole(tmp_path / "run", RESULT | {"digital": True, "scheme": "fp32"})
     page = report.write_report(out).read_text()
     assert set(pictures(out)) == {"loss", "targets", "spikes"}
     assert "The scheme fp32 keeps the weights in digital memory: there are no devices." in page
@@ -150,7 +155,31 @@ def test_digital_weights_have_a_sentence_in_place_of_conductances(tmp_path):
     assert " nJ, at" not in page
 
 
-@pytest.mark.parametrize("name", ["metrics.csv", "samples.npz", "snapshots.npz", "environment.json", "config.toml"])
+@pytest.mark.parametrize("key", ["kind", "headline", "source"])
+def test_a_result_of_an_older_version_is_one_sentence(call, tmp_path, key):
+    out = whole(tmp_path / "run", {k: v for k, v in RESULT.items() if k != key})
+    status, _, error = call("report", out)
+    assert status == 2
+    assert f"was written by an older version: it lacks {key}." in error
+    assert error.count("\n") == 1
+
+
+def test_an_unknown_kind_is_refused(tmp_path):
+    with pytest.raises(ms.InputError, match="Did you mean 'generation'"):
+        report.write_report(whole(tmp_path / "run", RESULT | {"kind": "generations"}))
+
+
+def test_rows_need_columns_and_show_no_others(tmp_path):
+    result = SAID | {"experiment": "mine", "kind": "table", "rows": [{"a": 0.5, "b": 3}]}
+    with pytest.raises(ms.InputError, match="lacks columns"):
+        report.write_report(folder_of(tmp_path / "none", result))
+    columns = declared([Column("a", "share", "percent", digits=1), Column("c", "lacking")])
+    page = report.write_report(folder_of(tmp_path / "run", result | {"columns": columns})).read_text()
+    assert "what came out" in page
+    assert "<tr><th>share</th><th>lacking</th></tr><tr><td>50.0 %</td><td></td></tr>" in page
+
+
+@pytest.mark.parametrize("name", ["metrics.csv", "samples.npz", "environment.json", "config.toml"])
 def test_a_missing_file_is_one_sentence(call, tmp_path, name):
     out = whole(tmp_path / "run")
     (out / name).unlink()
@@ -169,17 +198,20 @@ def test_a_broken_file_is_one_sentence(tmp_path, name):
 
 
 def spoken(seeds=SEEDS):
-    return {
+    return SAID | {
         "experiment": "eprop-spoken",
+        "kind": "classification",
         "test_accuracy": 0.912,
         "test_accuracy_sd": 0.01,
         "test_accuracies": [0.91] * seeds,
         "scheme": "mixed-precision",
         "rate_hz": 40.0,
         "writes_per_device": 0.4,
+        "sets_per_device": 0.4,
+        "resets_per_device": 0.0,
+        "writes_most": 9,
         "energy_j": 1e-6,
         "seeds": seeds,
-        "seed": 0,
         "epochs": EPOCHS,
         "train_examples": 2700,
         "test_examples": 300,
@@ -187,27 +219,30 @@ def spoken(seeds=SEEDS):
     }
 
 
-@pytest.mark.parametrize("column", ["accuracy", "test_accuracy"])
-def test_accuracies_get_a_page_with_curves(tmp_path, column):
+def test_accuracies_get_a_page_with_curves(tmp_path):
     """Of epochs without a measurement the cell is empty."""
-    rows = history(**{column: lambda e, s: 0.05 * e + 0.01 * s if e % 4 == 0 else None})
+    rows = history(test_accuracy=lambda e, s: 0.05 * e + 0.01 * s if e % 4 == 0 else None)
     out = folder_of(tmp_path / "run", spoken(), rows)
     page = report.write_report(out).read_text()
     assert set(pictures(out)) == {"loss"}
-    for words in ("91.20 %, s.d. 1.00 %", "2700 in training, 300 in the test", "1 µJ"):
+    for words in ("91.20 ± 1.00 %", "<td>2700</td>", "<td>300</td>", "1 µJ"):
         assert words in page, words
-    epochs, _, table = draw._by_epoch([{k: np.nan if v is None else v for k, v in r.items()} for r in rows], column)
+    epochs, _, table = draw._by_epoch(
+        [{k: np.nan if v is None else v for k, v in r.items()} for r in rows], "test_accuracy"
+    )
     assert epochs == [4, 8, 12]
     np.testing.assert_allclose(table[-1], [0.6, 0.61, 0.62])
 
 
 def test_accuracies_with_rows_and_arrays_draw_what_is_there(tmp_path):
     result = spoken() | {"rows": [{"speaker": "a", "accuracy_mean": 0.9}, {"speaker": "b", "rate_hz": 3.0}]}
+    columns = (Column("speaker", "speaker", "text"), Column("accuracy_mean", "accuracy", "percent", digits=0))
+    result["columns"] = declared(columns)
     arrays = (("snapshots.npz", snapshots()), ("samples.npz", {"z": samples()["z"], "dt": np.asarray(1e-3)}))
     out = folder_of(tmp_path / "run", result, history(), arrays)
     page = report.write_report(out).read_text()
     assert set(pictures(out)) == {"loss", "spikes", "conductances"}
-    assert "<th>speaker</th><th>accuracy_mean</th><th>rate_hz</th>" in page
+    assert "<tr><th>speaker</th><th>accuracy</th></tr><tr><td>a</td><td>90 %</td></tr><tr><td>b</td><td></td>" in page
 
 
 def data(line, axis):
@@ -227,12 +262,19 @@ def table_rows():
     return rows
 
 
+def schemes(rows, *texts):
+    columns = declared((*texts, ERROR, WRITES))
+    return SAID | {"experiment": "mine", "kind": "schemes", "rows": rows, "columns": columns, "mse_silent": 0.2}
+
+
+CONDITION = Column("condition", "condition", "text")
+
+
 def test_table_of_schemes_has_a_page_without_accuracy(tmp_path):
-    result = {"experiment": "pcm-eprop-table", "rows": table_rows(), "mse_silent": 0.2, "seeds": 5}
-    out = folder_of(tmp_path / "run", result)
+    out = folder_of(tmp_path / "run", schemes(table_rows(), SCHEME, CONDITION))
     page = report.write_report(out, "expected error 0.015").read_text()
     assert pictures(out)["study"] > 10000
-    assert "lowest error 0.0100: fp32, full" in page
+    assert "what came out" in page
     assert page.count("<td>mixed-precision 4 a side</td>") == 2
 
 
@@ -249,7 +291,7 @@ def marks(axis):
 
 def test_schemes_stand_where_their_medians_are():
     rows = table_rows()
-    figure = draw.schemes({"rows": rows, "mse_silent": 0.2})
+    figure = by_scheme(schemes(rows, SCHEME, CONDITION))
     axis = figure.axes[0]
     found = marks(axis)
     assert [y for _, y in found[:-1]] == pytest.approx([r["mse_median"] for r in rows[:-1]])
@@ -258,14 +300,16 @@ def test_schemes_stand_where_their_medians_are():
     assert found[-1][1] < axis.get_ylim()[1]
     assert axis.get_yscale() == "log"
     assert {t.get_text() for t in axis.texts} == {"1/5", "2/5", "4/5"}
-    silent = [line for line in axis.get_lines() if str(line.get_label()).startswith("silent")]
+    silent = [line for line in axis.get_lines() if str(line.get_label()).startswith("zero-output")]
     np.testing.assert_allclose(data(silent[0], "y"), 0.2)
-    assert png(draw.schemes({"rows": rows}))
+    alone = by_scheme(schemes([row for row in rows if row["condition"] == "full"], SCHEME))
+    assert len({x for x, _ in marks(alone.axes[0])}) == 3
+    assert png(alone)
 
 
 def test_medians_of_the_loss_are_numpy_medians_and_lost_losses_rank_last():
     rows = history(lambda e, s: np.nan if s == 2 and e > 6 else 0.2 / e * (1 + s))
-    axis = draw.training_curves(rows, silent=0.2, rate=12.0).axes[0]
+    axis = draw.training_curves(rows, baseline=0.2, rate=12.0).axes[0]
     (line,) = [x for x in axis.get_lines() if str(x.get_label()).startswith("median")]
     expected = [0.2 / e * 2 for e in range(1, EPOCHS + 1)]
     np.testing.assert_allclose(data(line, "y"), expected)
@@ -334,23 +378,14 @@ def test_cumulative_curve_is_for_one_pcm_device():
         report.cumulative_curve(PCM(nu=jnp.full(3, 0.04)))
 
 
-def test_headline_of_a_table_without_any_finite_error_is_empty():
-    assert online_page.headline({"rows": [{"mse_median": float("inf")}, {}]}) == ""
-    assert online_page.headline({"rows": [{"mse_median": 0.5, "scheme": "a"}]}) == "lowest error 0.5000: a"
-    assert online_page.headline({"rows": [{"mse_median": 0.5, "effect": "b"}]}) == "lowest error 0.5000: b"
-
-
-def test_write_accuracy_is_an_experiment_with_a_page(tmp_path):
-    """Grids of the four writers and the curve of pulses, in numbers and on the page."""
-    config = resolve("pcm-writes", ("points=5", "repeats=60"))[1]
-    result = ms.experiments.run(config, tmp_path / "run")
-    errors = {row["writer"]: row["error"] for row in result["rows"]}
-    assert list(errors) == ["N = 1", "N = 8", "N = 16", "update-ready"]
-    assert errors["update-ready"] < 0.4 * min(errors["N = 1"], errors["N = 16"])
-    known = {1: 2.06, 2: 3.43, 4: 5.26, 8: 7.15, 12: 8.09, 16: 8.62, 20: 8.91}
-    for n, mean in known.items():
-        assert abs(1e6 * result[f"g_after_{n}"] - mean) < 0.1
-    page = report.write_report(tmp_path / "run").read_text()
-    assert page.count("<img") == 2
-    with pytest.raises(ms.InputError, match="seeds is 2; allowed for pcm-writes: 1"):
-        ms.experiments.run(resolve("pcm-writes", ("seeds=2",))[1], tmp_path / "two")
+def test_write_grids_have_a_page(tmp_path):
+    names, x = ["N = 1", "update-ready"], np.linspace(-1e-5, 1e-5, 5)
+    parts = {"source": x, "target": x, "mean": np.tile(x, (5, 1)), "sd": np.full((5, 5), 1e-6)}
+    grids = {f"{part}_{k}": value for k in range(2) for part, value in parts.items()}
+    columns = declared([Column("writer", "writer", "text"), Column("error", "error", "fixed", "µS²", 2)])
+    rows = [{"writer": name, "error": 0.32e-12} for name in names]
+    result = SAID | {"experiment": "mine", "kind": "writes", "rows": rows, "columns": columns, "g_max": 12e-6}
+    out = folder_of(tmp_path / "run", result, arrays=[("grids.npz", grids)])
+    page = report.write_report(out).read_text()
+    assert set(pictures(out)) == {"writes", "cumulative"}
+    assert page.count("<td>0.32 µS²</td>") == 2

@@ -6,7 +6,15 @@ from rich.console import Console
 from rich.table import Table
 
 from memspike.cli.console import out
+from memspike.experiments.table import printed
 from memspike.parts import units
+
+
+def print_result(result: dict[str, Any], expected: str) -> None:
+    """The headline of a result.json beside what is `expected`, and its rows with the columns that it declares."""
+    out.print(f"{result['headline']}; {expected}", markup=False, soft_wrap=True)
+    if result.get("rows"):
+        out.print(printed(result), markup=False, soft_wrap=True)
 
 
 def print_accuracy(result: dict[str, Any], expected: str) -> None:

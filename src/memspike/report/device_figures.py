@@ -22,7 +22,7 @@ from memspike.parts import units
 from memspike.parts.atomic import write_bytes
 from memspike.parts.errors import InputError
 from memspike.parts.param import parameters
-from memspike.report.figures import ACCENT, MUTED, SECOND, new_figure, readable
+from memspike.report.figures import ACCENT, MUTED, SECOND, band, mark, new_figure, readable, single
 from memspike.report.page import png
 
 POPULATION = 200
@@ -81,18 +81,14 @@ def staircase(device: AbstractPulseDevice, spread: dict[str, AbstractSpread] | N
 def pulse_figure(device: AbstractPulseDevice, spread: dict[str, AbstractSpread] | None = None) -> Figure:
     """Conductance under pulses up, then down: noise-free law, single devices, mean ± s.d. of a population."""
     stairs = staircase(device, spread)
-    figure, axes = new_figure(7.2, 3.6)
-    axis = axes[0, 0]
+    figure, axis = single(7.2, 3.6)
     drawn, unit = readable(stairs.drawn, "S")
     scale = np.nanmax(np.abs(stairs.drawn)) / np.nanmax(np.abs(drawn))
     axis.plot(stairs.pulses, drawn[:, :8], color=MUTED, lw=0.6, alpha=0.7)
-    middle, sd = drawn.mean(axis=1), drawn.std(axis=1)
-    axis.fill_between(stairs.pulses, middle - sd, middle + sd, color=ACCENT, alpha=0.18, lw=0)
-    axis.plot(stairs.pulses, middle, color=ACCENT, lw=2, label=f"mean ± s.d. of {POPULATION} devices")
+    label = f"mean ± s.d. of {POPULATION} devices"
+    band(axis, stairs.pulses, drawn.mean(axis=1), drawn.std(axis=1), color=ACCENT, label=label)
     axis.plot(stairs.pulses, stairs.mean / scale, color=SECOND, lw=1.4, ls="--", label="without noise and spread")
-    turn = stairs.pulses[stairs.upward - 1]
-    axis.axvline(turn, color=MUTED, lw=0.8, ls=":")
-    axis.text(turn, 1.0, " ← up | down →", transform=axis.get_xaxis_transform(), va="bottom", ha="center", fontsize=8)
+    mark(axis, stairs.pulses[stairs.upward - 1], " ← up | down →")
     axis.set(xlabel="pulses sent", ylabel=f"conductance ({unit})")
     axis.legend(frameon=False, fontsize=8)
     return figure
@@ -100,8 +96,7 @@ def pulse_figure(device: AbstractPulseDevice, spread: dict[str, AbstractSpread] 
 
 def step_figure(device: AbstractPulseDevice) -> Figure:
     """Change by one pulse against the conductance: mean both ways, ± s.d., and the symmetry point."""
-    figure, axes = new_figure(7.2, 3.6)
-    axis = axes[0, 0]
+    figure, axis = single(7.2, 3.6)
     curve = asymmetry(device)
     low, wide = float(jnp.asarray(device.g_min)), float(span(device))
     g, unit = readable(low + wide * curve.share, "S")
@@ -117,11 +112,9 @@ def step_figure(device: AbstractPulseDevice) -> Figure:
         axis.plot(g, mean * wide / per, color=color, lw=2, label=name)
     axis.axhline(0, color=MUTED, lw=0.8)
     if np.isfinite(curve.symmetry_point):
-        where = (low + wide * curve.symmetry_point) / per
         kind = "attracts" if curve.attracting else "repels"
-        axis.axvline(where, color=MUTED, lw=1, ls=":")
         text = f"symmetry point {curve.symmetry_point:.3f}, {kind}"
-        axis.text(where, 1.0, text, transform=axis.get_xaxis_transform(), va="bottom", ha="center", fontsize=8)
+        mark(axis, (low + wide * curve.symmetry_point) / per, text)
     axis.set(xlabel=f"conductance ({unit})", ylabel=f"change by one pulse, mean ± s.d. ({unit})")
     axis.legend(frameon=False, fontsize=8)
     return figure
@@ -138,14 +131,11 @@ def drift_figure(device: AbstractPulseDevice) -> Figure:
     left.set(ylabel="step over that of a linear device")
     left.legend(frameon=False, fontsize=8)
     at = np.linspace(0.05, 0.95, 19)
-    state = device.place(
-        device.init((19, DRAWS)),
-        device.g_min + span(device) * jnp.asarray(at)[:, None] * jnp.ones((1, DRAWS)),
-    )
+    share = jnp.asarray(at)[:, None] * jnp.ones((1, DRAWS))
+    state = device.place(device.init((19, DRAWS)), device.g_min + span(device) * share)
     n = jax.random.rademacher(jax.random.key(0), (19, DRAWS), jnp.result_type(float))
-    moved = np.asarray(
-        (device.stored(device.program(state, n, key=jax.random.key(1))) - device.stored(state)) / span(device)
-    )
+    after = device.program(state, n, key=jax.random.key(1))
+    moved = np.asarray((device.stored(after) - device.stored(state)) / span(device))
     middle.plot(found.share, 100 * found.drift(found.share), color=ACCENT, lw=2, label="predicted, −A/P")
     error = 100 * moved.std(axis=1) / DRAWS**0.5
     middle.errorbar(at, 100 * moved.mean(axis=1), error, color=SECOND, fmt="o", ms=3.5, lw=1, label="simulated")
@@ -163,8 +153,7 @@ def drift_figure(device: AbstractPulseDevice) -> Figure:
 
 def time_figure(device: AbstractPulseDevice) -> Figure:
     """Conductance after programming, over time, at four levels: mean ± s.d. of single reads of a population."""
-    figure, axes = new_figure(7.2, 3.6)
-    axis = axes[0, 0]
+    figure, axis = single(7.2, 3.6)
     times = np.logspace(-3, 7.5, 43)
     low, wide = jnp.asarray(device.g_min), span(device)
     levels = (0.1, 0.3, 0.6, 0.9)
@@ -176,13 +165,11 @@ def time_figure(device: AbstractPulseDevice) -> Figure:
     reads, unit = readable(np.asarray(table), "S")
     for k, level in enumerate(levels):
         shade = (0.04, 0.36, 0.68, 0.3 + 0.7 * level)
-        mean, sd = reads[k].mean(axis=1), reads[k].std(axis=1)
-        axis.fill_between(times, mean - sd, mean + sd, color=shade, alpha=0.15, lw=0)
-        axis.plot(times, mean, color=shade, lw=1.8, label=f"programmed to {level:.0%} of the range")
+        label = f"programmed to {level:.0%} of the range"
+        band(axis, times, reads[k].mean(axis=1), reads[k].std(axis=1), color=shade, label=label)
     axis.set(xscale="log", xlabel="time after programming (s)", ylabel=f"conductance of a read ({unit})")
     for t, name in ((1, "1 s"), (3600, "1 h"), (86_400, "1 d"), (2.6e6, "1 month")):
-        axis.axvline(t, color=MUTED, lw=0.6, ls=":")
-        axis.text(t, 1.0, name, transform=axis.get_xaxis_transform(), va="bottom", ha="center", fontsize=8)
+        mark(axis, t, name)
     axis.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
@@ -204,8 +191,7 @@ def loop_figure(device: AbstractStateDevice, setting: SweepSetting) -> Figure:
 
 def transient_figure(device: AbstractStateDevice, setting: SweepSetting) -> Figure:
     """Conductance under a square pulse, a pause and the opposite pulse, at three amplitudes."""
-    figure, axes = new_figure(7.2, 3.6)
-    axis = axes[0, 0]
+    figure, axis = single(7.2, 3.6)
     length, steps = 0.5 / setting.frequency, 1500
     times = (np.arange(3 * steps) + 1) * length / steps
 
@@ -227,8 +213,7 @@ def transient_figure(device: AbstractStateDevice, setting: SweepSetting) -> Figu
         level = units.show(setting.amplitude * factor, "V")
         axis.plot(clock, trace, color=(0.04, 0.36, 0.68, 0.25 + 0.75 * factor), lw=1.6, label=f"±{level}")
     for k, name in enumerate(("+V", "0 V", "−V")):
-        at = (k + 0.5) * length / scale
-        axis.text(at, 1.0, name, transform=axis.get_xaxis_transform(), va="bottom", ha="center", fontsize=8)
+        mark(axis, (k + 0.5) * length / scale, name, line=False)
         axis.axvline((k + 1) * length / scale, color=MUTED, lw=0.6, ls=":")
     if np.nanmax(drawn) > 50 * max(np.nanmin(drawn), 1e-30):
         axis.set_yscale("log")
@@ -241,10 +226,8 @@ def setting_for(device: AbstractStateDevice, name: str) -> SweepSetting:
     """The sweep of the preset of that name, or of the first preset of the same model."""
     if name in SWEEPS:
         return SWEEPS[name]
-    for preset, setting in SWEEPS.items():
-        if type(find(preset)) is type(device):
-            return setting
-    return SweepSetting(1.0, 1e3, 0.0)
+    same = (setting for preset, setting in SWEEPS.items() if type(find(preset)) is type(device))
+    return next(same, SweepSetting(1.0, 1e3, 0.0))
 
 
 def plot_device(

@@ -13,8 +13,9 @@ from memspike.devices import description
 from memspike.fitting.fit import SHARES, Fit, mean_curve
 from memspike.parts import units
 from memspike.parts.atomic import write_bytes, write_text
-from memspike.report.figures import ACCENT, MUTED, SECOND, new_figure
-from memspike.report.page import STYLE, img, png, table
+from memspike.report.facts import percent
+from memspike.report.figures import ACCENT, MUTED, SECOND, new_figure, single
+from memspike.report.page import document, img, png, section, table
 
 SIDES = {"up": ("potentiation", ACCENT), "down": ("depression", SECOND)}
 BINS = 24
@@ -92,8 +93,8 @@ def residuals_figure(fit: Fit) -> Figure:
 
 def noise_figure(fit: Fit) -> Figure:
     """The s.d. of the steps about the law in bins of conductance, and the fitted σ."""
-    figure, axes = new_figure(6.0, 3.4)
-    axis, (_, unit) = axes[0, 0], _unit(fit)
+    figure, axis = single(6.0, 3.4)
+    _, unit = _unit(fit)
     top = 0.0
     for side, (title, colour) in SIDES.items():
         steps = _steps(fit, side)
@@ -109,8 +110,8 @@ def noise_figure(fit: Fit) -> Figure:
 
 def steps_figure(fit: Fit) -> Figure:
     """The size of a step against conductance in both directions, and where the two are equal."""
-    figure, axes = new_figure(6.8, 4.0)
-    axis, (factor, unit) = axes[0, 0], _unit(fit)
+    figure, axis = single(6.8, 4.0)
+    factor, unit = _unit(fit)
     grid = factor * (fit.g_min + SHARES * (fit.g_max - fit.g_min))
     for (side, (title, colour)), sign in zip(SIDES.items(), (1, -1), strict=True):
         steps = _steps(fit, side)
@@ -141,8 +142,7 @@ def bic_figure(fit: Fit) -> Figure:
     """The BIC of every candidate above the lowest, on a logarithmic scale."""
     names = sorted(fit.bic, key=lambda name: -fit.bic[name])
     above = [fit.bic[name] - min(fit.bic.values()) for name in names]
-    figure, axes = new_figure(6.8, 0.9 + 0.3 * len(names))
-    axis = axes[0, 0]
+    figure, axis = single(6.8, 0.9 + 0.3 * len(names))
     axis.barh(names, above, color=[ACCENT if name == fit.model else MUTED for name in names])
     axis.set_xscale("symlog", linthresh=10)
     axis.set_xlim(0, 8 * max(*above, 10.0))
@@ -150,10 +150,6 @@ def bic_figure(fit: Fit) -> Figure:
         axis.text(1.1 * value + 0.3, k, f"{value:.0f}" if value else "lowest", va="center", fontsize=9)
     axis.set(xlabel="BIC above the lowest (lower is better)")
     return figure
-
-
-def _share(value: float) -> str:
-    return f"{100 * value:.2f} %"
 
 
 def _headline(fit: Fit) -> str:
@@ -164,9 +160,9 @@ def _headline(fit: Fit) -> str:
             (
                 title,
                 f"{facts['ramps']} ramps, {facts['points']} points",
-                _share(getattr(fit, f"rms_{side}")),
+                percent(getattr(fit, f"rms_{side}")),
                 units.show(getattr(fit, f"noise_{side}"), "S"),
-                _share(getattr(fit, f"variation_{side}")),
+                percent(getattr(fit, f"variation_{side}")),
                 f"{getattr(fit, f'nl_{side}'):+.2f}",
                 f"{getattr(fit, f'lag1_{side}'):+.2f}",
                 f"{units.show(facts['initial_mean'], 'S')} ± {units.show(facts['initial_sd'], 'S')}",
@@ -210,12 +206,9 @@ def write_fit(fit: Fit, folder: Path) -> Path:
         "bic": ("Choice of the law", bic_figure),
     }
     images = {name: png(draw(fit)) for name, (_, draw) in drawn.items()}
-    sections = "".join(f"<h2>{html.escape(drawn[n][0])}</h2>{img(image, drawn[n][0])}" for n, image in images.items())
-    page = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>memspike fit</title>'
-        f"<style>{STYLE}</style></head><body><h1>memspike · fitted device</h1>{_headline(fit)}{sections}"
-        f"<h2>Parameters</h2>{_parameters(fit)}</body></html>"
-    )
+    sections = [section(title, img(images[name], title)) for name, (title, _) in drawn.items()]
+    parts = [_headline(fit), *sections, section("Parameters", _parameters(fit))]
+    page = document("memspike fit", "fitted device", parts)
     summary = json.dumps(fit.summary(), indent=2, ensure_ascii=False)
     description.write(fit.device, folder / "device.toml")
     write_text(folder / "fit.json", summary + "\n")

@@ -13,9 +13,7 @@ from matplotlib.figure import Figure
 from memspike.devices.vteam import VTEAM
 from memspike.learning.rules.waveform_stdp import Waveforms, WaveformSTDP
 from memspike.neurons.driver import Driver
-from memspike.report.figures import ACCENT, MUTED, SECOND, new_figure, readable
-
-Arrays = dict[str, np.ndarray]
+from memspike.report.figures import ACCENT, MUTED, SECOND, Arrays, new_figure, readable
 
 
 def stdp_window(

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from memspike.neurons.filters import AlphaFilter
 from memspike.neurons.mif import MIF, MIFState
+from memspike.report.figures import MUTED, new_figure
 
 
 def alpha_response(
@@ -31,17 +32,15 @@ def alpha_response(
 
 def spike_figure(neuron: MIF, scale: float = 1.0) -> Figure:
     """Spikes of a neuron for alpha currents of 2, 5, 10 and 20 µA over `scale`, and its memristor M1."""
-    figure = Figure(figsize=(10.5, 3.2), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure, axes = new_figure(10.5, 3.2, columns=2)
+    left, right = axes[0]
     for peak, shade in zip((2e-6, 5e-6, 10e-6, 20e-6), (0.35, 0.55, 0.75, 1.0), strict=True):
         t, states = alpha_response(neuron, peak / scale)
         color = (0.04, 0.36, 0.68, shade)
         left.plot(np.asarray(t) * 1e3, np.asarray(states.v) * 1e3, color=color, label=f"{peak * 1e6 / scale:g} µA peak")
         right.plot(np.asarray(t) * 1e3, np.asarray(states.x1), color=color)
-    left.axhline(float(neuron.rest()) * 1e3, color="#8a8f98", lw=0.8, ls=":")
+    left.axhline(float(neuron.rest()) * 1e3, color=MUTED, lw=0.8, ls=":")
     left.set(xlabel="time (ms)", ylabel="membrane (mV)", title="one MIF neuron: spike, undershoot, rest")
     left.legend(frameon=False)
     right.set(xlabel="time (ms)", ylabel="state x₁ of memristor M1", title="the memristor that makes the spike")
-    for axis in (left, right):
-        axis.spines[["top", "right"]].set_visible(False)
     return figure
