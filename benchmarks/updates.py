@@ -29,7 +29,7 @@ from memspike import learning
 from memspike.arrays import Crossbar, Drive
 from memspike.cells import SingleReference, Stack, midpoint
 from memspike.devices.presets import neurosim
-from memspike.learning.programming.counting import even_worth
+from memspike.learning.programming.counting import symmetric_step
 
 torch.set_num_threads(1)
 SIZE, LENGTH, UPDATES = 512, 31, 10
@@ -185,7 +185,7 @@ def agree_with_compiled(tile, x, d, start):
 
 def drawn():
     """Inputs, errors and weights of the case."""
-    random, step = np.random.default_rng(0), float(even_worth(crossbar_of()))
+    random, step = np.random.default_rng(0), float(symmetric_step(crossbar_of()))
     x, d = (random.normal(0, s, SIZE).astype(np.float32) for s in (1, 0.5 * step))
     return x, d, random.uniform(-0.5, 0.5, (2, SIZE, SIZE)).astype(np.float32), step
 

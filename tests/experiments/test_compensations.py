@@ -23,7 +23,7 @@ from memspike.experiments.population import train_population
 from memspike.experiments.run import silent
 from memspike.experiments.settings import changed
 from memspike.learning.programming.cancelled import inverted
-from memspike.learning.programming.counting import even_worth, worth_of
+from memspike.learning.programming.counting import nominal_step, symmetric_step
 from memspike.learning.programming.rounding import bit_line_counts
 
 KEY = jax.random.key(0)
@@ -60,7 +60,7 @@ def test_stochastic_rounding_is_right_on_average():
     way = learning.stochastically_rounded()
     fresh = crossbar.cell.init(dw.shape)
     _, n = way.pulses((), crossbar, fresh, dw, key=KEY)
-    wanted = np.asarray(dw[0] / even_worth(crossbar))
+    wanted = np.asarray(dw[0] / symmetric_step(crossbar))
     assert (np.asarray(n) == np.round(n)).all()
     np.testing.assert_allclose(np.asarray(n).mean(0), wanted, atol=4 * 0.5 / 20_000**0.5)
     _, capped = learning.stochastically_rounded(most=1).pulses((), crossbar, fresh, dw, key=KEY)
@@ -149,7 +149,7 @@ def test_bit_lines_multiply_in_the_array():
         assert np.abs(n).max() <= longest
     crossbar = Crossbar()
     start = crossbar.cell.place(crossbar.cell.init((6, 5)), jnp.zeros((6, 5)))
-    step = float(even_worth(crossbar))
+    step = float(symmetric_step(crossbar))
     dw = learning.Outer(step * 3 * jnp.stack([rows, rows[::-1]]), jnp.stack([columns, 2 * columns[::-1]]))
     scheme = learning.by_bit_lines()
     both = jax.jit(jax.vmap(lambda k: scheme.apply((), crossbar, start, dw, key=k)))(jax.random.split(KEY, 4000))
@@ -168,7 +168,7 @@ def test_conditional_reverse_takes_the_side_that_answers():
     share = jnp.asarray([[0.9, 0.1], [0.3, 0.3]]).T[:, None, :]
     state = crossbar.cell.init((1, 2))._replace(devices=low + width * share)
     scheme = learning.conditional_reverse(every=10, levels=10)
-    step = float(even_worth(crossbar))
+    step = float(symmetric_step(crossbar))
     done = scheme.apply(scheme.init(crossbar, state), crossbar, state, jnp.full((1, 2), 2 * step), key=None)
     sent = np.asarray(done.ledger.up - done.ledger.down)[:, 0]
     worth = {
@@ -193,7 +193,7 @@ def test_worth_is_that_of_the_mean_cell_for_references_of_their_own():
     points = cells.at_symmetry_point(device, (3, 4))
     shifted, plain = Crossbar(cells.SingleReference(device, points)), single()
     dw = jnp.asarray([[1.0, -1.0]])
-    np.testing.assert_allclose(worth_of(shifted, None, dw), worth_of(plain, None, dw), rtol=1e-5)
+    np.testing.assert_allclose(nominal_step(shifted, None, dw), nominal_step(plain, None, dw), rtol=1e-5)
 
 
 QUICK = ("data.train=200", "data.test=100", "learning.epochs=1", "learning.batch=1", "network.hidden=[20]")

@@ -72,7 +72,7 @@ def run(scheme, crossbar, cells, changes, key=None):
     return state, cells, ledger
 
 
-def worth_of(crossbar):
+def nominal_steps(crossbar):
     """What a pulse up, and one down, is worth in mid-range: two numbers above 0."""
     nominal = jax.jit(lambda: crossbar.cell.nominal_worth())()
     return float(nominal.up), -float(nominal.down)
@@ -318,7 +318,7 @@ def test_expected_step_spends_what_it_moves(x64, name):
     cells = crossbar.cell.init((4, 5))
     if name in ("alternate", "single"):
         cells = at(crossbar, np.full((crossbar.cell.programmed(), 4, 5), 5.5 * MICRO))
-    worth = worth_of(crossbar)[0]
+    worth = nominal_steps(crossbar)[0]
     changes = np.random.default_rng(8).normal(0, 0.4 * worth, (60, 4, 5))
     state, after, ledger = run(learning.by_expected_step(), crossbar, cells, changes)
     moved = weights(crossbar, after) - weights(crossbar, cells)
@@ -329,7 +329,7 @@ def test_expected_step_spends_what_it_moves(x64, name):
 def test_expected_step_passes_on_a_turn_that_cannot_help(x64):
     """Pairs whose sides take turns, both at the low end: lowering one does nothing, and the other comes next."""
     crossbar = Crossbar(EXPECTED["alternate"]())
-    worth = worth_of(crossbar)[0]
+    worth = nominal_steps(crossbar)[0]
     _, after, _ = run(learning.by_expected_step(), crossbar, crossbar.cell.init((2, 2)), np.full((40, 2, 2), -worth))
     assert (weights(crossbar, after) < -5 * worth).all()
 
@@ -356,7 +356,7 @@ def test_write_verify_reaches_the_wanted_weight():
     scheme = learning.verified()
     apply = jax.jit(lambda state, cells, key: scheme.apply(state, crossbar, cells, dw, key=key))
     done = apply(scheme.init(crossbar, cells), cells, KEY)
-    worth = worth_of(crossbar)[0]
+    worth = nominal_steps(crossbar)[0]
     due = np.abs(np.asarray(dw)) >= worth
     miss = weights(crossbar, done.cells) - np.asarray(w + dw)
     assert 0.2 < due.mean() < 0.9
@@ -512,7 +512,7 @@ def test_schemes_keep_their_contract_on_every_cell(name, scheme):
     cell, made = crossbar.cell, SCHEMES.get(scheme).value()
     cells = cell.place(cell.init((6, 6)), jnp.zeros((6, 6)))
     signs = np.where(np.arange(36).reshape(6, 6) % 2, 1, -1).astype(np.float32)
-    worth = max(worth_of(crossbar))
+    worth = max(nominal_steps(crossbar))
     _, after, ledger = run(made, crossbar, cells, np.broadcast_to(1.2 * worth * signs, (15, 6, 6)), KEY)
     n, counted = cell.programmed(), after.devices.memory
     np.testing.assert_array_equal(np.asarray(ledger.up).sum(0)[:n], counted.up)
@@ -568,20 +568,6 @@ def refreshed_on(cell):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: learning.mixed_precision(-0.1), "quantum is -0.1"),
-        (lambda: learning.mixed_precision(float("nan")), "quantum is nan"),
-        (lambda: learning.mixed_precision(0.1, 0), "pulses of a quantum is 0"),
-        (lambda: learning.mixed_precision_released(0.0), "quantum is 0"),
-        (lambda: learning.mixed_precision_released(0.1, -1.0), "step of a pulse is -1"),
-        (lambda: learning.accumulate_digital(-1.0), "quantum is -1"),
-        (lambda: learning.by_chance(0.0), "scale of the probability is 0"),
-        (lambda: learning.multi_device(float("inf")), "step of a pulse is inf"),
-        (lambda: learning.by_sign(-0.1), "dead zone is -0.1"),
-        (lambda: learning.by_expected_step(0), "pulses in an update is 0"),
-        (lambda: learning.ready(full=1.5), "full at 1.5"),
-        (lambda: learning.verified(tolerance=0.0), "tolerance of write-verify is 0"),
-        (lambda: learning.verified(settle=-1.0), "settle of write-verify is -1"),
-        (lambda: learning.refreshed(learning.ideal(), Refresh(), 0), "between refreshes is 0"),
         (lambda: refreshed_on(CELLS["single"]()), "no second side"),
         (lambda: learning.write_grid(pcm(), learning.ideal(), most=20e-6, key=KEY), "at most 1.199e-05 S"),
         (lambda: learning.write_grid(pcm(), learning.ideal(), points=1, key=KEY), "points of a write grid is 1"),

@@ -15,7 +15,6 @@ from .programming.base import Scheme as Scheme
 from .programming.base import compose as compose
 from .programming.bit_lines import by_bit_lines as by_bit_lines
 from .programming.cancelled import cancelled as cancelled
-from .programming.chopped_tiki_taka import chopped_tiki_taka as chopped_tiki_taka
 from .programming.conditional_reverse import conditional_reverse as conditional_reverse
 from .programming.ideal import accumulate_digital as accumulate_digital
 from .programming.ideal import fp32 as fp32
@@ -37,10 +36,11 @@ from .programming.sign_gain import by_sign_gain as by_sign_gain
 from .programming.stochastic_rounding import by_rounding as by_rounding
 from .programming.stochastic_rounding import stochastically_rounded as stochastically_rounded
 from .programming.tiki_taka import tiki_taka as tiki_taka
+from .programming.tiki_taka_2 import chopped_tiki_taka as chopped_tiki_taka
 from .programming.tiki_taka_2 import tiki_taka_2 as tiki_taka_2
-from .programming.transfer import FastTile as FastTile
-from .programming.transfer import Passing as Passing
-from .programming.transfer import Visit as Visit
+from .programming.transfer import GradientArray as GradientArray
+from .programming.transfer import RowRead as RowRead
+from .programming.transfer import Transfer as Transfer
 from .programming.transfer import transferring as transferring
 from .programming.verified import verified as verified
 from .programming.writers import rewriting as rewriting

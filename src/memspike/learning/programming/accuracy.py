@@ -18,7 +18,7 @@ from memspike.learning.programming.writers import rewriting, update_ready
 from memspike.parts.errors import InputError
 from memspike.parts.param import check_count
 
-# what the released code takes a pulse on one device to be worth, in S
+# step that the released code expects of a pulse on one device, in S
 PULSE = 0.75e-6
 
 
@@ -72,7 +72,7 @@ def write_grid(
             f"The largest conductance difference is {most:g} S; above 0 and at most {float(jnp.abs(ends).min()):g} S "
             f"is needed for this {type(cell).__name__}."
         )
-    return _grid(crossbar, scheme, jnp.linspace(-most, most, points), repeats, key)
+    return _write_grid(crossbar, scheme, jnp.linspace(-most, most, points), repeats, key)
 
 
 def _weight_of(crossbar: Crossbar, difference: Float[Array, "*shape"] | float) -> Float[Array, "*shape"]:
@@ -82,7 +82,7 @@ def _weight_of(crossbar: Crossbar, difference: Float[Array, "*shape"] | float) -
 
 
 @eqx.filter_jit
-def _grid(
+def _write_grid(
     crossbar: Crossbar, scheme: Scheme, levels: Float[Array, " levels"], repeats: int, key: PRNGKeyArray
 ) -> WriteGrid:
     cell, shape = crossbar.cell, (repeats, levels.shape[0])
@@ -107,8 +107,8 @@ def _grid(
 def published_writers(g_max: float = 12e-6) -> dict[str, tuple[Crossbar, Scheme]]:
     """The four writers of the published experiment by name, on PCM up to `g_max` S.
 
-    N = 1, 8 and 16 devices a side, dealt pulses in turn, and refreshed after the write where both sides are full;
-    one device a side, the opposite one RESET where it is full. A pulse is taken to be worth 0.75 µS of one device.
+    N = 1, 8 and 16 devices a side, pulsed in turn, and refreshed after the write where both sides are full;
+    one device a side, the opposite one RESET where it is full. A pulse is taken to move one device by 0.75 µS.
     Source: released code of Demirağ et al., arXiv 2108.01804.
     """
     found = {}

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
-from jaxtyping import PRNGKeyArray
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, PRNGKeyArray
 
 from memspike.arrays.crossbar import Crossbar
 from memspike.arrays.ledger import Ledger
@@ -50,10 +51,26 @@ Writer = Callable[..., tuple[CellState, Ledger]]
 """Second half: `write(crossbar, cells, pulses, *, key)` → (cells, ledger)."""
 
 
+def nothing(crossbar: Crossbar, cells: CellState) -> tuple[()]:
+    """The state of what remembers nothing."""
+    return ()
+
+
+def memoryless(pulses: Callable[..., Weight]) -> Counting:
+    """A counting that remembers nothing: `pulses(crossbar, dw, *, key)` → pulses."""
+
+    def count(
+        state: tuple[()], crossbar: Crossbar, cells: CellState, dw: Weight, *, key: PRNGKeyArray | None
+    ) -> tuple[tuple[()], Weight]:
+        return state, pulses(crossbar, dw, key=key)
+
+    return Counting(nothing, count)
+
+
 def pulsed(
     crossbar: Crossbar, cells: CellState, pulses: Weight, *, key: PRNGKeyArray | None
 ) -> tuple[CellState, Ledger]:
-    """Signed pulses dealt by the cell to its devices, blind."""
+    """Signed pulses, blind, on the devices that the cell picks."""
     return crossbar.write(cells, pulses, key=key)
 
 
@@ -61,8 +78,23 @@ def compose(counting: Counting, write: Writer = pulsed) -> Scheme:
     """A scheme of a way to count pulses and a way to write them."""
 
     def apply(state: Any, crossbar: Crossbar, cells: CellState, dw: Weight, *, key: PRNGKeyArray | None) -> Applied:
-        keys = (None, None) if key is None else tuple(jax.random.split(key))
+        keys = keys_of(key, 2)
         state, pulses = counting.pulses(state, crossbar, cells, dw, key=keys[0])
         return Applied(state, *write(crossbar, cells, pulses, key=keys[1]))
 
     return Scheme(counting.init, apply)
+
+
+def keys_of(key: PRNGKeyArray | None, n: int) -> tuple[PRNGKeyArray | None, ...]:
+    """`n` keys of one; without a key, `n` times None."""
+    return (None,) * n if key is None else tuple(jax.random.split(key, n))
+
+
+def where_due(due: Bool[Array, ""], change: Callable[[Any], Any], now: Any) -> Any:
+    """`change(now)` if `due`, else `now`: a loop of one or no turn, as under vmap a branch is computed every time."""
+    return jax.lax.fori_loop(0, due.astype(jnp.int32), lambda _, x: change(x), now)
+
+
+def zeros_of(make: Callable[[], Any]) -> Any:
+    """Zeros of the shapes and types that `make()` has."""
+    return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(make))

@@ -10,11 +10,11 @@ from memspike.arrays.crossbar import Crossbar
 from memspike.arrays.ledger import Ledger
 from memspike.cells.base import CellState, Weight
 from memspike.learning.outer import Outer, terms
-from memspike.learning.programming.base import Applied, Scheme
-from memspike.learning.programming.counting import Step, check_step, even_worth
+from memspike.learning.programming.base import Applied, Scheme, nothing, zeros_of
+from memspike.learning.programming.counting import symmetric_step
 from memspike.learning.programming.ideal import unwritten
+from memspike.learning.programming.options import OptionalPulseStep, StreamLength, checked
 from memspike.learning.programming.rounding import bit_line_counts
-from memspike.parts.param import check_count
 from memspike.parts.registry import SCHEMES
 
 
@@ -23,19 +23,18 @@ from memspike.parts.registry import SCHEMES
     "analog SGD: every outer product of Δw by coinciding random bits, one write each",
     "Gokmen & Vlasov, Front. Neurosci. 10: 333 (2016), doi 10.3389/fnins.2016.00333",
 )
-def by_bit_lines(step: Step | None = None, length: int = 31) -> Scheme:
+@checked
+def by_bit_lines(step: OptionalPulseStep = None, length: StreamLength = 31) -> Scheme:
     """Every term of an `Outer` change is written by itself: streams of at most `length` bits, with management.
 
-    `step` is what one coincidence is taken to be worth, by default `even_worth`. Of a matrix every row is a term.
+    `step` is the weight step of one coincidence, by default `symmetric_step`. Of a matrix every row is a term.
     Without a key the products are rounded to whole pulses.
     """
-    check_step("The step of a pulse", step)
-    check_count("The length of a bit stream", length)
 
     def apply(
         state: Any, crossbar: Crossbar, cells: CellState, dw: Outer | Weight, *, key: PRNGKeyArray | None
     ) -> Applied:
-        gain = 1 / jnp.asarray(even_worth(crossbar) if step is None else step)
+        gain = 1 / jnp.asarray(symmetric_step(crossbar) if step is None else step)
 
         def one(carry: tuple[CellState, Ledger], now: tuple[Outer, Array]) -> tuple[tuple[CellState, Ledger], None]:
             cells, ledger = carry
@@ -45,15 +44,14 @@ def by_bit_lines(step: Step | None = None, length: int = 31) -> Scheme:
             else:
                 bits, own = jax.random.split(jax.random.fold_in(key, k))
                 pulses = bit_line_counts(term.rows, term.columns, gain=gain, length=length, adaptive=True, key=bits)
-            cells, booked = crossbar.write(cells, pulses, key=own)
-            return (cells, ledger + booked), None
+            cells, entry = crossbar.write(cells, pulses, key=own)
+            return (cells, ledger + entry), None
 
         each = terms(dw)
         numbers = jnp.arange(each.rows.shape[0], dtype=jnp.int32)
         first = jax.tree.map(lambda x: x[0], (each, numbers))
-        shapes = jax.eval_shape(lambda: one((cells, unwritten(crossbar, cells)), first)[0][1])
-        blank = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+        blank = zeros_of(lambda: one((cells, unwritten(crossbar, cells)), first)[0][1])
         (cells, ledger), _ = jax.lax.scan(one, (cells, blank), (each, numbers))
         return Applied(state, cells, ledger)
 
-    return Scheme(lambda crossbar, cells: (), apply, outer=True)
+    return Scheme(nothing, apply, outer=True)

@@ -10,8 +10,8 @@ from jaxtyping import PRNGKeyArray
 from memspike.arrays.crossbar import Crossbar
 from memspike.arrays.sums import Tally
 from memspike.cells.base import AbstractCell, CellState, Weight
-from memspike.learning.programming.base import Applied, Scheme
-from memspike.parts.param import check_count
+from memspike.learning.programming.base import Applied, Scheme, keys_of, nothing
+from memspike.learning.programming.options import MostPulses, checked
 from memspike.parts.random import uniform
 from memspike.parts.registry import SCHEMES
 
@@ -39,22 +39,22 @@ def inverted(cell: AbstractCell, state: CellState, dw: Weight, most: int, *, key
 
 
 @SCHEMES.register("cancel-with-read", "every update reads all devices and inverts the law of the mean device")
-def cancelled(most: int = 8) -> Scheme:
+@checked
+def cancelled(most: MostPulses = 8) -> Scheme:
     """The upper baseline with hardware: a (noisy) read of all devices before every update, then `inverted`.
 
-    The controller inverts the law of the mean device: spread from device to device is not known to it. Reads are
-    booked, row by row.
+    The controller inverts the law of the mean device: spread from device to device is not known to it. Reads
+    go to the ledger, row by row.
     """
-    check_count("The largest number of pulses in an update", most)
 
     def apply(state: tuple, crossbar: Crossbar, cells: CellState, dw: Weight, *, key: PRNGKeyArray | None) -> Applied:
         cell, n = crossbar.cell, crossbar.cell.programmed()
-        keys = (None, None, None) if key is None else tuple(jax.random.split(key, 3))
-        seen = cell.read(cells, key=keys[0])[:n]
+        keys = keys_of(key, 3)
+        g = cell.read(cells, key=keys[0])[:n]
         nominal = eqx.tree_at(lambda c: c.device, cell, jax.tree.map(jnp.mean, cell.device))
-        believed = cells._replace(devices=nominal.device.place(cells.devices, seen))
+        believed = cells._replace(devices=nominal.device.place(cells.devices, g))
         pulses = inverted(nominal, believed, dw, most, key=keys[1])
         after, ledger = crossbar.write(cells, pulses, key=keys[2])
         return Applied(state, after, dataclasses.replace(ledger, reads=Tally.of(dw.shape[0])))
 
-    return Scheme(lambda crossbar, cells: (), apply)
+    return Scheme(nothing, apply)

@@ -2,15 +2,15 @@
 
 from typing import Any
 
-import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
 from memspike.arrays.crossbar import Crossbar
 from memspike.arrays.ledger import Ledger
 from memspike.cells.base import CellState, Weight
 from memspike.devices.base import select
-from memspike.learning.programming.base import Applied, Scheme
-from memspike.learning.programming.counting import check_step, taken
+from memspike.learning.programming.base import Applied, Scheme, nothing
+from memspike.learning.programming.counting import taken, zero_weights
+from memspike.learning.programming.options import Quantum, checked
 from memspike.parts.registry import SCHEMES
 
 
@@ -36,25 +36,22 @@ def ideal() -> Scheme:
 
     In cells that hold levels (`BitSliced`) it is the nearest one: changes below half a level are lost.
     """
-    return Scheme(lambda crossbar, cells: (), _exact, exact=True)
+    return Scheme(nothing, _exact, exact=True)
 
 
 @SCHEMES.register("fp32", "weights in digital memory, clipped to [−1, 1]: the upper bound of every scheme")
 def fp32() -> Scheme:
     """The scheme `ideal` on digital memory in place of devices: no drift, no noise."""
-    return Scheme(lambda crossbar, cells: (), _exact, exact=True, digital=True)
+    return Scheme(nothing, _exact, exact=True, digital=True)
 
 
 @SCHEMES.register("accumulate-digital", "digital weights that move by whole quanta of accumulated changes")
-def accumulate_digital(quantum: float = 0.125) -> Scheme:
+@checked
+def accumulate_digital(quantum: Quantum = 0.125) -> Scheme:
     """Wanted changes add up; whole quanta leave the accumulator and move digital weights, clipped to [−1, 1]."""
-    check_step("The quantum", quantum)
-
-    def start(crossbar: Crossbar, cells: CellState) -> Weight:
-        return jnp.zeros_like(crossbar.cell.weight(crossbar.cell.stored(cells)))
 
     def apply(state: Weight, crossbar: Crossbar, cells: CellState, dw: Weight, *, key: PRNGKeyArray | None) -> Applied:
         out = taken(state + dw, quantum)
         return Applied(out.left, _moved(crossbar, cells, out.quanta * quantum), unwritten(crossbar, cells))
 
-    return Scheme(start, apply, digital=True)
+    return Scheme(zero_weights, apply, digital=True)

@@ -2,7 +2,6 @@
 
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int, PRNGKeyArray
 
@@ -11,12 +10,12 @@ from memspike.cells.base import CellState, Weight
 from memspike.cells.refresh import Refresh, Refreshed
 from memspike.cells.single import SingleReference
 from memspike.cells.stack import Stack
-from memspike.devices.base import Seconds, select
-from memspike.learning.programming.base import Applied, Scheme
+from memspike.devices.base import select
+from memspike.learning.programming.base import Applied, Scheme, keys_of, where_due, zeros_of
 from memspike.learning.programming.counting import Believed
 from memspike.learning.programming.ideal import unwritten
+from memspike.learning.programming.options import SettleTime, UpdateInterval, checked
 from memspike.parts.errors import InputError
-from memspike.parts.param import check_count, is_concrete
 
 
 class Clocked(NamedTuple):
@@ -26,15 +25,13 @@ class Clocked(NamedTuple):
     updates: Int[Array, ""]
 
 
-def refreshed(scheme: Scheme, refresh: Refresh, every: int = 100, settle: Seconds = 38.6) -> Scheme:
+@checked
+def refreshed(scheme: Scheme, refresh: Refresh, every: UpdateInterval = 100, settle: SettleTime = 38.6) -> Scheme:
     """`scheme`, and after every `every` updates a `Refresh` of all cells that are due by a noisy read.
 
     The read comes `settle` seconds after the update: drift is fastest right after a pulse, and a read at once would
     take devices that were just written for fuller than those that were not. InputError for cells without two sides.
     """
-    check_count("The number of updates between refreshes", every)
-    if is_concrete(settle) and not 0 <= float(settle) < float("inf"):
-        raise InputError(f"A refresh reads {float(settle):g} s after the update; a finite time ≥ 0 s is needed.")
 
     def start(crossbar: Crossbar, cells: CellState) -> Clocked:
         cell = crossbar.cell
@@ -45,27 +42,25 @@ def refreshed(scheme: Scheme, refresh: Refresh, every: int = 100, settle: Second
         return Clocked(scheme.init(crossbar, cells), jnp.int32(0))
 
     def apply(state: Clocked, crossbar: Crossbar, cells: CellState, dw: Weight, *, key: PRNGKeyArray | None) -> Applied:
-        keys = (None, None) if key is None else tuple(jax.random.split(key))
+        keys = keys_of(key, 2)
         done = scheme.apply(state.inner, crossbar, cells, dw, key=keys[0])
         updates = state.updates + 1
         due = updates % every == 0
 
-        def once(_: Any, now: Applied) -> Applied:
+        def once(now: Applied) -> Applied:
             again = refresh.apply(crossbar.cell, now.cells, settle, key=keys[1])
             ledger = crossbar.book(now.cells, again.state, again.pulses, again.resets)
             return Applied(_informed(now.state, crossbar, again), again.state, ledger)
 
-        # a loop of no or one turn: under vmap a branch would be computed at every update
-        shapes = jax.eval_shape(lambda: once(0, done._replace(ledger=unwritten(crossbar, done.cells)))).ledger
-        blank = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
-        end = jax.lax.fori_loop(0, due.astype(jnp.int32), once, done._replace(ledger=blank))
+        blank = zeros_of(lambda: once(done._replace(ledger=unwritten(crossbar, done.cells))).ledger)
+        end = where_due(due, once, done._replace(ledger=blank))
         return Applied(Clocked(end.state, updates), end.cells, done.ledger + end.ledger)
 
     return Scheme(start, apply)
 
 
 def _informed(state: Any, crossbar: Crossbar, done: Refreshed) -> Any:
-    """A scheme that counts pulses by itself is told of those of the refresh."""
+    """A scheme that counts pulses by itself gets those of the refresh, too."""
     if not isinstance(state, Believed):
         return state
     device, devices = crossbar.cell.device, state.cells.devices

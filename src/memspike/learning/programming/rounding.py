@@ -7,7 +7,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray, UInt32
 from memspike.parts.random import uniform
 
 Real = Float[Array, "..."]
-WORD = 32
+WORD_BITS = 32
 
 
 def stochastic_rounding(wanted: Real, *, key: PRNGKeyArray) -> Real:
@@ -18,10 +18,10 @@ def stochastic_rounding(wanted: Real, *, key: PRNGKeyArray) -> Real:
 def _words(bits: Bool[Array, "length lines"]) -> UInt32[Array, "words lines"]:
     """Streams of bits, 32 to a word."""
     length, lines = bits.shape
-    words = -(-length // WORD)
-    filled = jnp.zeros((words * WORD, lines), jnp.uint32).at[:length].set(bits.astype(jnp.uint32))
-    places = jnp.left_shift(jnp.uint32(1), jnp.arange(WORD, dtype=jnp.uint32))
-    return (filled.reshape(words, WORD, lines) * places[None, :, None]).sum(1, dtype=jnp.uint32)
+    words = -(-length // WORD_BITS)
+    filled = jnp.zeros((words * WORD_BITS, lines), jnp.uint32).at[:length].set(bits.astype(jnp.uint32))
+    places = jnp.left_shift(jnp.uint32(1), jnp.arange(WORD_BITS, dtype=jnp.uint32))
+    return (filled.reshape(words, WORD_BITS, lines) * places[None, :, None]).sum(1, dtype=jnp.uint32)
 
 
 def bit_line_counts(

@@ -1,4 +1,4 @@
-"""Tiki-Taka with a digital buffer between the tiles, with choppers or without."""
+"""Tiki-Taka with a digital buffer between the arrays, with choppers or without."""
 
 import math
 from typing import NamedTuple
@@ -7,78 +7,97 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from memspike.cells.base import Weight
+from memspike.learning.programming import options
 from memspike.learning.programming.base import Scheme
-from memspike.learning.programming.transfer import FastTile, Passing, Rows, Visit, transferring
-from memspike.parts.errors import InputError
-from memspike.parts.param import Parameter, is_concrete
+from memspike.learning.programming.transfer import GradientArray, RowPulses, RowRead, Transfer, transferring
 from memspike.parts.random import uniform
 from memspike.parts.registry import SCHEMES
 
 SOURCE = "Gokmen, Front. Artif. Intell. 4: 699148 (2021), doi 10.3389/frai.2021.699148"
+CHOPPED = "Rasch et al., Nat. Commun. (2024), doi 10.1038/s41467-024-51221-z, arXiv 2303.04721"
 # what is left in the buffer of an element that has sent a pulse
-KEPT = 0.1
+REMAINDER = 0.1
 
 
 class Buffered(NamedTuple):
-    """The buffer H [rows, columns] in pulses of the slow tile, and the choppers ±1 [rows]."""
+    """The buffer H [rows, columns] in pulses of C, and the choppers ±1 [rows]."""
 
     buffer: Weight
     signs: Float[Array, " rows"]
 
 
-def fired(buffer: Rows) -> tuple[Rows, Rows]:
+def fired(buffer: RowPulses) -> tuple[RowPulses, RowPulses]:
     """The buffer of rows after every element with |H| ≥ 1 has sent one pulse, and these pulses."""
     pulses = jnp.clip(jnp.trunc(buffer), -1.0, 1.0)
-    return jnp.where(pulses == 0, buffer, KEPT * buffer), pulses
+    return jnp.where(pulses == 0, buffer, REMAINDER * buffer), pulses
 
 
 def reads_of(chop: float) -> int:
     """Reads of a row from one turn of its chopper to the next, where it turns regularly; at least 2."""
-    if is_concrete(chop) and not 0 < chop <= 1:
-        raise InputError(f"chop, the share of reads that turn a chopper, is {chop:g}; above 0 and up to 1 is needed.")
     return max(math.ceil(1 / chop), 2)
 
 
-def buffered(chop: float | None = None) -> Passing:
+def buffered(chop: float | None = None) -> Transfer:
     """What is read adds up in the buffer H, with the sign of the chopper; |H| ≥ 1 sends one pulse and leaves 0.1·H.
 
     A row's chopper turns after a read with the probability `chop`; without a key, regularly after 1/`chop` reads.
     """
     every = None if chop is None else reads_of(chop)
 
-    def turned(visit: Visit, key: PRNGKeyArray | None) -> Bool[Array, " reads"]:
+    def turned(read: RowRead, key: PRNGKeyArray | None) -> Bool[Array, " reads"]:
         if chop is None or every is None:
-            return jnp.zeros(visit.row.shape, bool)
+            return jnp.zeros(read.row.shape, bool)
         if key is None:
-            return jnp.broadcast_to(visit.sweep % every == every - 1, visit.row.shape)
-        return uniform(key, visit.row.shape) < chop
+            return jnp.broadcast_to(read.sweep % every == every - 1, read.row.shape)
+        return uniform(key, read.row.shape) < chop
 
-    def take(state: Buffered, visit: Visit, *, key: PRNGKeyArray | None) -> tuple[Buffered, Rows]:
-        sign = state.signs.at[visit.row].get(mode="clip")
-        held = state.buffer.at[visit.row].get(mode="clip")
-        left, pulses = fired(held + sign[:, None] * visit.rate * visit.pulses)
-        after = jnp.where(turned(visit, key), -sign, sign)
+    def take(state: Buffered, read: RowRead, *, key: PRNGKeyArray | None) -> tuple[Buffered, RowPulses]:
+        sign = state.signs.at[read.row].get(mode="clip")
+        held = state.buffer.at[read.row].get(mode="clip")
+        left, pulses = fired(held + sign[:, None] * read.rate * read.pulses)
+        after = jnp.where(turned(read, key), -sign, sign)
         return Buffered(
-            state.buffer.at[visit.row].set(left, mode="drop"), state.signs.at[visit.row].set(after, mode="drop")
+            state.buffer.at[read.row].set(left, mode="drop"), state.signs.at[read.row].set(after, mode="drop")
         ), pulses
 
     def start(shape: tuple[int, ...]) -> Buffered:
         return Buffered(jnp.zeros(shape), jnp.ones(shape[0]))
 
-    return Passing(start, take, lambda state: state.signs)
+    return Transfer(start, take, lambda state: state.signs)
 
 
-@SCHEMES.register("tiki-taka-2", "Tiki-Taka with a digital buffer that filters what is read from the fast tile", SOURCE)
+@SCHEMES.register(
+    "tiki-taka-2", "Tiki-Taka with a digital buffer that filters what is read from the gradient array", SOURCE
+)
+@options.checked
 def tiki_taka_2(
-    fast: Parameter = 1.0,
-    period: Parameter = 100.0,
-    most: int = 10,
-    noise: float = 0.0,
-    memory: float = 0.0,
-    reads: float = 1.0,
+    fast: options.GradientGain = 1.0,
+    period: options.TransferPeriod = 100.0,
+    most: options.MostPulses = 10,
+    noise: options.ReadNoise = 0.0,
+    memory: options.GradientMemory = 0.0,
+    reads: options.RowReads = 1.0,
 ) -> Scheme:
     """A ← A + fast·Δw; of one row after the other H ← H + (rows/reads/period)·A/(fast·δ); |H| ≥ 1 is a pulse on C.
 
-    The reference of A has to be at its symmetry point. Options: `FastTile`.
+    The reference of A has to be at its symmetry point. Options: `GradientArray`.
     """
-    return transferring(buffered(), FastTile(fast, period, most, noise, memory, reads))
+    return transferring(buffered(), GradientArray(fast, period, most, noise, memory, reads))
+
+
+@SCHEMES.register("chopped-tiki-taka", "tiki-taka-2 with choppers: an error of the reference averages out", CHOPPED)
+@options.checked
+def chopped_tiki_taka(
+    fast: options.GradientGain = 1.0,
+    period: options.TransferPeriod = 100.0,
+    chop: options.ChopRate = 0.05,
+    most: options.MostPulses = 10,
+    noise: options.ReadNoise = 0.0,
+    memory: options.GradientMemory = 0.0,
+    reads: options.RowReads = 1.0,
+) -> Scheme:
+    """`tiki_taka_2` with gradients and readings of a row multiplied by ±1, which turns with a probability of `chop`.
+
+    An offset of the reference comes into the buffer with both signs in turn. Options: `GradientArray`.
+    """
+    return transferring(buffered(chop), GradientArray(fast, period, most, noise, memory, reads))

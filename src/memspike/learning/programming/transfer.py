@@ -1,10 +1,9 @@
-"""Gradients on a fast tile, whose rows are read and passed on to a slow one: what Tiki-Taka and its kin share."""
+"""Gradients on an array A, whose rows are read and added to the weight array C: what Tiki-Taka and its kin share."""
 
 import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
@@ -14,55 +13,55 @@ from memspike.arrays.parts import Send
 from memspike.arrays.sums import Tally
 from memspike.cells.base import AbstractCell, CellState, Weight
 from memspike.cells.stack import Stack
-from memspike.learning.programming.base import Applied, Counting, Scheme
-from memspike.learning.programming.counting import even_worth
+from memspike.learning.programming import options
+from memspike.learning.programming.base import Applied, Counting, Scheme, keys_of
+from memspike.learning.programming.counting import symmetric_step
 from memspike.learning.programming.stochastic_rounding import stochastically_rounded
 from memspike.parts.errors import InputError
-from memspike.parts.param import Parameter, check_count, is_concrete
 from memspike.parts.random import normal
 
-Rows = Float[Array, "reads columns"]
+RowPulses = Float[Array, "reads columns"]
 
 
-class Visit(NamedTuple):
-    """Rows of the fast tile as they are read: which (the number of rows where it is nobody's turn), in which sweep.
+class RowRead(NamedTuple):
+    """Rows of A as they are read: which (the number of rows where none is due), and in which sweep over all rows.
 
-    `pulses` is what is read, in pulses of a device; each is worth `rate` pulses on the slow tile.
+    `pulses` is what is read, in pulses of a device; each stands for `rate` pulses on C.
     """
 
     row: Int[Array, " reads"]
     sweep: Int[Array, ""]
-    pulses: Rows
+    pulses: RowPulses
     rate: Float[Array, ""]
 
 
-class Passing(NamedTuple):
-    """What becomes of rows that were read: `take(state, visit, *, key)` → (state, whole pulses on the slow tile).
+class Transfer(NamedTuple):
+    """What becomes of rows that were read: `take(state, read, *, key)` → (state, whole pulses on C).
 
     `init(shape)` is its state for a matrix [rows, columns]; `signs(state)` are the choppers: ±1 for every row, by which
-    its gradients are multiplied on their way to the fast tile.
+    its gradients are multiplied on their way to A.
     """
 
     init: Callable[[tuple[int, ...]], Any]
-    take: Callable[..., tuple[Any, Rows]]
+    take: Callable[..., tuple[Any, RowPulses]]
     signs: Callable[[Any], Float[Array, " rows"] | None] = lambda state: None
 
 
-class Transferring(NamedTuple):
-    """Updates so far, δ in weight, the average of max |Δw|, and the states of the counting and of the passing."""
+class TransferState(NamedTuple):
+    """Updates so far, δ in weight, the average of max |Δw|, and the states of the counting and of the transfer."""
 
     updates: Int[Array, ""]
-    worth: Float[Array, ""]
+    step: Float[Array, ""]
     largest: Float[Array, ""]
     counting: Any
-    passing: Any
+    transfer: Any
 
 
-class FastTile(NamedTuple):
-    """How a fast tile is written and read. Rows are those of inputs: what the source papers call columns.
+class GradientArray(NamedTuple):
+    """How the array A is written and read. Rows are those of inputs: what the source papers call columns.
 
-    An update sends `fast`·Δw/δ pulses, δ the worth of a pulse; with a `memory` above 0 it is `fast`·`most`·Δw/m, m a
-    moving average of max |Δw|. `counting` makes whole numbers of them (it sees pulses; default: stochastic rounding,
+    An update sends `fast`·Δw/δ pulses, δ the `symmetric_step`; with a `memory` above 0 it is `fast`·`most`·Δw/m, m a
+    moving average of max |Δw|. `counting` makes whole numbers of them (it counts pulses; default: stochastic rounding,
     at most `most`). In every update the next `reads` rows are read, or one row in 1/`reads` updates, with the read
     noise of the device and `noise` (s.d., weight) on top. What is read is turned back into the Δw that it stands for,
     and all rows together pass it on once in `period` updates.
@@ -72,12 +71,12 @@ class FastTile(NamedTuple):
     rate is taken to be inside Δw (as with its `correct_gradient_magnitudes`).
     """
 
-    fast: Parameter = 1.0
-    period: Parameter = 100.0
-    most: int = 10
-    noise: float = 0.0
-    memory: float = 0.0
-    reads: float = 1.0
+    fast: options.GradientGain = 1.0
+    period: options.TransferPeriod = 100.0
+    most: options.MostPulses = 10
+    noise: options.ReadNoise = 0.0
+    memory: options.GradientMemory = 0.0
+    reads: options.RowReads = 1.0
     counting: Counting | None = None
 
     @property
@@ -91,31 +90,22 @@ class FastTile(NamedTuple):
         return max(round(1 / self.reads), 1)
 
     def check(self) -> None:
-        """InputError for a setting that cannot work."""
-        if not 0 < self.reads < float("inf") or abs(self.at_once / self.interval / self.reads - 1) > 0.01:
+        """InputError for an option that cannot work."""
+        options.check_options(type(self), self._asdict())
+        if abs(self.at_once / self.interval / self.reads - 1) > 0.01:
             raise InputError(
-                f"{self.reads:g} rows of the fast tile are to be read in an update; "
+                f"reads (rows of A read in an update) is {self.reads:g}; "
                 "a whole number, or one over a whole number, is needed."
             )
-        check_count("The largest number of pulses in an update", self.most)
-        allowed = {"fast": (self.fast, 0.0, False), "period": (self.period, 0.0, False)}
-        allowed |= {"noise": (self.noise, 0.0, True), "memory": (self.memory, 0.0, True)}
-        for name, (value, least, equal) in allowed.items():
-            top = 1.0 if name == "memory" else float("inf")
-            if is_concrete(value) and not (least < float(value) < top or (equal and float(value) == least)):
-                raise InputError(
-                    f"{name} of the fast tile is {value:g}; a number {'from' if equal else 'above'} 0 "
-                    f"and below {top:g} is needed."
-                )
 
     def counted(self) -> Counting:
         """The counting that was given, or the default."""
         return self.counting or stochastically_rounded(1.0, self.most)
 
-    def gain(self, worth: Float[Array, ""], largest: Float[Array, ""]) -> Float[Array, ""]:
+    def gain(self, step: Float[Array, ""], largest: Float[Array, ""]) -> Float[Array, ""]:
         """Pulses for a Δw of 1."""
         if not self.memory:
-            return self.fast / worth
+            return self.fast / step
         return self.fast * self.most / jnp.where(largest > 0, largest, 1.0)
 
     def smoothed(self, largest: Float[Array, ""], dw: Weight) -> Float[Array, ""]:
@@ -126,9 +116,9 @@ class FastTile(NamedTuple):
         averaged = jnp.where(largest > 0, self.memory * largest + (1 - self.memory) * new, new)
         return jnp.where(new > 0, averaged, largest)
 
-    def visit(
+    def read(
         self,
-        state: Transferring,
+        state: TransferState,
         cell: Stack,
         cells: CellState,
         gain: Float[Array, ""],
@@ -136,17 +126,17 @@ class FastTile(NamedTuple):
         slower: int = 1,
         *,
         key: PRNGKeyArray | None,
-    ) -> Visit:
-        """The rows of the tile `source` that are read now; `slower` tiles have longer intervals and periods."""
+    ) -> RowRead:
+        """The rows of the array `source` that are due now; `slower` arrays have longer intervals and periods."""
         rows, every = cell.device.stored(cells.devices).shape[1], self.interval * slower
         turn, due, visits = state.updates // every, state.updates % every == 0, -(-rows // self.at_once)
         row = jnp.where(due, turn % visits * self.at_once + jnp.arange(self.at_once, dtype=jnp.int32), rows)
-        keys = (None, None) if key is None else jax.random.split(key)
-        seen = cell.read_row(cells, source, row, key=keys[0])
+        keys = keys_of(key, 2)
+        w = cell.read_row(cells, source, row, key=keys[0])
         if self.noise and keys[1] is not None:
-            seen = seen + self.noise * normal(keys[1], seen.shape, seen.dtype)
-        rate = visits * self.interval / (self.period * gain * state.worth)
-        return Visit(row, turn // visits, seen / state.worth, rate)
+            w = w + self.noise * normal(keys[1], w.shape, w.dtype)
+        rate = visits * self.interval / (self.period * gain * state.step)
+        return RowRead(row, turn // visits, w / state.step, rate)
 
 
 def stack_of(cell: AbstractCell, exactly: int | None = None) -> Stack:
@@ -156,48 +146,46 @@ def stack_of(cell: AbstractCell, exactly: int | None = None) -> Stack:
     of = f" of {cell.tiles} tiles" if isinstance(cell, Stack) else ""
     tiles = f"{exactly}" if exactly else "2 or more"
     raise InputError(
-        f"This scheme learns on a fast tile beside the slow one and needs a Stack cell of {tiles} tiles; "
+        f"This scheme learns on a gradient array beside the weight array and needs a Stack cell of {tiles} tiles; "
         f"this is a {type(cell).__name__}{of}."
     )
 
 
-def read_too(ledger: Ledger, visits: list[Visit], rows: int) -> Ledger:
-    """The ledger with the reads of the rows whose turn it was."""
-    due = jnp.concatenate([visit.row < rows for visit in visits]).astype(jnp.int32).sum()
+def with_reads(ledger: Ledger, reads: list[RowRead], rows: int) -> Ledger:
+    """The ledger with the reads of the rows that were due."""
+    due = jnp.concatenate([read.row < rows for read in reads]).astype(jnp.int32).sum()
     return dataclasses.replace(ledger, reads=Tally.of(due))
 
 
-def transferring(passing: Passing, tile: FastTile) -> Scheme:
-    """The scheme that pulses Δw onto the fast tile of a `Stack` of two and does with its rows what `passing` says.
+def transferring(transfer: Transfer, array: GradientArray) -> Scheme:
+    """The scheme that pulses Δw onto the array A of a `Stack` of two and does with its rows what `transfer` says.
 
     Rows are read before the gradient pulses that are sent together with theirs: the source papers read after them.
     InputError for another cell.
     """
-    tile.check()
-    counting = tile.counted()
+    array.check()
+    counting = array.counted()
 
-    def start(crossbar: Crossbar, cells: CellState) -> Transferring:
+    def start(crossbar: Crossbar, cells: CellState) -> TransferState:
         cell = stack_of(crossbar.cell, 2)
-        w = cell.weight(cell.stored(cells))
-        own = counting.init(crossbar, cells)
-        return Transferring(
-            jnp.int32(0), jnp.asarray(even_worth(crossbar)), jnp.zeros((), w.dtype), own, passing.init(w.shape)
-        )
+        w, own = cell.weight(cell.stored(cells)), counting.init(crossbar, cells)
+        step, largest = jnp.asarray(symmetric_step(crossbar)), jnp.zeros((), w.dtype)
+        return TransferState(jnp.int32(0), step, largest, own, transfer.init(w.shape))
 
     def apply(
-        state: Transferring, crossbar: Crossbar, cells: CellState, dw: Weight, *, key: PRNGKeyArray | None
+        state: TransferState, crossbar: Crossbar, cells: CellState, dw: Weight, *, key: PRNGKeyArray | None
     ) -> Applied:
-        keys = (None,) * 4 if key is None else tuple(jax.random.split(key, 4))
-        largest = tile.smoothed(state.largest, dw)
-        gain = tile.gain(state.worth, largest)
-        visit = tile.visit(state, stack_of(crossbar.cell, 2), cells, gain, 1, key=keys[0])
-        passed, slow = passing.take(state.passing, visit, key=keys[1])
-        signs = passing.signs(passed)
+        keys = keys_of(key, 4)
+        largest = array.smoothed(state.largest, dw)
+        gain = array.gain(state.step, largest)
+        read = array.read(state, stack_of(crossbar.cell, 2), cells, gain, 1, key=keys[0])
+        passed, onto_weights = transfer.take(state.transfer, read, key=keys[1])
+        signs = transfer.signs(passed)
         wanted = gain * (dw if signs is None else signs[:, None] * dw)
-        counted, quick = counting.pulses(state.counting, crossbar, cells, wanted, key=keys[2])
-        sends = (Send(1, quick), Send(0, slow, visit.row))
+        counted, gradients = counting.pulses(state.counting, crossbar, cells, wanted, key=keys[2])
+        sends = (Send(1, gradients), Send(0, onto_weights, read.row))
         cells, ledger = crossbar.pulse_tiles(cells, sends, key=keys[3])
-        after = Transferring(state.updates + 1, state.worth, largest, counted, passed)
-        return Applied(after, cells, read_too(ledger, [visit], dw.shape[0]))
+        after = TransferState(state.updates + 1, state.step, largest, counted, passed)
+        return Applied(after, cells, with_reads(ledger, [read], dw.shape[0]))
 
     return Scheme(start, apply, tiles=2)

@@ -13,23 +13,22 @@ from memspike.cells.base import CellState, Weight
 from memspike.devices.base import select
 from memspike.devices.targets import Programmed, open_loop, write_verify
 from memspike.learning.programming.base import Applied, Scheme
-from memspike.learning.programming.counting import Step, check_step, worth_of
-from memspike.parts.errors import InputError
-from memspike.parts.param import is_concrete
+from memspike.learning.programming.counting import nominal_step
+from memspike.learning.programming.options import OptionalQuantum, SettleTime, Tolerance, checked
 from memspike.parts.registry import SCHEMES
 
 # wider than any range: devices of weights that are not due pass their first verify
 ANYTHING = 1e3
 
 
-class Wanted(NamedTuple):
+class WeightTargets(NamedTuple):
     """Digital copies: the weights that are wanted, and those that were wanted when each was last written."""
 
     weight: Weight
     written: Weight
 
 
-def _booked(
+def _ledger_of(
     crossbar: Crossbar, before: CellState, after: CellState, done: Programmed, where: Bool[Array, "..."]
 ) -> Ledger:
     """One write: all pulses up, then all down (not their difference), and RESETs of the devices `where` true.
@@ -45,7 +44,8 @@ def _booked(
 
 
 @SCHEMES.register("write-verify", "weights in digital memory; devices follow by pulses and noisy reads in turn")
-def verified(quantum: Step | None = None, tolerance: float = 0.02, settle: float = 38.6) -> Scheme:
+@checked
+def verified(quantum: OptionalQuantum = None, tolerance: Tolerance = 0.02, settle: SettleTime = 38.6) -> Scheme:
     """A weight is written again once what is wanted has moved by a `quantum` (weight) since it was written last.
 
     Its devices are then driven to the conductances of the wanted weight, each to `tolerance` of its range in reads
@@ -53,22 +53,19 @@ def verified(quantum: Step | None = None, tolerance: float = 0.02, settle: float
     pulses and reads a weight. Without a key there is no noise to verify away: the pulses that bring the mean device
     nearest are sent.
     """
-    check_step("The quantum", quantum)
-    for name, value, least in (("tolerance", tolerance, "above 0"), ("settle", settle, "0 s and above")):
-        good = 0 < value < float("inf") if name == "tolerance" else 0 <= value < float("inf")
-        if is_concrete(value) and not good:
-            raise InputError(f"{name} of write-verify is {value:g}; allowed: {least}.")
 
-    def start(crossbar: Crossbar, cells: CellState) -> Wanted:
+    def start(crossbar: Crossbar, cells: CellState) -> WeightTargets:
         w = crossbar.cell.weight(crossbar.cell.stored(cells))
-        return Wanted(w, w)
+        return WeightTargets(w, w)
 
-    def apply(state: Wanted, crossbar: Crossbar, cells: CellState, dw: Weight, *, key: PRNGKeyArray | None) -> Applied:
+    def apply(
+        state: WeightTargets, crossbar: Crossbar, cells: CellState, dw: Weight, *, key: PRNGKeyArray | None
+    ) -> Applied:
         cell, device, n = crossbar.cell, crossbar.cell.device, crossbar.cell.programmed()
         limit = cell.weight(cell.conductances(jnp.full_like(dw, 1e6))), cell.weight(cell.conductances(dw - 1e6))
         wanted = jnp.clip(state.weight + dw, limit[1], limit[0])
         moved = wanted - state.written
-        due = jnp.abs(moved) >= worth_of(crossbar, quantum, moved)
+        due = jnp.abs(moved) >= nominal_step(crossbar, quantum, moved)
         where = jnp.broadcast_to(due[None], (n, *dw.shape))
         target = jnp.clip(cell.conductances(wanted)[:n], device.g_min, device.g_max)
         if key is None:
@@ -77,7 +74,7 @@ def verified(quantum: Step | None = None, tolerance: float = 0.02, settle: float
             window = jnp.where(where, tolerance, ANYTHING)
             done = write_verify(device, cells.devices, target, tolerance=window, settle=settle, key=key)
         after = cells._replace(devices=select(where, done.state, cells.devices))
-        ledger = _booked(crossbar, cells, after, done, where)
-        return Applied(Wanted(wanted, jnp.where(due, wanted, state.written)), after, ledger)
+        ledger = _ledger_of(crossbar, cells, after, done, where)
+        return Applied(WeightTargets(wanted, jnp.where(due, wanted, state.written)), after, ledger)
 
     return Scheme(start, apply)

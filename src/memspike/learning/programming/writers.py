@@ -1,6 +1,5 @@
-"""How counted pulses reach the devices where the cell does not just deal them out."""
+"""How counted pulses reach the devices where the cell does not just share them out."""
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
@@ -9,17 +8,16 @@ from memspike.arrays.ledger import Ledger
 from memspike.cells.base import AbstractCell, CellState, Weight
 from memspike.cells.refresh import Refresh
 from memspike.devices.base import select
-from memspike.learning.programming.base import Writer
-from memspike.learning.programming.counting import Step, check_step, worth_of
-from memspike.parts.errors import InputError
-from memspike.parts.param import is_concrete
+from memspike.learning.programming.base import Writer, keys_of
+from memspike.learning.programming.counting import nominal_step
+from memspike.learning.programming.options import FullShare, OptionalPulseStep, WeightStep, checked
 
 
-def _of_device(cell: AbstractCell, worth: Step | Weight) -> Float[Array, "*shape"]:
-    """The change of conductance in S of one device by a pulse, of which one on the weight moves it by `worth`."""
+def _of_device(cell: AbstractCell, step: WeightStep | Weight) -> Float[Array, "*shape"]:
+    """The change of conductance in S of one device by a pulse, of which one on the weight moves it by `step`."""
     one, _ = cell.deal(jnp.ones((1, 1)), cell.start((1, 1)))
     moved = jnp.abs(cell.gains()[: cell.programmed()] * one[:, 0, 0]).sum()
-    return jnp.asarray(worth) * cell.unit() / moved
+    return jnp.asarray(step) * cell.unit() / moved
 
 
 def _emptied(
@@ -32,67 +30,65 @@ def _emptied(
 
 
 def _opposite(
-    crossbar: Crossbar, cells: CellState, full: float, pulses: Weight, worth: Step | Weight
+    crossbar: Crossbar, cells: CellState, full: float, pulses: Weight, step: WeightStep | Weight
 ) -> Bool[Array, "devices rows columns"]:
     """Where pulses would push a device beyond `full` of its range: the devices of the other side of that weight."""
     cell, n = crossbar.cell, crossbar.cell.programmed()
     low, high = cell.conductance_range()
     share = (cell.stored(cells)[:n] - low) / (high - low)
-    dealt, _ = cell.deal(pulses, cells.counter)
-    step = jnp.broadcast_to(_of_device(cell, worth) / (high - low), pulses.shape)
-    crowded = (dealt > 0) & (share + dealt * step[None] > full)
+    arbitrated, _ = cell.deal(pulses, cells.counter)
+    each = jnp.broadcast_to(_of_device(cell, step) / (high - low), pulses.shape)
+    crowded = (arbitrated > 0) & (share + arbitrated * each[None] > full)
     positive = (cell.gains()[:n] > 0)[:, None, None]
     plus, minus = (crowded & positive).any(0), (crowded & ~positive).any(0)
     return jnp.where(positive, minus[None], plus[None])
 
 
-def update_ready(full: float = 10 / 12, step: Step | None = None) -> Writer:
+@checked
+def update_ready(full: FullShare = 10 / 12, step: OptionalPulseStep = None) -> Writer:
     """Devices that are nearly full are not pulsed: the other side of their weight is RESET instead.
 
     A weight whose device would pass the share `full` of its range loses all of its opposite side by RESETs; that
     moves it in the wanted direction, by more or less than was wanted, and what is then missing is written by pulses,
-    on the emptied side where the RESET gave too much. `step` (weight) is what a pulse is taken to be worth; by default
-    that of the mean device in mid-range. Cells without an opposite side are written blind.
+    on the emptied side where the RESET gave too much. `step` is by default `nominal_step`. Cells without an opposite
+    side are written blind.
     Source of the rule: released code of Demirağ et al., arXiv 2108.01804 (there for one write to a target).
     """
-    check_step("The step of a pulse", step)
-    if is_concrete(full) and not 0 < float(full) <= 1:
-        raise InputError(f"A device counts as full at {float(full):g} of its range; above 0 and up to 1 is needed.")
 
     def write(
         crossbar: Crossbar, cells: CellState, pulses: Weight, *, key: PRNGKeyArray | None
     ) -> tuple[CellState, Ledger]:
         cell = crossbar.cell
-        keys = (None, None) if key is None else tuple(jax.random.split(key))
-        worth = worth_of(crossbar, step, pulses)
+        keys = keys_of(key, 2)
+        each = nominal_step(crossbar, step, pulses)
         before = cell.weight(cell.stored(cells))
-        cells, erased = _emptied(crossbar, cells, _opposite(crossbar, cells, full, pulses, worth), keys[0])
-        missing = pulses * worth - (cell.weight(cell.stored(cells)) - before)
-        again, ledger = crossbar.write(cells, jnp.round(missing / worth), key=keys[1])
+        cells, erased = _emptied(crossbar, cells, _opposite(crossbar, cells, full, pulses, each), keys[0])
+        missing = pulses * each - (cell.weight(cell.stored(cells)) - before)
+        again, ledger = crossbar.write(cells, jnp.round(missing / each), key=keys[1])
         return again, erased + ledger
 
     return write
 
 
-def rewriting(refresh: Refresh, step: Step | None = None) -> Writer:
-    """Blind pulses; then cells that are due by `refresh` are RESET and get the pulses that their weight is worth.
+@checked
+def rewriting(refresh: Refresh, step: OptionalPulseStep = None) -> Writer:
+    """Blind pulses; then cells that are due by `refresh` are RESET and get the pulses that make up their weight.
 
-    The controller takes a pulse to be worth `step` (weight; default: the mean device in mid-range) and knows the
-    stored conductances without reading. `refreshed` is the same at intervals, with reads and the law of the device.
+    The controller takes `step` (by default `nominal_step`) as that of a pulse and knows the programmed conductances
+    without reading. `refreshed` is the same at intervals, with reads and the law of the device.
     Source: released code of Demirağ et al., arXiv 2108.01804, which does so after every write.
     """
-    check_step("The step of a pulse", step)
 
     def write(
         crossbar: Crossbar, cells: CellState, pulses: Weight, *, key: PRNGKeyArray | None
     ) -> tuple[CellState, Ledger]:
         cell, n = crossbar.cell, crossbar.cell.programmed()
-        keys = (None, None, None) if key is None else tuple(jax.random.split(key, 3))
+        keys = keys_of(key, 3)
         cells, first = crossbar.write(cells, pulses, key=keys[0])
-        lines = cell.stored(cells)
-        w, due = cell.weight(lines), refresh.due(cell, lines[:n])
+        g = cell.stored(cells)
+        w, due = cell.weight(g), refresh.due(cell, g[:n])
         cells, erased = _emptied(crossbar, cells, jnp.broadcast_to(due[None], (n, *due.shape)), keys[1])
-        again = jnp.where(due, jnp.trunc(w / worth_of(crossbar, step, w)), 0.0)
+        again = jnp.where(due, jnp.trunc(w / nominal_step(crossbar, step, w)), 0.0)
         cells, second = crossbar.write(cells, again, key=keys[2])
         return cells, first + erased + second
 
