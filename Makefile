@@ -43,6 +43,7 @@ bench: pyproject.toml
 	.venv-bench/bin/python benchmarks/eprop.py --out results/bench-eprop.json
 	.venv-bench/bin/python benchmarks/population.py --out results/bench-population.json
 	.venv-bench/bin/python benchmarks/updates.py --out results/bench-updates.json
+	.venv-bench/bin/python benchmarks/start.py --out results/bench-start.json
 
 clean:
 	rm -rf $(VENV) .venv-bench site .jax_cache

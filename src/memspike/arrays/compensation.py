@@ -1,22 +1,17 @@
 """What a chip can do in its periphery against drift: rescale the outputs of every column."""
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.arrays.crossbar import Crossbar, Seen
-from memspike.devices.part import AbstractPart
+from memspike.devices.part import AbstractModel
 from memspike.parts.param import option
 from memspike.parts.random import normal
 from memspike.parts.registry import COMPENSATIONS
-
-if TYPE_CHECKING:
-    from typing import ClassVar as AbstractClassVar
-else:
-    from equinox import AbstractClassVar
 
 Gains = Float[Array, " columns"]
 
@@ -27,14 +22,12 @@ def _total(seen: Seen, key: PRNGKeyArray) -> Float[Array, " columns"]:
     return currents + jnp.sqrt(jnp.square(seen.sd).sum((0, 1))) * normal(key, currents.shape)
 
 
-class AbstractCompensation(AbstractPart):
+class AbstractCompensation(AbstractModel):
     """Factors for the output currents of the columns, found by reads alone.
 
     `before` is what reads saw right after programming, `now` what they see at the age in question; every
     calibration read has its own read noise.
     """
-
-    source: AbstractClassVar[str]
 
     @abstractmethod
     def gains(self, crossbar: Crossbar, before: Seen, now: Seen, *, key: PRNGKeyArray) -> Gains:

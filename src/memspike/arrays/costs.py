@@ -14,22 +14,16 @@ from jaxtyping import Array, Float
 from memspike.arrays.ledger import Ledger, Wear
 from memspike.arrays.periphery import Shared
 from memspike.arrays.sums import FULL
-from memspike.devices.part import AbstractPart
+from memspike.devices.part import AbstractModel, AbstractPart
 from memspike.parts.errors import InputError
 from memspike.parts.param import Parameter, is_concrete, option, param, part
-
-if TYPE_CHECKING:
-    from typing import ClassVar as AbstractClassVar
-else:
-    from equinox import AbstractClassVar
 
 ISAAC = "Shafiee et al., ISCA 2016 (ISAAC), doi 10.1109/ISCA.2016.12"
 
 
-class AbstractADC(AbstractPart):
+class AbstractADC(AbstractModel):
     """An analogue-to-digital converter: energy of a conversion, conversions a second, area."""
 
-    source: AbstractClassVar[str]
     if TYPE_CHECKING:
         rate: Parameter = eqx.field(init=False)
         area: Parameter = eqx.field(init=False)

@@ -2,33 +2,26 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from memspike.devices.part import AbstractPart
+from memspike.devices.part import AbstractModel
 from memspike.devices.smooth import root_magnitude
 from memspike.parts.param import Parameter, param
-
-if TYPE_CHECKING:
-    from typing import ClassVar as AbstractClassVar
-else:
-    from equinox import AbstractClassVar
 
 Real = Float[Array, "..."]
 # Newton's method closes in on a selector from one side, by up to v_0 a step, and then doubles its digits
 SELECTOR_STEPS = 30
 
 
-class AbstractCurve(AbstractPart):
+class AbstractCurve(AbstractModel):
     """Current through a cell whose memory element has the conductance g, written for one cell.
 
     A curve is odd and rises strictly where g > 0. Parameters may be arrays [rows, columns]: each cell its own.
     """
-
-    source: AbstractClassVar[str]
 
     @abstractmethod
     def current(self, g: Real, v: Real) -> Real:

@@ -25,14 +25,6 @@ def run_folder(name: str, given: Path | None, *, resume: bool) -> Path:
     return root / (f"{name}-{found[-1][0] + 1}" if found else name)
 
 
-def _changed(config: Any, name: str, quick: bool) -> bool:
-    """Whether a configuration differs from the experiment's own in more than its seeds."""
-    from memspike import experiments
-
-    _, own = experiments.resolve(name, quick=quick)
-    return config.model_copy(update={"seed": own.seed, "seeds": own.seeds}) != own
-
-
 def _carried_out(config: Any, folder: Path, *, resume: bool, again: str) -> dict[str, Any]:
     """The result of the run, with its progress on the error output; `again` goes on with it after an interruption."""
     from memspike import experiments
@@ -59,20 +51,15 @@ def run(
     """Run an experiment and write its run folder with result.json and report.html."""
     from memspike import experiments
 
-    experiment, config = experiments.resolve(name, settings or [], quick=quick, seeds=seeds)
+    experiment, config, own = experiments.resolve(name, settings or [], quick=quick, seeds=seeds)
     folder = run_folder(experiment.name, out_dir, resume=resume)
     result = _carried_out(config, folder, resume=resume, again=f"memspike run {name} --resume --out {folder}")
 
     from memspike import report
     from memspike.cli import results
 
-    changed = " (settings were changed)" if _changed(config, experiment.name, quick) else ""
     wanted = experiment.expected_quick if quick else experiment.expected
-    expected = f"expected {experiment.shown(wanted)}{changed}"
+    expected = f"expected {experiment.shown(wanted)}{' (settings were changed)' if own else ''}"
     page = report.write_report(folder, expected)
-    if experiment.summary is not None:
-        out.print(f"{experiment.summary(result)}; {expected}", soft_wrap=True)
-    else:
-        results.print_accuracy(result, expected)
-    results.print_rows(result.get("rows", []))
+    results.print_result(result, expected)
     out.print(f"report: {page}", soft_wrap=True, markup=False)

@@ -1,6 +1,10 @@
 """How pixels and frames become row voltages or spikes."""
 
+import dataclasses
+import math
 from abc import abstractmethod
+from itertools import pairwise
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -9,24 +13,84 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.networks.simulate import Events
 from memspike.parts.errors import InputError
-from memspike.parts.param import Parameter, check_bounds, check_count, param
+from memspike.parts.param import Parameter, check_bounds, check_count, option, param
+from memspike.parts.registry import ENCODERS
 
 Real = Float[Array, "..."]
 
 
-class AbstractEvents(eqx.Module):
+class AbstractEncoder(eqx.Module):
+    """Examples [*batch, ...] with values in [0, 1] → what drives the rows of the first crossbar in a trial."""
+
+    @abstractmethod
+    def channels(self, shape: tuple[int, ...]) -> int:
+        """Rows that an example of that shape needs."""
+
+    @abstractmethod
+    def steps(self, shape: tuple[int, ...], dt: float) -> int | None:
+        """Steps that a trial takes, if the encoder says so."""
+
+    @abstractmethod
+    def fitted(self, shape: tuple[int, ...]) -> "AbstractEncoder":
+        """The encoder for examples of that shape; InputError where they cannot be encoded."""
+
+    @abstractmethod
+    def encode(
+        self, x: Float[Array, "*batch _ _"], steps: int, dt: float, *, key: PRNGKeyArray
+    ) -> Events | Float[Array, "steps *batch rows"]:
+        """The drive of trials."""
+
+
+def _flat(x: Float[Array, "*batch _ _"]) -> Float[Array, "*batch pixels"]:
+    return x.reshape(*x.shape[:-2], -1)
+
+
+class AbstractEvents(AbstractEncoder):
     """Pixels in [0, 1] are the heights of short row pulses, read_voltage·(pixel − offset), at the event times.
 
     With an offset the pulses have both signs. One more row is a bias and gets `read_voltage` at every event.
     """
 
-    read_voltage: Parameter = param(100e-3, "V", "row voltage of a full-scale pixel", bounds=(1e-6, 10))
+    read_voltage: Parameter = param(
+        100e-3, "V", "row voltage of a full-scale pixel and of the bias row", bounds=(1e-6, 10)
+    )
     offset: Parameter = param(0.0, "1", "pixel value that gives no voltage", bounds=(-1, 1))
-    times: tuple[float, ...] = eqx.field(static=True, default=(0.0,))
-    width: float = eqx.field(static=True, default=10e-6)
+    times: tuple[float, ...] = option((0.0,), "instants of the row pulses, ascending", unit="s", bounds=(0, 1e6))
+    width: float = option(10e-6, "length of a row pulse", unit="s", bounds=(1e-15, 1e3))
+    interval: float = option(
+        50e-6, "from frame to frame, of the encoders frames and channels", unit="s", bounds=(1e-15, 1e3)
+    )
 
     def __check_init__(self) -> None:
         check_bounds(self)
+        gaps = [b - a for a, b in pairwise(self.times)]
+        if not self.times or any(gap < self.width for gap in gaps):
+            raise InputError(
+                f"The times of row pulses are {list(self.times)} s; needed: one or more, ascending, at least the width "
+                f"of a pulse, {self.width:g} s, apart."
+            )
+
+    def channels(self, shape: tuple[int, ...]) -> int:
+        """`rows`, for an example of that shape."""
+        return self.rows(math.prod(shape))
+
+    def steps(self, shape: tuple[int, ...], dt: float) -> None:
+        """A trial may be as long as one likes."""
+
+    def encode(self, x: Float[Array, "*batch _ _"], steps: int, dt: float, *, key: PRNGKeyArray) -> Events:
+        """Row pulses, by no chance."""
+        return self(_flat(x))
+
+    def _frame_by_frame(self, frames: int) -> Any:
+        """The same with one event for every frame, the first axis of an example."""
+        if len(self.times) == frames:
+            return self
+        if len(self.times) > 1 or self.interval < self.width:
+            raise InputError(
+                f"The encoder {type(self).__name__} needs the start of the first frame alone as times, and an interval "
+                f"of at least width; times are {list(self.times)} s, interval {self.interval:g} s, width {self.width:g} s."
+            )
+        return dataclasses.replace(self, times=tuple(self.times[0] + k * self.interval for k in range(frames)))
 
     @abstractmethod
     def rows(self, pixels: int) -> int:
@@ -49,8 +113,13 @@ class AbstractEvents(eqx.Module):
         return pixels // len(self.times)
 
 
+@ENCODERS.register("image", "all rows at each of the times")
 class AmplitudeEvents(AbstractEvents):
     """Each pixel has a row of its own, pulsed alike at every event."""
+
+    def fitted(self, shape: tuple[int, ...]) -> "AmplitudeEvents":
+        """The same."""
+        return self
 
     def rows(self, pixels: int) -> int:
         """One a pixel and the bias."""
@@ -62,11 +131,16 @@ class AmplitudeEvents(AbstractEvents):
         return jnp.broadcast_to(v, (len(self.times), *v.shape))
 
 
+@ENCODERS.register("frames", "frame by frame, each on rows of its own: a delay line")
 class FrameEvents(AbstractEvents):
     """A delay line: each pixel has a row of its own, pulsed only at the event of its frame; 0 V at all others.
 
     Pixels are flat, frame by frame: a frame is a row of an image, or all channels of a spectrogram at one time.
     """
+
+    def fitted(self, shape: tuple[int, ...]) -> "FrameEvents":
+        """One event a frame."""
+        return self._frame_by_frame(shape[0])
 
     def rows(self, pixels: int) -> int:
         """One a pixel and the bias."""
@@ -81,8 +155,13 @@ class FrameEvents(AbstractEvents):
         return own * (self.read_voltage * (pixels - self.offset))[None]
 
 
+@ENCODERS.register("channels", "frame by frame, all on the same rows")
 class ChannelEvents(AbstractEvents):
     """One row a channel, pulsed by the pixels of one frame after the other; pixels are flat, frame by frame."""
+
+    def fitted(self, shape: tuple[int, ...]) -> "ChannelEvents":
+        """One event a frame."""
+        return self._frame_by_frame(shape[0])
 
     def rows(self, pixels: int) -> int:
         """One a channel and the bias."""
@@ -134,4 +213,67 @@ class FrameSpikes(eqx.Module):
         return jnp.minimum(jnp.diff(counted, axis=0, prepend=jnp.zeros_like(counted[:1])), 1)
 
 
-ENCODERS = {"image": AmplitudeEvents, "frames": FrameEvents, "channels": ChannelEvents}
+class AbstractRates(AbstractEncoder):
+    """Values as spike rates; at most one spike a step."""
+
+    max_rate: Parameter = param(150.0, "Hz", "spikes a second of a full-scale value", bounds=(1e-6, 1e9))
+
+    def __check_init__(self) -> None:
+        check_bounds(self)
+
+    def fitted(self, shape: tuple[int, ...]) -> Any:
+        """The same."""
+        return self
+
+
+@ENCODERS.register("frame-rate", "frames as evenly spaced spikes of random phase, one channel a row")
+class FrameRate(AbstractRates):
+    """`FrameSpikes` of frames that last `frame_time` each."""
+
+    frame_time: float = option(5e-3, "how long a frame lasts in the network", unit="s", bounds=(1e-12, 1e6))
+
+    def channels(self, shape: tuple[int, ...]) -> int:
+        """One row a channel."""
+        return shape[-1]
+
+    def steps(self, shape: tuple[int, ...], dt: float) -> int:
+        """All frames."""
+        return FrameSpikes(frame_time=self.frame_time, dt=dt).steps(shape[0])
+
+    def encode(self, x: Real, steps: int, dt: float, *, key: PRNGKeyArray) -> Float[Array, "steps *batch rows"]:
+        """Spike trains of frames."""
+        encode = FrameSpikes(max_rate=self.max_rate, frame_time=self.frame_time, dt=dt)
+        return encode(jnp.moveaxis(x, -2, 0), key=key)
+
+
+@ENCODERS.register("image-rate", "pixels as evenly spaced spikes of random phase, one pixel a row")
+class ImageRate(AbstractRates):
+    """`FrameSpikes` of an image that lasts a whole trial."""
+
+    def channels(self, shape: tuple[int, ...]) -> int:
+        """One row a pixel."""
+        return math.prod(shape)
+
+    def steps(self, shape: tuple[int, ...], dt: float) -> None:
+        """A trial may be as long as one likes."""
+
+    def encode(self, x: Real, steps: int, dt: float, *, key: PRNGKeyArray) -> Float[Array, "steps *batch rows"]:
+        """Spike trains of pixels."""
+        return FrameSpikes(max_rate=self.max_rate, frame_time=steps * dt, dt=dt)(_flat(x)[None], key=key)
+
+
+@ENCODERS.register("image-bernoulli", "pixels as independent draws of a spike in every step")
+class ImageBernoulli(AbstractRates):
+    """A spike with the probability max_rate·dt·value, at most 1, in every step."""
+
+    def channels(self, shape: tuple[int, ...]) -> int:
+        """One row a pixel."""
+        return math.prod(shape)
+
+    def steps(self, shape: tuple[int, ...], dt: float) -> None:
+        """A trial may be as long as one likes."""
+
+    def encode(self, x: Real, steps: int, dt: float, *, key: PRNGKeyArray) -> Float[Array, "steps *batch rows"]:
+        """Spike trains of pixels."""
+        p = jnp.minimum(self.max_rate * dt, 1.0) * _flat(x)
+        return jax.random.bernoulli(key, p, (steps, *p.shape)).astype(p.dtype)

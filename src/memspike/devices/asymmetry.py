@@ -1,13 +1,13 @@
 """How unequal potentiation and depression are: response functions, symmetry point, half-range asymmetry."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from memspike.devices.base import AbstractPulseDevice, Real, span
+from memspike.devices.bisection import bisect
 
 Curve = Float[np.ndarray, " points"]
 
@@ -83,13 +83,7 @@ def symmetry_points(device: AbstractPulseDevice, shape: tuple[int, ...] = ()) ->
     low, high = like + 1e-3, like + (1 - 1e-3)
     first, last = gap(low), gap(high)
 
-    def halve(_: Any, bracket: tuple[Real, Real]) -> tuple[Real, Real]:
-        below, above = bracket
-        middle = 0.5 * (below + above)
-        same = jnp.sign(gap(middle)) == jnp.sign(first)
-        return jnp.where(same, middle, below), jnp.where(same, above, middle)
-
-    below, above = jax.lax.fori_loop(0, 40, halve, (low, high))
+    below, above = bisect(lambda share: jnp.sign(gap(share)) == jnp.sign(first), low, high, 40)
     share = 0.5 * (below + above)
     found = device.place(blank, device.g_min + span(device) * share)
     # where a pulse ends at a bound, the clip hides its true size

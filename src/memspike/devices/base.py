@@ -2,7 +2,7 @@
 
 import math
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Num, PRNGKeyArray
 
-from memspike.devices.part import AbstractPart
+from memspike.devices.part import AbstractModel
 from memspike.parts.errors import InputError
 from memspike.parts.param import Parameter, check_bounds, is_concrete
 
@@ -25,14 +25,13 @@ Pulses = Num[Array, "..."] | int | float
 Seconds = Float[Array, "..."] | float
 
 
-class AbstractDevice(AbstractPart):
+class AbstractDevice(AbstractModel):
     """A two-terminal device, written for one device; arrays of devices come by broadcasting.
 
     `source` cites the model with its equation numbers. `volatile` tells whether the state relaxes at
     zero volts (usable inside a neuron) or stays (usable as a memory).
     """
 
-    source: AbstractClassVar[str]
     volatile: AbstractClassVar[bool]
 
     @abstractmethod
@@ -71,6 +70,8 @@ class AbstractRelaxingDevice(AbstractStateDevice):
 class AbstractMemoryDevice(AbstractStateDevice):
     """A non-volatile device with one scalar state between a most resistive and a most conductive end."""
 
+    volatile: ClassVar[bool] = False
+
     @abstractmethod
     def ends(self) -> tuple[Real, Real]:
         """The states of lowest and of highest conductance; between them conductance grows with the state."""
@@ -106,6 +107,8 @@ class AbstractPulseDevice(AbstractDevice):
     programming where the device drifts, so there is no absolute clock to lose digits: `wait` lets time
     pass, and `conductance(state, t)` looks `t` seconds ahead without it.
     """
+
+    volatile: ClassVar[bool] = False
 
     if TYPE_CHECKING:
         g_min: Parameter = eqx.field(init=False)

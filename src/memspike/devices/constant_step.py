@@ -16,7 +16,6 @@ class ConstantStep(AbstractStepDevice):
     """
 
     source: ClassVar[str] = "Gokmen & Vlasov, Front. Neurosci. 10: 333 (2016), doi 10.3389/fnins.2016.00333"
-    volatile: ClassVar[bool] = False
 
     g_min: Parameter = param(0.1e-6, "S", "lowest conductance", bounds=(0, 1e3))
     g_max: Parameter = param(5e-6, "S", "highest conductance", bounds=(0, 1e3))

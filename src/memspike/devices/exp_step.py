@@ -25,10 +25,7 @@ class ExpStep(AbstractStepDevice):
         "aihwkit ExpStepDevice: Rasch et al., arXiv 2104.02184 (2021), fitted to Gong et al., "
         "Nat. Commun. 9: 2102 (2018), doi 10.1038/s41467-018-04485-1"
     )
-    volatile: ClassVar[bool] = False
 
-    g_min: Parameter = param(1e-6, "S", "lowest conductance", bounds=(0, 1e3))
-    g_max: Parameter = param(10e-6, "S", "highest conductance", bounds=(0, 1e3))
     step_up: Parameter = param(0.85e-3, "1", "s of potentiation, a share of the range", bounds=(1e-9, 1))
     step_down: Parameter = param(0.5e-3, "1", "s of depression, a share of the range", bounds=(1e-9, 1))
     amplitude_up: Parameter = param(-1.18445, "1", "A of potentiation", bounds=(-1e3, 1e3))

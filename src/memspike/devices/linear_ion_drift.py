@@ -24,7 +24,6 @@ class LinearIonDrift(AbstractMemoryDevice):
     source: ClassVar[str] = (
         "Strukov, Snider, Stewart & Williams, Nature 453: 80 (2008), doi 10.1038/nature06932, eq. 5-6"
     )
-    volatile: ClassVar[bool] = False
 
     r_on: Parameter = param(100.0, "Ω", "resistance fully doped", bounds=(1e-2, 1e9))
     r_off: Parameter = param(16e3, "Ω", "resistance fully undoped", bounds=(1e-2, 1e12))

@@ -20,10 +20,7 @@ class LinearStep(AbstractStepDevice):
         "aihwkit LinearStepDevice: Rasch et al., arXiv 2104.02184 (2021); Li et al., VLSI 2018, "
         "IEEE 8510648, for the capacitor"
     )
-    volatile: ClassVar[bool] = False
 
-    g_min: Parameter = param(1e-6, "S", "lowest conductance", bounds=(0, 1e3))
-    g_max: Parameter = param(10e-6, "S", "highest conductance", bounds=(0, 1e3))
     step_up: Parameter = param(5e-3, "1", "upward step at mid-range, as a share of the range", bounds=(1e-9, 1))
     step_down: Parameter = param(5e-3, "1", "downward step at mid-range, as a share of the range", bounds=(1e-9, 1))
     slope_up: Parameter = param(

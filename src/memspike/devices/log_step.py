@@ -21,10 +21,7 @@ class LogStep(AbstractStepDevice):
         "Querlioz, Bichler, Dollfus & Gamrat, IEEE Trans. Nanotechnol. 12(3): 288 (2013), "
         "doi 10.1109/TNANO.2013.2250995"
     )
-    volatile: ClassVar[bool] = False
 
-    g_min: Parameter = param(1e-6, "S", "lowest conductance", bounds=(0, 1e3))
-    g_max: Parameter = param(10e-6, "S", "highest conductance", bounds=(0, 1e3))
     step_up: Parameter = param(0.03, "1", "upward step at g = 0, a share of the range", bounds=(1e-9, 10))
     step_down: Parameter = param(0.03, "1", "downward step at g = 1, a share of the range", bounds=(1e-9, 10))
     beta_up: Parameter = param(3.0, "1", "β of potentiation; 0 is linear", bounds=(-30, 30))

@@ -47,7 +47,6 @@ class PCM(AbstractPulseDevice):
         "released code of Demirağ et al., arXiv 2108.01804, after Nandakumar et al., J. Appl. Phys. 124: 152135 "
         "(2018), doi 10.1063/1.5042408"
     )
-    volatile: ClassVar[bool] = False
 
     g_min: Parameter = param(0.01e-6, "S", "lowest conductance, after a RESET", bounds=(0, 1))
     floor: Parameter = param(0.1e-6, "S", "lowest conductance after a SET and in a read", bounds=(0, 1))

@@ -95,7 +95,6 @@ class PCMJoshi(AbstractPulseDevice):
         "Joshi et al., Nat. Commun. 11: 2473 (2020), doi 10.1038/s41467-020-16108-9; Nandakumar et al., ICECS 2019, "
         "IEEE 8964852; constants as in aihwkit's PCMLikeNoiseModel"
     )
-    volatile: ClassVar[bool] = False
 
     g_min: Parameter = param(0.0, "S", "lowest conductance", bounds=(0, 1))
     g_max: Parameter = param(25e-6, "S", "highest conductance", bounds=(1e-12, 1))

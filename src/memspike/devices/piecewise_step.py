@@ -1,6 +1,6 @@
 """Steps interpolated between nodes: the law for measured devices that no formula fits."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -17,11 +17,8 @@ Nodes = Float[Array, " nodes"]
 Segments = Float[Array, " segments"]
 
 
-def _steps(default: tuple[float, ...], doc: str) -> Any:
-    def nodes(value: object) -> Array:
-        return jnp.asarray(value, dtype=jnp.result_type(float))
-
-    return eqx.field(default=default, converter=nodes, metadata={"doc": doc})
+def _nodes(value: object) -> Array:
+    return jnp.asarray(value, dtype=jnp.result_type(float))
 
 
 def _slopes(q: Nodes) -> tuple[Segments, Segments, Segments]:
@@ -58,12 +55,17 @@ class PiecewiseStep(AbstractStepDevice):
     """
 
     source: ClassVar[str] = "aihwkit PiecewiseStepDevice: Rasch et al., arXiv 2104.02184 (2021)"
-    volatile: ClassVar[bool] = False
 
-    g_min: Parameter = param(1e-6, "S", "lowest conductance", bounds=(0, 1e3))
-    g_max: Parameter = param(10e-6, "S", "highest conductance", bounds=(0, 1e3))
-    up: Nodes = _steps((0.02, 0.01, 0.005), "upward steps at the nodes, shares of the range")
-    down: Nodes = _steps((0.005, 0.01, 0.02), "downward steps at the nodes, shares of the range")
+    up: Nodes = eqx.field(
+        default=(0.02, 0.01, 0.005),
+        converter=_nodes,
+        metadata={"doc": "upward steps at the nodes, shares of the range"},
+    )
+    down: Nodes = eqx.field(
+        default=(0.005, 0.01, 0.02),
+        converter=_nodes,
+        metadata={"doc": "downward steps at the nodes, shares of the range"},
+    )
     gain_up: Parameter = param(1.0, "1", "step of this device over that of the table, upwards", bounds=(1e-3, 1e3))
     gain_down: Parameter = param(1.0, "1", "the same downwards", bounds=(1e-3, 1e3))
 

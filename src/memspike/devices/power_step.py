@@ -33,10 +33,7 @@ class PowerStep(AbstractStepDevice):
         "aihwkit PowStepDevice after Fusi & Abbott, Nat. Neurosci. 10: 485 (2007), doi 10.1038/nn1859; "
         "Rasch et al., arXiv 2104.02184 (2021)"
     )
-    volatile: ClassVar[bool] = False
 
-    g_min: Parameter = param(1e-6, "S", "lowest conductance", bounds=(0, 1e3))
-    g_max: Parameter = param(10e-6, "S", "highest conductance", bounds=(0, 1e3))
     step_up: Parameter = param(0.02, "1", "upward step at g = 0, a share of the range", bounds=(1e-9, 1))
     step_down: Parameter = param(0.02, "1", "downward step at g = 1, a share of the range", bounds=(1e-9, 1))
     power_up: Parameter = param(1.5, "1", "γ of potentiation", bounds=(-5, 20))

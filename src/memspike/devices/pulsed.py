@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from memspike.devices.base import AbstractMemoryDevice, AbstractPulseDevice, Key, Moments, Pulses, Real, Seconds, counts
+from memspike.devices.bisection import bisect
 from memspike.devices.integrate import keep
 from memspike.devices.vteam import VTEAM
 from memspike.parts.errors import InputError
@@ -20,7 +21,6 @@ class Pulsed(AbstractPulseDevice):
     """
 
     source: ClassVar[str] = "integration of the law of `device`, whose source counts"
-    volatile: ClassVar[bool] = False
 
     device: AbstractMemoryDevice = part(VTEAM, "the device that is pulsed")
     v_up: Parameter = param(-0.22, "V", "voltage of a potentiating pulse, signed", bounds=(-100, 100))
@@ -69,15 +69,8 @@ class Pulsed(AbstractPulseDevice):
         """The state of that conductance: bisection, then a Newton step that carries the derivative."""
         low, high = self.device.ends()
         wanted = jnp.clip(g, self.g_min, self.g_max) + jnp.zeros_like(state)
-
-        def halve(_: Any, bracket: tuple[Real, Real]) -> tuple[Real, Real]:
-            below, above = bracket
-            middle = 0.5 * (below + above)
-            enough = self.device.conductance(middle) > wanted
-            return jnp.where(enough, below, middle), jnp.where(enough, middle, above)
-
-        start = (jnp.zeros_like(wanted) + low, jnp.zeros_like(wanted) + high)
-        below, above = jax.lax.fori_loop(0, 60, halve, jax.lax.stop_gradient(start))
+        start = jax.lax.stop_gradient((jnp.zeros_like(wanted) + low, jnp.zeros_like(wanted) + high))
+        below, above = bisect(lambda x: ~(self.device.conductance(x) > wanted), *start, 60)
         x = jax.lax.stop_gradient(0.5 * (below + above))
         found, slope = jax.jvp(self.device.conductance, (x,), (jnp.ones_like(x),))
         return keep(x + (wanted - found) / jax.lax.stop_gradient(slope), low, high)

@@ -36,10 +36,7 @@ class SoftBounds(AbstractStepDevice):
         "NeuroSim user manual V3.0 eq. 1–3: Chen, Peng & Yu, IEEE TCAD 37(12): 3067 (2018), "
         "doi 10.1109/TCAD.2018.2789723"
     )
-    volatile: ClassVar[bool] = False
 
-    g_min: Parameter = param(1e-6, "S", "lowest conductance", bounds=(0, 1e3))
-    g_max: Parameter = param(10e-6, "S", "highest conductance", bounds=(0, 1e3))
     pulses_up: Parameter = param(100.0, "1", "pulses of a full upward sweep", bounds=(0.1, 1e9))
     pulses_down: Parameter = param(100.0, "1", "pulses of a full downward sweep", bounds=(0.1, 1e9))
     curvature_up: Parameter = param(2.0, "1", "κ = P/A of potentiation; 0 is linear", bounds=(-100, 100))

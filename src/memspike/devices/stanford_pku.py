@@ -31,7 +31,6 @@ class StanfordPKU(AbstractMemoryDevice):
         "Stanford University RRAM model v1.0, nanoHUB, doi 10.4231/D37H1DN48; Guan, Yu & Wong, "
         "IEEE EDL 33(10): 1405 (2012), doi 10.1109/LED.2012.2210856"
     )
-    volatile: ClassVar[bool] = False
 
     i_0: Parameter = param(1e-3, "A", "current scale I₀", bounds=(1e-9, 1))
     g_0: Parameter = param(0.25e-9, "m", "decay length of the current", bounds=(0.05e-9, 5e-9))

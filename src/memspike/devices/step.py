@@ -5,6 +5,7 @@ from abc import abstractmethod
 import jax.numpy as jnp
 
 from memspike.devices.base import AbstractPulseDevice, Key, Moments, Pulses, Real, Seconds, counts, span
+from memspike.parts.param import Parameter, param
 
 
 class AbstractConductanceDevice(AbstractPulseDevice):
@@ -46,9 +47,12 @@ class AbstractConductanceDevice(AbstractPulseDevice):
 class AbstractStepDevice(AbstractConductanceDevice):
     """A device whose law is one function of the share g = (G − G_min)/(G_max − G_min) and the pulse count.
 
-    A final class declares `g_min`, `g_max` and `response`. No cycle-to-cycle noise: `memspike.devices` has a
-    wrapper for it.
+    A final class declares its parameters, `response`, and the range where it differs. No cycle-to-cycle noise:
+    `memspike.devices` has a wrapper for it.
     """
+
+    g_min: Parameter = param(1e-6, "S", "lowest conductance", bounds=(0, 1e3))
+    g_max: Parameter = param(10e-6, "S", "highest conductance", bounds=(0, 1e3))
 
     @abstractmethod
     def response(self, share: Real, pulses: Real) -> Real:

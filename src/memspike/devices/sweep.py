@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from memspike.devices.base import AbstractStateDevice, Real
+from memspike.devices.bisection import bisect
 
 BISECTIONS = 50
 
@@ -23,15 +24,9 @@ class Sweep(NamedTuple):
 
 def load_line(device: AbstractStateDevice, state: Any, supply: Real, load: Real | float) -> Real:
     """The device voltage v with v + load·i(state, v) = supply, by bisection (i grows with v)."""
-
-    def halve(_: Any, bracket: tuple[Real, Real]) -> tuple[Real, Real]:
-        low, high = bracket
-        middle = 0.5 * (low + high)
-        over = middle + load * device.current(state, middle) > supply
-        return jnp.where(over, low, middle), jnp.where(over, middle, high)
-
     zero = jnp.zeros_like(supply)
-    low, high = jax.lax.fori_loop(0, BISECTIONS, halve, (jnp.minimum(supply, zero), jnp.maximum(supply, zero)))
+    ends = jnp.minimum(supply, zero), jnp.maximum(supply, zero)
+    low, high = bisect(lambda v: ~(v + load * device.current(state, v) > supply), *ends, BISECTIONS)
     return jnp.where(supply == 0, zero, 0.5 * (low + high))
 
 

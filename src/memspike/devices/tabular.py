@@ -2,9 +2,8 @@
 
 import io
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -43,10 +42,6 @@ def _example(direction: float) -> Float[np.ndarray, "1 21 11"]:
     return 1e-6 * (direction * 0.5 * ahead[None, :] + 0.2 * normal[:, None])[None]
 
 
-def _tables(default: Callable[[], Float[np.ndarray, "..."]], convert: Callable[..., Array], doc: str) -> Any:
-    return eqx.field(default_factory=default, converter=convert, metadata={"doc": doc})
-
-
 class Tabular(AbstractConductanceDevice):
     """One pulse changes G by a value drawn from the table at G: ΔG = F⁻¹(u | G), u uniform in [0, 1).
 
@@ -62,11 +57,22 @@ class Tabular(AbstractConductanceDevice):
         "lookup tables of measured devices: Agarwal et al., VLSI 2017, IEEE 7998164; jump tables: Sidler et al., "
         "ESSDERC 2016, IEEE 7599680"
     )
-    volatile: ClassVar[bool] = False
 
-    g: Grid = _tables(lambda: np.linspace(1e-6, 10e-6, 11)[None], _array, "grid of conductances in S")
-    up: Table = _tables(lambda: _example(1.0), _table, "quantiles of ΔG of an upward pulse in S")
-    down: Table = _tables(lambda: _example(-1.0), _table, "quantiles of ΔG of a downward pulse in S")
+    g: Grid = eqx.field(
+        default_factory=lambda: np.linspace(1e-6, 10e-6, 11)[None],
+        converter=_array,
+        metadata={"doc": "grid of conductances in S"},
+    )
+    up: Table = eqx.field(
+        default_factory=lambda: _example(1.0),
+        converter=_table,
+        metadata={"doc": "quantiles of ΔG of an upward pulse in S"},
+    )
+    down: Table = eqx.field(
+        default_factory=lambda: _example(-1.0),
+        converter=_table,
+        metadata={"doc": "quantiles of ΔG of a downward pulse in S"},
+    )
     which: Parameter = param(0.0, "1", "row of the tables that is this device", bounds=(0, 1e6))
 
     def __check_init__(self) -> None:

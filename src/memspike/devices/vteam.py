@@ -33,7 +33,6 @@ class VTEAM(AbstractMemoryDevice):
     """
 
     source: ClassVar[str] = "Kvatinsky et al., IEEE TCAS-II 62(8): 786 (2015), doi 10.1109/TCSII.2015.2433536"
-    volatile: ClassVar[bool] = False
 
     r_on: Parameter = param(50.0, "Ω", "resistance fully on", bounds=(1e-2, 1e12))
     r_off: Parameter = param(1000.0, "Ω", "resistance fully off", bounds=(1e-2, 1e12))

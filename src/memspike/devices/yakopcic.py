@@ -25,7 +25,6 @@ class Yakopcic(AbstractMemoryDevice):
     """
 
     source: ClassVar[str] = "Yakopcic et al., IEEE EDL 32(10): 1436 (2011), doi 10.1109/LED.2011.2163292"
-    volatile: ClassVar[bool] = False
 
     a_1: Parameter = param(0.17, "A", "amplitude for positive voltage", bounds=(1e-12, 10))
     a_2: Parameter = param(0.17, "A", "amplitude for negative voltage", bounds=(1e-12, 10))

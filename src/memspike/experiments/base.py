@@ -1,40 +1,156 @@
-"""What an experiment is: a configuration with a target and a citation."""
+"""What an experiment is: tables with a target and a citation, and the one way to run it."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
-from memspike.experiments.config import RunConfig
+from memspike.config.resolve import Resolver, assignments, checked, merged, put, read_file, written
+from memspike.config.settings import Settings
+from memspike.experiments import table
+from memspike.experiments.table import Column
+from memspike.parts.errors import InputError
 from memspike.parts.registry import EXPERIMENTS
+from memspike.training.folder import RunFolder
+from memspike.training.progress import Report, silent
+
+Result = dict[str, Any]
+Tables = Mapping[str, Any]
+
+
+class Carrier(Protocol):
+    """What carries an experiment out in a claimed folder → its result without what every result says."""
+
+    def __call__(self, settings: Any, folder: RunFolder, *, resume: bool, report: Report) -> Result:
+        """Run it."""
+        ...
 
 
 class Experiment(NamedTuple):
     """A registered experiment.
 
-    `quick` holds the overrides (dotted keys) of `--quick`; `expected` and `expected_quick` are the test accuracies (or
-    errors) measured with seed 0; `reference` says what was published and where. A study brings its own `study`, called
-    like `run`, which trains and measures many configurations and returns its table as `rows`; `summary` says a result
-    in one line where it is not an accuracy but a `measure` of its own.
+    `tables` are its configuration, checked against the class `root`; `quick` holds the keys that `--quick` changes;
+    `expected` and `expected_quick` are what was measured with seed 0, of the `measure`; `reference` says what was
+    published and where. `prepare(settings)` refuses what cannot run before a folder is made, and returns what `carry`
+    out gets in place of the settings. `kind` names the figures of the report, `columns` the columns of the rows;
+    `headline` says a result in one line.
     """
 
-    config: RunConfig
-    quick: dict[str, Any]
+    name: str
+    tables: Tables
+    quick: Mapping[str, Any]
     expected: float
     expected_quick: float
     reference: str
-    study: Callable[..., dict[str, Any]] | None = None
-    summary: Callable[[dict[str, Any]], str] | None = None
-    measure: str = "error"
+    carry: Carrier
+    headline: Callable[[Result], str]
+    kind: str
+    columns: tuple[Column, ...] = ()
+    root: type = Settings
+    prepare: Callable[[Any], Any] = lambda settings: settings
+    measure: str = "test accuracy"
 
     def shown(self, value: float) -> str:
-        """An expected value as text: an accuracy, or a `measure` where there is a `summary`."""
-        return f"{value:.1%}" if self.summary is None else f"{self.measure} {value:.3g}"
+        """An expected value as text."""
+        return f"{value:.1%}" if self.measure == "test accuracy" else f"{self.measure} {value:.3g}"
 
-    @property
-    def name(self) -> str:
-        """The registered name."""
-        return self.config.experiment
+    def settings(self, changes: Mapping[str, Any] | None = None) -> Any:
+        """Its settings with other values of some dotted keys, checked."""
+        return changed(self.root, {"experiment": self.name, **self.tables}, changes or {})
+
+
+def changed(root: type, tables: Tables, changes: Mapping[str, Any]) -> Any:
+    """The settings of tables with other values of some dotted keys, checked."""
+    for key, value in changes.items():
+        tables = put(dict(tables), key, value)
+    return checked(root, tables)
+
+
+def with_keys(tables: Tables, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables with other values of some dotted keys."""
+    found = dict(tables)
+    for key, value in changes.items():
+        found = put(found, key, value)
+    return found
+
+
+def together(*tables: Tables) -> dict[str, Any]:
+    """Tables on top of each other, later ones over earlier ones."""
+    found: dict[str, Any] = {}
+    for one in tables:
+        found = merged(found, one)
+    return found
 
 
 def register(experiment: Experiment, doc: str) -> Experiment:
     """Add an experiment to the registry."""
+    if experiment.kind not in table.KINDS:
+        raise InputError(f"The kind of {experiment.name} is '{experiment.kind}'; allowed: {', '.join(table.KINDS)}.")
     return EXPERIMENTS.add(experiment.name, experiment, doc, experiment.reference)
+
+
+class Resolved(NamedTuple):
+    """An experiment, its tables after all changes, and whether these differ from its own in more than seeds."""
+
+    experiment: Experiment
+    settings: Any
+    changed: bool
+
+
+def resolve(
+    name_or_file: str, overrides: Iterable[str] = (), *, quick: bool = False, seeds: int | None = None
+) -> Resolved:
+    """The experiment and its checked settings.
+
+    Later wins: the experiment's own tables, `--quick`, the TOML file, `--set key=value`, `--seeds`. InputError in one
+    sentence for an unknown name, key or unit, or a value out of bounds.
+    """
+    name, given = read_file(name_or_file)
+    experiment: Experiment = EXPERIMENTS.get(name).value
+    resolver = Resolver(experiment.root, {"experiment": name, **experiment.tables})
+    for key, value in experiment.quick.items() if quick else ():
+        resolver.change(key, value)
+    changes = [*_tables(given), *assignments(overrides)]
+    for key, value in changes:
+        resolver.change(key, value)
+    if seeds is not None:
+        resolver.change("seeds", seeds)
+    own = any(key not in ("seed", "seeds") for key, _ in changes)
+    return Resolved(experiment, resolver.settings(), own)
+
+
+def _tables(given: Tables) -> list[tuple[str, Any]]:
+    """The tables of a file, each as it is; single values as keys."""
+    return [(key, value) for key, value in given.items()]
+
+
+def run(settings: Any, out: Path, *, resume: bool = False, report: Report = silent) -> Result:
+    """Run `settings` in the folder `out` and return the content of its result.json.
+
+    InputError for input that cannot be used, before a folder is made; RunError if the run fails. An interrupted run
+    goes on from its last checkpoint with `resume=True` and ends with the same numbers.
+    """
+    experiment: Experiment = EXPERIMENTS.get(settings.experiment).value
+    ready = experiment.prepare(settings)
+    folder = RunFolder(out)
+    folder.start(written(settings), resume=resume)
+    found = experiment.carry(ready, folder, resume=resume, report=report)
+    result = {
+        "experiment": settings.experiment,
+        "kind": experiment.kind,
+        "source": experiment.reference,
+        **found,
+        **({"columns": table.declared(experiment.columns)} if found.get("rows") else {}),
+        "seeds": settings.seeds,
+        "seed": settings.seed,
+    }
+    result["headline"] = experiment.headline(result)
+    folder.write_json("result.json", result)
+    return result
+
+
+def nested(settings: Any, out: Path, *, report: Report) -> Result:
+    """The result of a training inside a study, in a folder of its own that an interrupted study goes on with."""
+    if (out / "result.json").exists():
+        return json.loads((out / "result.json").read_text())
+    return run(settings, out, resume=(out / "config.toml").exists(), report=report)

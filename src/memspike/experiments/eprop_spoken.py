@@ -1,72 +1,100 @@
 """Spoken digits learned online by e-prop: a recurrent spiking network hears an utterance as spike trains."""
 
-from pathlib import Path
 from typing import Any
 
-from memspike.experiments.base import Experiment, register
-from memspike.experiments.frames import learn
-from memspike.experiments.online_config import (
-    DeviceConfig,
-    FramesOnlineConfig,
-    LearningConfig,
-    NeuronConfig,
-    TimeConfig,
-)
-from memspike.experiments.run import Report, silent
-from memspike.experiments.speakers import leave_out_each
+import numpy as np
+
+from memspike.config.build import classification
+from memspike.experiments import speakers
+from memspike.experiments.base import Experiment, register, together
+from memspike.experiments.memprop_digits import AGES, headline
+from memspike.training.classify import classify
+
+# conductance difference of a weight of 1 with one device a side, in S, of the released code of arXiv 2108.01804
+UNIT = 11.82503e-6
 
 
-def compare_speakers(
-    config: FramesOnlineConfig, out: Path, *, resume: bool = False, report: Report = silent
-) -> dict[str, Any]:
-    """`leave_out_each` speaker."""
-    return leave_out_each(config, out, learn, {"test_examples": "test_examples"}, resume=resume, report=report)
+def scale(factor: float = 1.0) -> float:
+    """`synapse.scale` on `pcm` for a conductance difference of a weight of 1 that is `factor` times the published one.
+
+    In single precision, as devices hold their range of 10 nS to 12 µS.
+    """
+    return float(np.float32(factor * UNIT) / (np.float32(12e-6) - np.float32(10e-9)))
 
 
-SETTINGS = {
-    "device": DeviceConfig(devices_per_side=4, start="programmed"),
-    "neuron": NeuronConfig(count=128, theta=2.0, tau=20e-3, tau_out=20e-3, reset="zero"),
-    "time": TimeConfig(pause=1.0, parts=1),
+# what all experiments with e-prop on phase-change memory share
+EPROP: dict[str, Any] = {
+    "encoder": {"type": "frame-rate", "max_rate": 1e3, "frame_time": 5e-3},
+    "network": {"type": "recurrent-topology", "layers": [{"size": 100}]},
+    "neuron": {"type": "lif"},
+    "synapse": {"type": "differential-pair", "device": {"type": "pcm"}, "scale": scale()},
+    "array": {
+        "drive": {"up": {"energy": 10e-12, "width": 50e-9}, "reset": {"energy": 30e-12, "width": 50e-9}},
+    },
+    "learning": {
+        "rule": {"type": "eprop"},
+        "scheme": {"type": "mixed-precision"},
+        "optimizer": {"type": "rates"},
+        "objective": {"type": "cross-entropy", "window": 0.5},
+    },
+    "simulation": {"dt": 1e-3, "pause": 38.6, "parts": 6},
+    "training": {"batch": 1},
+    "evaluation": {"batch": 1000},
 }
-LEARNING = LearningConfig(
-    scheme="mixed-precision",
-    epochs=10,
-    batch=10,
-    rates=(3e-3, 3e-3, 3e-3),
-    anneal=0.05,
-    adam=True,
-    feedback="symmetric",
-    weight_gain=1.0,
-    rate_weight=1e-4,
-    target_rate=50.0,
-    clip=1e6,
-)
+PER_SIDE = {"type": "multi-device", "per_side": 4, "device": {"type": "pcm"}, "scale": scale()}
+
+
+def online(name: str, tables: dict[str, Any], **more: Any) -> Experiment:
+    """An experiment in which a recurrent network learns a data set online."""
+    return Experiment(
+        name,
+        together(EPROP, tables),
+        carry=classify,
+        prepare=classification,
+        headline=headline,
+        kind="classification",
+        columns=AGES,
+        **more,
+    )
+
+
+SPOKEN: dict[str, Any] = {
+    "data": {"name": "spoken-digits"},
+    "network": {"layers": [{"size": 128}], "tau_out": 20e-3},
+    "neuron": {"theta": 2.0, "tau": 20e-3, "soft": False},
+    "synapse": PER_SIDE,
+    "learning": {
+        "rule": {"feedback": "symmetric", "rate_weight": 1e-4, "target_rate": 50.0, "clip": 1e6},
+        "optimizer": {"rates": [3e-3, 3e-3, 3e-3], "anneal": 0.05, "adam": True},
+        "start": {"type": "programmed", "gain": 1.0},
+    },
+    "simulation": {"pause": 1.0, "parts": 1},
+    "training": {"epochs": 10, "batch": 10},
+}
 REFERENCE = (
     "no figure is published for e-prop on this data set; logistic regression on 20 log-mel bands × 10 frames: 95.7 %"
 )
 
 eprop_spoken = register(
-    Experiment(
-        FramesOnlineConfig(experiment="eprop-spoken", learning=LEARNING, **SETTINGS),
-        quick={"learning.epochs": 3},
+    online(
+        "eprop-spoken",
+        SPOKEN,
+        quick={"training.epochs": 3},
         expected=0.9,
         expected_quick=0.5,
         reference=REFERENCE,
-        study=learn,
     ),
     "online e-prop on differential PCM: 128 LIF neurons learn spoken digits; learning.scheme=fp32 without devices",
 )
 
 eprop_spoken_speakers = register(
-    Experiment(
-        FramesOnlineConfig(
-            experiment="eprop-spoken-speakers", learning=LEARNING.model_copy(update={"scheme": "fp32"}), **SETTINGS
-        ),
-        quick={"learning.epochs": 1},
+    speakers.study(
+        eprop_spoken._replace(tables=together(eprop_spoken.tables, {"learning": {"scheme": "fp32"}})),
+        "eprop-spoken-speakers",
+        quick={"training.epochs": 1},
         expected=0.9,
         expected_quick=0.5,
         reference=REFERENCE + ", 54 to 90 % for a speaker left out",
-        study=compare_speakers,
     ),
     "eprop-spoken with digital weights and each of the six speakers left out of the training in turn",
 )

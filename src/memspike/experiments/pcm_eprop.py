@@ -1,104 +1,104 @@
-"""Pattern generation learned online by e-prop on crossbars of phase-change memory: one scheme, or all of them."""
+"""Pattern generation learned online by e-prop on crossbars of phase-change memory: one update scheme."""
 
-from pathlib import Path
-from typing import Any
+import dataclasses
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
-from memspike.data.patterns import patterns
-from memspike.experiments.base import Experiment, register
-from memspike.experiments.chip import Learner, learner
-from memspike.experiments.learner import Chip
-from memspike.experiments.online import MADE, SHOWN, Online, Shown, Task, costs, started, train
-from memspike.experiments.online_config import DeviceConfig, LearningConfig, NeuronConfig, OnlineConfig
-from memspike.experiments.run import Report, silent
-from memspike.learning.rules.eprop import SquaredError
+from memspike.config.build import facts, generator, plan_of
+from memspike.config.settings import Settings, seeds_of
+from memspike.data.trials import PatternTrials
+from memspike.experiments.base import Experiment, Result, register, together
+from memspike.experiments.eprop_spoken import EPROP, scale
+from memspike.experiments.table import SCHEME
+from memspike.parts.param import part
+from memspike.training.costs import costs
+from memspike.training.fit import fit
+from memspike.training.folder import RunFolder
+from memspike.training.learner import Chip
+from memspike.training.population import Population
+from memspike.training.progress import Report
 
-# epochs at the end whose losses count, and the rate above which a network has run away
+# epochs at the end whose losses count, and the rate in Hz above which a network has diverged
 LAST, RUNAWAY = 10, 120.0
 
 
-def task_of(config: OnlineConfig) -> Task:
-    """Every chip has patterns of its own, new ones from time to time if the configuration asks for it."""
-    task = config.task
+class GenerationSettings(Settings):
+    """A training that generates patterns, whole."""
 
-    def shown(key: PRNGKeyArray, epoch: Array) -> Shown:
-        own = jax.random.fold_in(key, SHOWN)
-        if task.renewed is not None:
-            own = jax.random.fold_in(own, epoch // task.renewed)
-        made = patterns(
-            task.patterns,
-            task.steps,
-            config.time.dt,
-            task.inputs,
-            task.input_rate,
-            key=own,
-        )
-
-        def trial(index: Array, key: PRNGKeyArray) -> tuple[Array, Array]:
-            x, target = made.x[index], made.target[index]
-            return (x, target) if index.ndim == 0 else (jnp.moveaxis(x, 0, 1), jnp.moveaxis(target, 0, 1))
-
-        return Shown(trial, task.patterns)
-
-    return shown
+    task: PatternTrials = part(PatternTrials, "the patterns")
 
 
-def online(config: OnlineConfig) -> Online[Learner, OnlineConfig]:
-    """Chips and task of a configuration."""
-    task, batch = config.task, config.learning.batch
-    updates = config.learning.epochs * (task.patterns // batch)
-    blueprint = learner(config, task.inputs, 1, task.steps, error=SquaredError(), updates=updates)
-    return Online([blueprint], task_of(config), config, task.patterns)
+class Generation(NamedTuple):
+    """Chips that learn patterns, and their settings."""
+
+    population: Population
+    settings: GenerationSettings
 
 
-def _samples(run: Online[Learner, OnlineConfig], chips: Chip) -> dict[str, np.ndarray]:
-    """Targets, outputs and spikes of the first seed on all its patterns, as the trained chip is."""
-    chip, key = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[0]), chips), run.keys[0]
-    network = run.learner.fabricated(jax.random.fold_in(key, MADE))
-    shown = run.task(key, jnp.asarray(run.config.learning.epochs - 1))
+def prepare(settings: GenerationSettings) -> Generation:
+    """Chips and task of a configuration; `task.dt` is that of the simulation."""
+    trials = dataclasses.replace(settings.task, dt=settings.simulation.dt)
+    learner = generator(settings, trials, trials.steps, (trials.inputs, 1))
+    return Generation(Population([learner], trials, settings.training.order, seeds_of(settings)), settings)
+
+
+def samples(run: Generation, chips: Chip) -> dict[str, np.ndarray]:
+    """Targets, outputs and spikes of the first chip on all its patterns, as the trained chip is."""
+    population = run.population
+    made, chip = population.first_of(population.chips), population.first_of(chips)
+    learner, trials, key = population.learner, population.trials, made.key
+    network = population.network(made)
+    shown = trials.epoch(key, jnp.asarray(run.settings.training.epochs - 1))
 
     @jax.jit
     def one(index: Array) -> tuple[Array, Array, Array]:
-        x, target = shown.trial(index, key)
-        trial = run.learner.trial(network, chip, x, target)
-        problem = run.learner.problem(network, chip.rule.feedback)
-        weights = network.weights(chip.cells)
-        activity = problem.run(weights, trial, key=None if run.learner.scheme.digital else jax.random.fold_in(key, 9))
+        x, target = trials.trial(shown, index, key)
+        view = learner.view(network, chip.cells, None)
+        noise = jax.random.fold_in(key, 9) if learner.noisy else None
+        activity = learner.rule.run(chip.rule, view, x, key=noise)
         return activity.y, target, activity.z
 
-    y, target, z = (np.stack(v) for v in zip(*(one(jnp.asarray(i)) for i in range(shown.number)), strict=True))
-    return {"y": y, "target": target, "z": z.astype(np.uint8), "dt": np.asarray(run.config.time.dt)}
+    found = (one(jnp.asarray(i)) for i in range(trials.count))
+    y, target, z = (np.stack(v) for v in zip(*found, strict=True))
+    return {"y": y, "target": target, "z": z.astype(np.uint8), "dt": np.asarray(run.settings.simulation.dt)}
 
 
-def trivial(config: OnlineConfig) -> float:
-    """The loss of a silent network: the mean of the targets squared, over all seeds."""
-    run = online(config)
+def zero_output(run: Generation) -> float:
+    """The loss of a network whose outputs are 0: the mean of the targets squared, over all seeds."""
+    trials, last = run.population.trials, run.settings.training.epochs - 1
 
     def one(key: PRNGKeyArray) -> Array:
-        shown = run.task(key, jnp.asarray(config.learning.epochs - 1))
-        return jnp.stack([jnp.square(shown.trial(jnp.asarray(i), key)[1]).mean() for i in range(shown.number)]).mean()
+        shown = trials.epoch(key, jnp.asarray(last))
+        each = [jnp.square(trials.trial(shown, jnp.asarray(i), key)[1]).mean() for i in range(trials.count)]
+        return jnp.stack(each).mean()
 
-    return float(jax.jit(jax.vmap(one))(run.keys).mean())
+    return float(jax.jit(jax.vmap(one))(run.population.keys).mean())
 
 
-def measured(config: OnlineConfig, chips: Chip, history: list[dict[str, Any]]) -> dict[str, Any]:
+def _mean(rows: list[dict[str, Any]], name: str, seeds: int) -> np.ndarray:
+    """The mean of every seed over the epochs of `rows`."""
+    return np.asarray([row[name] for row in rows]).reshape(-1, seeds).mean(0)
+
+
+def measured(run: Generation, chips: Chip, history: list[dict[str, Any]]) -> dict[str, Any]:
     """What a training has come to: losses over the last epochs by seed, pulses, energy and wear of a chip."""
-    rows = history[-min(LAST, config.learning.epochs) * config.seeds :]
-    losses = _mean(rows, config)
-    rates = np.asarray([row["rate"] for row in rows]).reshape(-1, config.seeds).mean(0)
+    settings, seeds = run.settings, run.settings.seeds
+    epochs, renewed = settings.training.epochs, settings.task.renewed
+    rows = history[-min(LAST, epochs) * seeds :]
+    losses, rates = _mean(rows, "loss", seeds), _mean(rows, "rate", seeds)
     away = ~np.isfinite(losses) | (rates > RUNAWAY)
-    # a network that ran away is worse than any other
+    # a network that diverged is worse than any other
     ranked = np.where(np.isfinite(losses), losses, np.inf)
     q1, median, q3 = (float(q) for q in np.quantile(ranked, (0.25, 0.5, 0.75), method="linear"))
-    trials = config.learning.epochs * (config.task.patterns // config.learning.batch)
     first = {}
-    if config.task.renewed is not None:
-        end = min(config.task.renewed, config.learning.epochs) * config.seeds
-        first = {"mse_first": float(np.median(_mean(history[max(0, end - LAST * config.seeds) : end], config)))}
+    if renewed is not None:
+        end = min(renewed, epochs) * seeds
+        own = history[max(0, end - LAST * seeds) : end]
+        first = {"mse_first": float(np.median(_mean(own, "loss", seeds)))}
     return {
         "mse_median": median,
         "mse_q1": q1,
@@ -106,48 +106,37 @@ def measured(config: OnlineConfig, chips: Chip, history: list[dict[str, Any]]) -
         "mse": [float(x) for x in losses],
         "diverged": int(away.sum()),
         "rate_hz": float(np.mean(rates)),
-        **costs(chips, config),
-        "days": round(trials * config.time.pause / 86400, 3),
+        **costs(chips, run.population, settings.evaluation.endurance),
+        "days": round(epochs * run.population.per_epoch * settings.simulation.pause / 86400, 3),
         **first,
     }
 
 
-def _mean(rows: list[dict[str, Any]], config: OnlineConfig) -> np.ndarray:
-    """The mean loss of every seed over the epochs of `rows`."""
-    return np.asarray([row["loss"] for row in rows]).reshape(-1, config.seeds).mean(0)
-
-
-def generate(config: OnlineConfig, out: Path, *, resume: bool = False, report: Report = silent) -> dict[str, Any]:
-    """Train `config` in the folder `out` → the content of its result.json."""
-    run = online(config)
-    folder = started(config, out, resume=resume)
-    chips, history, seconds = train(run, folder, resume=resume, report=report)
-    folder.write_arrays("samples.npz", _samples(run, chips))
-    epochs = config.learning.epochs
-    result = {
-        "experiment": config.experiment,
-        **measured(config, chips, history),
-        "mse_silent": trivial(config),
-        "seeds": config.seeds,
-        "seed": config.seed,
+def generate(run: Generation, folder: RunFolder, *, resume: bool, report: Report) -> Result:
+    """Train, and measure how well the patterns are followed."""
+    settings = run.settings
+    done = fit(run.population, plan_of(settings), folder, resume=resume, report=report)
+    folder.write_arrays("samples.npz", samples(run, done.chips))
+    epochs = settings.training.epochs
+    return {
+        "scheme": settings.learning.scheme.name,
+        **measured(run, done.chips, done.history),
+        "mse_silent": zero_output(run),
+        "last_epochs": LAST,
+        "rate_limit_hz": RUNAWAY,
+        **facts(settings),
         "epochs": epochs,
-        "wall_s": round(seconds, 2),
-        "ms_per_seed_and_epoch": round(1e3 * seconds / config.seeds / epochs, 2),
+        "wall_s": round(done.seconds, 2),
+        "ms_per_seed_and_epoch": round(1e3 * done.seconds / settings.seeds / epochs, 2),
     }
-    folder.write_json("result.json", result)
-    return result
 
 
-def said(result: dict[str, Any]) -> str:
-    """A result in one line."""
-    if "mse_median" not in result:
-        best = min(result["rows"], key=lambda row: row["mse_median"])
-        name = best.get("scheme") or best["effect"]
-        return f"best of {len(result['rows'])} lines: {name}, error {best['mse_median']:.4f}"
-    away = f", {result['diverged']} ran away" if result["diverged"] else ""
+def headline(result: Result) -> str:
+    """Error, writes and energy in one line."""
+    away = f", {result['diverged']} diverged" if result["diverged"] else ""
     return (
         f"mean squared error {result['mse_median']:.4f} (quartiles {result['mse_q1']:.4f} to {result['mse_q3']:.4f}, "
-        f"{result['seeds']} seeds{away}); a silent network has {result['mse_silent']:.3f}; "
+        f"{result['seeds']} seeds{away}); zero output has {result['mse_silent']:.3f}; "
         f"{result['writes_per_device']:.2f} writes a device, {result['energy_j']:.3g} J"
     )
 
@@ -156,33 +145,48 @@ REFERENCE = (
     "Demirağ et al., arXiv 2108.01804: no error of a scheme is published in figures; of the training with mixed "
     "precision a loss of about 0.10 after 250 epochs was read off"
 )
+
+
 # rates by matrix as in the released code; the rest by scripts/tune_pcm_eprop.py, 40 trials, seeds 1000 and 1001
-TUNED = LearningConfig(
-    scheme="mixed-precision",
-    rates=(3.3040801e-4, 3.9387187e-4, 1.6620284e-5),
-    rate_factor=0.41,
-    feedback_gain=0.236876,
-    weight_gain=0.236876,
-    rate_weight=1.724e-4,
+GENERATION: dict[str, Any] = together(
+    EPROP,
+    {
+        "seeds": 5,
+        "neuron": {"theta": 0.3257},
+        "synapse": {"type": "multi-device", "per_side": 4, "device": {"type": "pcm"}, "scale": scale(3.728)},
+        "learning": {
+            "rule": {"feedback": "random", "feedback_gain": 0.236876, "rate_weight": 1.724e-4},
+            "optimizer": {"rates": [3.3040801e-4, 3.9387187e-4, 1.6620284e-5], "rate_factor": 0.41},
+            "objective": {"type": "squared-error"},
+            "start": {"type": "near-reset", "gain": 0.236876},
+        },
+        "training": {"epochs": 250},
+    },
 )
 
-BASE = OnlineConfig(
-    experiment="pcm-eprop",
-    seeds=5,
-    device=DeviceConfig(devices_per_side=4, shrink=3.728),
-    neuron=NeuronConfig(theta=0.3257),
-    learning=TUNED,
-)
+
+def generation(name: str, tables: dict[str, Any], **more: Any) -> Experiment:
+    """An experiment that generates patterns, with what is its own."""
+    own: dict[str, Any] = {
+        "carry": generate,
+        "prepare": prepare,
+        "headline": headline,
+        "kind": "generation",
+        "columns": (SCHEME,),
+        "root": GenerationSettings,
+        "reference": REFERENCE,
+        "measure": "error",
+    }
+    return Experiment(name, together(GENERATION, tables), **(own | more))
+
 
 pcm_eprop = register(
-    Experiment(
-        BASE,
-        quick={"seeds": 2, "learning.epochs": 60},
+    generation(
+        "pcm-eprop",
+        {},
+        quick={"seeds": 2, "training.epochs": 60},
         expected=0.0104,
         expected_quick=0.1,
-        reference=REFERENCE,
-        study=generate,
-        summary=said,
     ),
     "online e-prop on differential PCM: 100 LIF neurons generate three patterns; one update scheme",
 )

@@ -1,62 +1,81 @@
 """Training for each speaker on all the others, and measuring on the one who was never heard."""
 
-import json
+import dataclasses
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from memspike.data.sources import SPOKEN_DIGITS
-from memspike.experiments.config import ExperimentConfig
-from memspike.experiments.online_config import FramesOnlineConfig
-from memspike.experiments.run import Report, spread
+from memspike.experiments.base import Experiment, Result, nested
+from memspike.experiments.table import ACCURACY, LOWEST, Column
 from memspike.parts.errors import InputError
+from memspike.training.classify import spread
 from memspike.training.folder import RunFolder
+from memspike.training.progress import Report
 
 ACCURACIES = {f"accuracy_{name}": f"test_accuracy{end}" for name, end in (("mean", ""), ("sd", "_sd"), ("min", "_min"))}
+COLUMNS = (
+    Column("speaker", "speaker", "text"),
+    ACCURACY,
+    LOWEST,
+    Column("chips_accuracy", "noisy chips", "percent with sd", digits=2),
+    Column("test_examples", "test examples", "count"),
+)
 
 
-def leave_out_each(
-    config: ExperimentConfig | FramesOnlineConfig,
-    out: Path,
-    learn: Callable[..., dict[str, Any]],
-    kept: dict[str, str],
-    *,
-    resume: bool,
-    report: Report,
-) -> dict[str, Any]:
-    """`learn` for every speaker left out → the content of result.json, with a row a speaker.
-
-    A row has the accuracies and, under the names of `kept`, further entries of a result. The folder holds one run
-    folder a speaker; an interrupted study goes on where it was. InputError where a speaker is left out already.
-    """
-    if config.data.leave_out is not None:
+def allowed(settings: Any) -> Any:
+    """Settings in which no speaker is left out already; InputError otherwise."""
+    if settings.data.leave_out is not None:
         raise InputError(
-            f"data.leave_out is '{config.data.leave_out}', but this study leaves out every speaker in turn."
+            f"data.leave_out is '{settings.data.leave_out}', but this study leaves out every speaker in turn."
         )
-    folder = RunFolder(out)
-    folder.start(config, resume=resume)
-    rows = []
-    for speaker in SPOKEN_DIGITS.speakers:
-        own = out / "trainings" / speaker
-        one = config.model_copy(update={"data": config.data.model_copy(update={"leave_out": speaker})})
-        if (own / "result.json").exists():
-            result = json.loads((own / "result.json").read_text())
-        else:
-            result = learn(one, own, resume=(own / "config.toml").exists(), report=report)
-        rows.append({"speaker": speaker, **{name: result[key] for name, key in (ACCURACIES | kept).items()}})
-    of_speakers = np.array([row["accuracy_mean"] for row in rows])
-    given = config.training if isinstance(config, ExperimentConfig) else config.learning
-    result = {
-        "experiment": config.experiment,
-        "test_accuracy": float(of_speakers.mean()),
-        "test_accuracy_sd": spread(of_speakers),
-        "scheme": given.scheme,
-        "seeds": config.seeds,
-        "seed": config.seed,
-        "epochs": given.epochs,
-        "rows": rows,
-    }
-    folder.write_json("result.json", result)
-    return result
+    return settings
+
+
+def leave_out_each(alone: str) -> Callable[..., Result]:
+    """A carrier that runs the experiment `alone` for every speaker left out; the folder holds one run a speaker."""
+
+    def carry(settings: Any, folder: RunFolder, *, resume: bool, report: Report) -> Result:
+        rows = []
+        for speaker in SPOKEN_DIGITS.speakers:
+            one = changed_speaker(settings, alone, speaker)
+            result = nested(one, folder.path / "trainings" / speaker, report=report)
+            row = {"speaker": speaker, **{name: result[key] for name, key in ACCURACIES.items()}}
+            kept = ("chips_accuracy", "chips_accuracy_sd", "test_examples")
+            rows.append(row | {key: result[key] for key in kept if key in result})
+        of_speakers = np.array([row["accuracy_mean"] for row in rows])
+        return {
+            "test_accuracy": float(of_speakers.mean()),
+            "test_accuracy_sd": spread(of_speakers),
+            "scheme": settings.learning.scheme.name,
+            "epochs": settings.training.epochs,
+            "rows": rows,
+        }
+
+    return carry
+
+
+def changed_speaker(settings: Any, alone: str, speaker: str) -> Any:
+    """The settings of one training."""
+    data = dataclasses.replace(settings.data, leave_out=speaker)
+    return dataclasses.replace(settings, experiment=alone, data=data)
+
+
+def headline(result: Result) -> str:
+    """Mean and range over speakers."""
+    means = [row["accuracy_mean"] for row in result["rows"]]
+    return f"speakers who were never heard: {100 * result['test_accuracy']:.1f} % ({100 * min(means):.1f}–{100 * max(means):.1f})"
+
+
+def study(experiment: Experiment, name: str, **more: Any) -> Experiment:
+    """The study of an experiment for every speaker left out."""
+    return experiment._replace(
+        name=name,
+        carry=leave_out_each(experiment.name),
+        prepare=allowed,
+        headline=headline,
+        kind="speakers",
+        columns=COLUMNS,
+        **more,
+    )

@@ -64,6 +64,11 @@ class Candidate:
     sound: bool
 
 
+def _of_best(name: str, doc: str) -> Any:
+    """The number of the chosen candidate."""
+    return property(lambda fit: getattr(fit.best, name), doc=doc)
+
+
 @dataclass(frozen=True)
 class Fit:
     """What `fit` found; `candidates` holds every law that was tried, `dropped` why one was left out."""
@@ -100,45 +105,14 @@ class Fit:
         """Every parameter of the chosen model with its 95 % interval."""
         return self.best.parameters
 
-    @property
-    def rms_up(self) -> float:
-        """rms of the mean upward response against the mean of the ramps, a share of the range."""
-        return self.best.rms_up
-
-    @property
-    def rms_down(self) -> float:
-        """rms of the mean downward response against the mean of the ramps, a share of the range."""
-        return self.best.rms_down
-
-    @property
-    def noise_up(self) -> float:
-        """Cycle-to-cycle s.d. σ of one upward pulse, in S."""
-        return self.best.noise_up
-
-    @property
-    def noise_down(self) -> float:
-        """Cycle-to-cycle s.d. σ of one downward pulse, in S."""
-        return self.best.noise_down
-
-    @property
-    def variation_up(self) -> float:
-        """Ramp-to-ramp s.d. σ_r of the upward speed, relative."""
-        return self.best.variation_up
-
-    @property
-    def variation_down(self) -> float:
-        """Ramp-to-ramp s.d. σ_r of the downward speed, relative."""
-        return self.best.variation_down
-
-    @property
-    def lag1_up(self) -> float:
-        """Correlation of neighbouring upward residuals."""
-        return self.best.lag1_up
-
-    @property
-    def lag1_down(self) -> float:
-        """Correlation of neighbouring downward residuals."""
-        return self.best.lag1_down
+    rms_up = _of_best("rms_up", "rms of the mean upward response against the mean of the ramps, a share of the range.")
+    rms_down = _of_best("rms_down", "The same of the downward response.")
+    noise_up = _of_best("noise_up", "Cycle-to-cycle s.d. σ of one upward pulse, in S.")
+    noise_down = _of_best("noise_down", "The same of one downward pulse.")
+    variation_up = _of_best("variation_up", "Ramp-to-ramp s.d. σ_r of the upward speed, relative.")
+    variation_down = _of_best("variation_down", "The same of the downward speed.")
+    lag1_up = _of_best("lag1_up", "Correlation of neighbouring upward residuals.")
+    lag1_down = _of_best("lag1_down", "The same of downward residuals.")
 
     def summary(self) -> dict[str, Any]:
         """The numbers of the fit as plain dictionaries and lists, as in fit.json."""

@@ -2,23 +2,33 @@
 
 from abc import abstractmethod
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-from memspike.parts.param import Parameter, check_bounds, param
+from memspike.learning.objectives import AbstractObjective
+from memspike.parts.errors import InputError
+from memspike.parts.param import Parameter, option, param
 from memspike.parts.registry import LOSSES
 
 Real = Float[Array, "..."]
 
 
-class AbstractReadout(eqx.Module):
+class AbstractReadout(AbstractObjective):
     """Output voltages above rest, [steps, ..., classes] in V → scores [samples, ..., classes]."""
 
-    def __check_init__(self) -> None:
-        check_bounds(self)
+    def loss(self, y: Real, target: Real) -> Real:
+        """Cross-entropy per example against target probabilities."""
+        return cross_entropy(self, y, target)
+
+    def predict(self, y: Real) -> Int[Array, "..."]:
+        """The class with the largest mean score."""
+        return predict(self, y)
+
+    def counts(self, steps: int) -> Float[Array, " steps"]:
+        """All."""
+        return jnp.ones(steps)
 
     @abstractmethod
     def scores(self, v: Float[Array, "steps *batch classes"]) -> Float[Array, "samples *batch classes"]:
@@ -51,7 +61,7 @@ def predict(readout: AbstractReadout, v: Float[Array, "steps *batch classes"]) -
 class SmoothMaximum(AbstractReadout):
     """s·log Σ_t e^(v(t)/s) over the temperature. Monotone in the drive for positive drive."""
 
-    temperature: Parameter = param(10e-3, "V", "voltage that counts as one unit of score", bounds=(1e-6, 10))
+    temperature: Parameter = param(5e-3, "V", "voltage that counts as one unit of score", bounds=(1e-6, 10))
     softness: Parameter = param(5e-3, "V", "s: how far below the maximum a moment still counts", bounds=(1e-6, 10))
 
     def scores(self, v: Real) -> Real:
@@ -63,9 +73,15 @@ class SmoothMaximum(AbstractReadout):
 class Windowed(AbstractReadout):
     """Each step of a window is a sample. Keep the window inside the spike, before the undershoot."""
 
-    temperature: Parameter = param(10e-3, "V", "voltage that counts as one unit of score", bounds=(1e-6, 10))
-    start: float = eqx.field(static=True, default=0.3)
-    stop: float = eqx.field(static=True, default=1.0)
+    temperature: Parameter = param(5e-3, "V", "voltage that counts as one unit of score", bounds=(1e-6, 10))
+    start: float = option(0.3, "start of the window as a share of the simulated time", bounds=(0, 1))
+    stop: float = option(1.0, "end of the window", bounds=(0, 1))
+
+    def __check_init__(self) -> None:
+        if not self.start < self.stop:
+            raise InputError(
+                f"The window of Windowed goes from {self.start:g} to {self.stop:g}; two ascending shares are needed."
+            )
 
     def scores(self, v: Real) -> Real:
         """All steps between the shares `start` and `stop` of the simulated time."""
@@ -81,7 +97,7 @@ class TimeMean(AbstractReadout):
     *lower* mean (its slope turns negative at medium drive): kept for comparison.
     """
 
-    temperature: Parameter = param(10e-3, "V", "voltage that counts as one unit of score", bounds=(1e-6, 10))
+    temperature: Parameter = param(5e-3, "V", "voltage that counts as one unit of score", bounds=(1e-6, 10))
 
     def scores(self, v: Real) -> Real:
         """One sample: the mean over all steps."""

@@ -1,13 +1,16 @@
 """One population whose membranes drive each other through one crossbar: a memory that completes patterns."""
 
+from typing import NamedTuple
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.arrays.crossbar import Crossbar
-from memspike.cells.base import CellState
-from memspike.networks.recurrent import Reading, driven, fold, read_crossbar
+from memspike.networks.base import AbstractNetwork, Cells, Corrections, Fabricated, Weights
+from memspike.networks.timeline import Clock
+from memspike.networks.recurrent import Reading, driven, fold, programmed_readings, readings_of
 from memspike.neurons.base import AbstractNeuron
 from memspike.neurons.filters import AbstractFilter, ExponentialFilter
 from memspike.neurons.mif import MIF
@@ -15,11 +18,22 @@ from memspike.parts.errors import InputError
 from memspike.parts.param import Parameter, check_bounds, param
 
 
+class Recalled(NamedTuple):
+    """Membrane voltages in V of all neurons; `output` is the same."""
+
+    v: Float[Array, "steps neurons"]
+
+    @property
+    def output(self) -> Float[Array, "steps neurons"]:
+        """The membranes."""
+        return self.v
+
+
 def _filter() -> ExponentialFilter:
     return ExponentialFilter(tau=0.1e-3)
 
 
-class Associative(eqx.Module):
+class Associative(AbstractNetwork):
     """I_j = I_ext,j + coupling·filter(Σ_i≠j G_ij·u_i), u_i = v_i − rest within [0, swing]: no spike is detected.
 
     The membrane of a neuron at the start of a step drives its row through a buffer with one supply: nothing below
@@ -41,17 +55,57 @@ class Associative(eqx.Module):
             raise InputError("An Associative network is analog throughout; its crossbar takes no converters.")
 
     @property
-    def crossbars(self) -> tuple[Crossbar, ...]:
+    def crossbars(self) -> tuple[Crossbar, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The one crossbar."""
         return (self.crossbar,)
 
-    def read(self, cells: CellState) -> Reading:
-        """What reads of the crossbar see now, without the connections of neurons with themselves."""
+    @property
+    def names(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Of the one crossbar."""
+        return ("associative",)
+
+    @property
+    def shapes(self) -> tuple[tuple[int, int], ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Of the one matrix."""
+        return ((self.neurons, self.neurons),)
+
+    def with_crossbars(self, crossbars: tuple[Crossbar, ...]) -> "Associative":
+        """The same network on another crossbar."""
+        return eqx.tree_at(lambda n: n.crossbar, self, crossbars[0])
+
+    def drawn(self, *, key: PRNGKeyArray) -> Fabricated:
+        """Nothing is drawn but the devices."""
+        return Fabricated(self, key)
+
+    def init_weights(self, gain: float = 1.0, *, key: PRNGKeyArray) -> Weights:
+        """Uniform weights in [0, gain]."""
+        return (gain * jax.random.uniform(key, self.shapes[0]),)
+
+    def weights(self, cells: Cells) -> Weights:
+        """The logical weights of the stored conductances."""
+        return (self.crossbar.cell.weight(self.crossbar.cell.stored(cells[0])),)
+
+    def read(
+        self, cells: Cells, moments: tuple[float, ...] = (0.0,), *, noise: bool = True, corrections: Corrections = None
+    ) -> Reading:
+        """Read statistics of the crossbar now, without the connections of neurons with themselves."""
+        return self._others(readings_of(self.crossbars, cells, moments[:1], noise, corrections)[0].part(0))
+
+    def programmed(self, weights: Weights | None, cells: Cells | None, corrections: Corrections = None) -> Reading:
+        """A noiseless reading of exactly these weights, without self-connections."""
+        return self._others(programmed_readings(self, weights, cells, corrections)[0].part(0))
+
+    def _others(self, seen: Reading) -> Reading:
         others = 1 - jnp.eye(self.neurons)
-        seen = read_crossbar(self.crossbar, cells)
         return Reading(seen.mean * others, seen.variance * others)
 
     def run(
+        self, readings: Reading, x: Float[Array, "steps neurons"], clock: Clock, *, key: PRNGKeyArray | None = None
+    ) -> Recalled:
+        """A trial from rest under external currents x in A."""
+        return Recalled(self.recall(readings, x, clock.dt, key=key))
+
+    def recall(
         self,
         reading: Reading,
         current: Float[Array, "steps neurons"],

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.arrays.crossbar import Crossbar
-from memspike.cells.base import CellState
-from memspike.networks.recurrent import Reading, driven, read_crossbar
+from memspike.networks.base import AbstractNetwork, Cells, Corrections, Fabricated, Weights
+from memspike.networks.timeline import Clock
+from memspike.networks.recurrent import Reading, driven, programmed_readings, readings_of
 from memspike.neurons.lif import ALIF, SpikingState
 from memspike.parts.errors import InputError
 from memspike.parts.param import Parameter, check_bounds, param
@@ -26,8 +27,13 @@ class Episode(NamedTuple):
     z: Float[Array, "steps columns"]
     adaptation: Float[Array, " columns"]
 
+    @property
+    def output(self) -> Float[Array, "steps columns"]:
+        """The spikes."""
+        return self.z
 
-class Competitive(eqx.Module):
+
+class Competitive(AbstractNetwork):
     """v[t] of every column is driven by the row spikes of step t; of the neurons above threshold the highest fires.
 
     A spike puts all membranes to 0 and blocks all neurons for the refractory period of `neuron`, so that with a period
@@ -51,15 +57,53 @@ class Competitive(eqx.Module):
             raise InputError("The neurons of a Competitive layer need a refractory period, which is their inhibition.")
 
     @property
-    def crossbars(self) -> tuple[Crossbar, ...]:
+    def crossbars(self) -> tuple[Crossbar, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The one crossbar."""
         return (self.crossbar,)
 
-    def read(self, cells: CellState) -> Reading:
-        """What reads of the crossbar see now."""
-        return read_crossbar(self.crossbar, cells)
+    @property
+    def names(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Of the one crossbar."""
+        return ("competitive",)
+
+    @property
+    def shapes(self) -> tuple[tuple[int, int], ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Of the one matrix."""
+        return (self.shape,)
+
+    def with_crossbars(self, crossbars: tuple[Crossbar, ...]) -> "Competitive":
+        """The same network on another crossbar."""
+        return eqx.tree_at(lambda n: n.crossbar, self, crossbars[0])
+
+    def drawn(self, *, key: PRNGKeyArray) -> Fabricated:
+        """Nothing is drawn but the devices."""
+        return Fabricated(self, key)
+
+    def init_weights(self, gain: float = 1.0, *, key: PRNGKeyArray) -> Weights:
+        """Uniform weights in [0, gain]."""
+        return (gain * jax.random.uniform(key, self.shapes[0]),)
+
+    def weights(self, cells: Cells) -> Weights:
+        """The logical weights of the stored conductances."""
+        return (self.crossbar.cell.weight(self.crossbar.cell.stored(cells[0])),)
+
+    def read(
+        self, cells: Cells, moments: tuple[float, ...] = (0.0,), *, noise: bool = True, corrections: Corrections = None
+    ) -> Reading:
+        """Read statistics of the crossbar at the first of the moments, which holds for a whole presentation."""
+        return readings_of(self.crossbars, cells, moments[:1], noise, corrections)[0].part(0)
+
+    def programmed(self, weights: Weights | None, cells: Cells | None, corrections: Corrections = None) -> Reading:
+        """A noiseless reading of exactly these weights, through the wires and converters."""
+        return programmed_readings(self, weights, cells, corrections)[0].part(0)
 
     def run(
+        self, readings: Reading, x: Float[Array, "steps rows"], clock: Clock, *, key: PRNGKeyArray | None = None
+    ) -> Episode:
+        """A presentation to neurons without adaptation."""
+        return self.present(readings, x, jnp.zeros(self.shape[1]), clock.dt, key=key)
+
+    def present(
         self,
         reading: Reading,
         x: Float[Array, "steps rows"],

@@ -2,27 +2,64 @@
 
 import math
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from memspike.arrays.crossbar import Seen
-from memspike.arrays.fidelity import Ideal
+from memspike.arrays.crossbar import Crossbar, Seen
+from memspike.networks.base import AbstractNetwork, Cells, Corrections, Fabricated, Weights, exact_lines, lines_of
+from memspike.networks.timeline import Clock
 from memspike.networks.layer import Layer
+from memspike.networks.simulate import Events, simulate
 from memspike.parts.errors import InputError
+from memspike.parts.param import option
 
-Weights = tuple[Float[Array, "_ _"], ...]
 # conductances of every layer, [lines, rows, columns] in S each
 Conductances = tuple[Float[Array, "... _ _ _"], ...]
 
 
-class Feedforward(eqx.Module):
+class Membranes(NamedTuple):
+    """A run: membrane voltages above rest in V of every layer, [steps, *batch, neurons]; `output` is the last one."""
+
+    layers: tuple[Float[Array, "steps *batch _"], ...]
+
+    @property
+    def output(self) -> Float[Array, "steps *batch _"]:
+        """Of the last layer."""
+        return self.layers[-1]
+
+
+class Feedforward(AbstractNetwork):
     """A feed-forward network of any depth; programmed conductances are its state, `Lines` for each layer."""
 
     layers: tuple[Layer, ...]
+    checkpoint: bool = option(True, "recompute the inside of a step in the backward pass: less memory")
+
+    @property
+    def crossbars(self) -> tuple[Crossbar, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """One a layer."""
+        return tuple(layer.crossbar for layer in self.layers)
+
+    @property
+    def names(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Layers by number."""
+        return tuple(f"layer {k + 1}" for k in range(len(self.layers)))
+
+    @property
+    def shapes(self) -> tuple[tuple[int, int], ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Rows and neurons of every layer."""
+        return tuple(layer.shape for layer in self.layers)
+
+    def with_crossbars(self, crossbars: tuple[Crossbar, ...]) -> "Feedforward":
+        """The same network on other crossbars."""
+        return eqx.tree_at(lambda n: [layer.crossbar for layer in n.layers], self, list(crossbars))
+
+    def drawn(self, *, key: PRNGKeyArray) -> Fabricated:
+        """Nothing is drawn but the devices."""
+        return Fabricated(self, key)
 
     def __check_init__(self) -> None:
         for k, (a, b) in enumerate(pairwise(self.layers)):
@@ -39,9 +76,13 @@ class Feedforward(eqx.Module):
         keys = [None] * len(weights) if key is None else list(jax.random.split(key, len(weights)))
         return tuple(layer.crossbar.program(w, key=k) for layer, w, k in zip(self.layers, weights, keys, strict=True))
 
-    def weights(self, lines: Conductances) -> Weights:
+    def weights_of(self, lines: Conductances) -> Weights:
         """The logical weights that programmed conductances stand for."""
         return tuple(layer.crossbar.cell.weight(g) for layer, g in zip(self.layers, lines, strict=True))
+
+    def weights(self, cells: Cells) -> Weights:
+        """The logical weights of the programmed conductances of cells."""
+        return self.weights_of(lines_of(self, cells))
 
     def transfer(self, lines: Conductances, corrections: Any = None) -> tuple[Seen, ...]:
         """What reads see of programmed conductances through the wires: `Crossbar.transfer`, layer by layer."""
@@ -51,18 +92,37 @@ class Feedforward(eqx.Module):
             for layer, g, c in zip(self.layers, lines, corrections, strict=True)
         )
 
-    def unity(self, lines: Conductances) -> tuple[Any, ...]:
-        """Corrections of 1, None for ideal wires: what training starts from before the first exact one."""
-        return tuple(
-            None if isinstance(layer.crossbar.wires, Ideal) else jnp.ones_like(g)
-            for layer, g in zip(self.layers, lines, strict=True)
-        )
+    def read(
+        self, cells: Cells, moments: tuple[float, ...] = (0.0,), *, noise: bool = True, corrections: Corrections = None
+    ) -> tuple[Seen, ...]:
+        """What reads at the first of the moments see: drifted, with the read noise of the devices."""
+        found, t = [], jnp.asarray(moments[0], jnp.result_type(float))
+        each = zip(self.crossbars, cells, corrections or (None,) * len(cells), strict=True)
+        for crossbar, state, own in each:
+            mean, sd = crossbar.cell.read_moments(state, t)
+            found.append(crossbar.transfer(mean, correction=own, sd=sd if noise else jnp.zeros_like(sd)))
+        return tuple(found)
 
-    def correction(self, lines: Conductances, tolerance: float | None = None) -> tuple[Any, ...]:
-        """`Crossbar.correction`, layer by layer."""
-        return tuple(layer.crossbar.correction(g, tolerance) for layer, g in zip(self.layers, lines, strict=True))
+    def programmed(
+        self, weights: Weights | None, cells: Cells | None, corrections: Corrections = None
+    ) -> tuple[Seen, ...]:
+        """What reads of exactly these weights see, with the array's own read noise."""
+        return self.transfer(exact_lines(self, weights, cells), corrections)
 
-    def init_weights(self, *, key: PRNGKeyArray, gain: float = 1.0) -> Weights:
+    def run(
+        self,
+        readings: tuple[Seen, ...] | Conductances,
+        x: Events | Float[Array, "steps *batch rows"],
+        clock: Clock,
+        *,
+        key: PRNGKeyArray | None = None,
+    ) -> Membranes:
+        """A trial from rest: membranes above their rest voltage."""
+        options = {"steps": clock.steps, "dt": clock.dt, "key": key, "checkpoint": self.checkpoint}
+        traces = simulate(self, readings, x, **options)
+        return Membranes(tuple(v - layer.neuron.rest() for v, layer in zip(traces, self.layers, strict=True)))
+
+    def init_weights(self, gain: float = 1.0, *, key: PRNGKeyArray) -> Weights:
         """Normal weights with s.d. gain/√rows, one matrix a layer."""
         keys = jax.random.split(key, len(self.layers))
         return tuple(

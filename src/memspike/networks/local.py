@@ -10,12 +10,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.arrays.crossbar import Crossbar
-from memspike.networks.feedforward import Weights
-from memspike.networks.recurrent import Cells, Reading, driven, reading_of
-from memspike.neurons.surrogate import AbstractSurrogate, FastSigmoid
+from memspike.networks.base import AbstractNetwork, Cells, Corrections, Fabricated, Weights
+from memspike.networks.timeline import Clock
+from memspike.networks.recurrent import Reading, driven, programmed_readings, readings_of
+from memspike.neurons.trace_lif import TraceLIF
 from memspike.parts.errors import InputError
 from memspike.parts.parallel import held
-from memspike.parts.param import Parameter, check_bounds, param
+from memspike.parts.param import option
 
 Real = Float[Array, "..."]
 
@@ -38,30 +39,29 @@ class Local(NamedTuple):
     y: Float[Array, "steps *batch classes"]
 
 
-class LocalLayer(eqx.Module):
-    """U = W·P + R, spike S = H(U); all synapses of an input share the traces Q and P, so a crossbar holds W alone.
+class LocalActivity(NamedTuple):
+    """A run of all layers; `output` is the readout of the last one [steps, *batch, classes]."""
 
-    Q[t+1] = β·Q[t] + (1 − β)·gain·x[t], P[t+1] = α·P[t] + (1 − α)·Q[t] (the old Q), R[t+1] = ρ·R[t] − (1 − ρ)·w·S[t],
-    with α, β, ρ = e^(−dt/τ) of membrane, synapse and refractoriness. The last row of the crossbar is a bias, driven
-    as by P = 1. A fixed random readout Y = G·S + c, drawn with the chip, tells the layer its own error.
+    layers: tuple[Local, ...]
+
+    @property
+    def output(self) -> Real:
+        """The readout of the last layer."""
+        return self.layers[-1].y
+
+
+class LocalLayer(eqx.Module):
+    """A crossbar and its neurons (`TraceLIF`). The last row of the crossbar is a bias, driven as by P = 1.
+
+    A fixed random readout Y = G·S + c, drawn with the chip, tells the layer its own error.
     """
 
-    source: ClassVar[str] = (
-        "Kaiser, Mostafa & Neftci, Front. Neurosci. 14: 424 (2020), doi 10.3389/fnins.2020.00424, and its released code"
-    )
+    source: ClassVar[str] = TraceLIF.source
     shape: tuple[int, int] = eqx.field(static=True)
     readout: Float[Array, "columns classes"]
     offset: Float[Array, " classes"]
     crossbar: Crossbar = eqx.field(default_factory=Crossbar)
-    surrogate: AbstractSurrogate = eqx.field(default_factory=FastSigmoid)
-    tau: Parameter = param(32.8e-3, "s", "time constant of the membrane", bounds=(1e-9, 1e6))
-    tau_syn: Parameter = param(12.0e-3, "s", "time constant of the synapses", bounds=(1e-9, 1e6))
-    tau_ref: Parameter = param(2.3e-3, "s", "time constant of refractoriness", bounds=(1e-9, 1e6))
-    refractory: Parameter = param(1.0, "1", "w: strength of refractoriness", bounds=(0, 1e6))
-    gain: Parameter = param(1.0, "1", "charge of an input spike", bounds=(0, 1e6))
-
-    def __check_init__(self) -> None:
-        check_bounds(self)
+    neuron: TraceLIF = eqx.field(default_factory=TraceLIF)
 
     def init(self, batch: tuple[int, ...] = ()) -> Traces:
         """A layer at rest."""
@@ -70,38 +70,49 @@ class LocalLayer(eqx.Module):
 
     def run(self, reading: Reading, x: Real, start: Traces, dt: float, *, key: Any = None) -> tuple[Traces, Local]:
         """The layer under input spikes x [steps, *batch, rows]; what is linear in them is one product of matrices."""
-        alpha, beta, rho = (jnp.exp(-dt / tau) for tau in (self.tau, self.tau_syn, self.tau_ref))
-
-        def traced(carry: tuple[Real, Real], now: Real) -> tuple[tuple[Real, Real], Real]:
-            q, p = carry
-            p = alpha * p + (1 - alpha) * q
-            return (beta * q + (1 - beta) * self.gain * now, p), p
-
-        (q, p), traces = jax.lax.scan(traced, (start.q, start.p), x)
+        (q, p), traces = self.neuron.traces(x, (start.q, start.p), dt)
         traces = held(jnp.concatenate([traces, jnp.ones_like(traces[..., :1])], axis=-1))
         drive = held(driven(self.crossbar, reading, traces, jnp.ones(()), key=key))
-
-        def fired(carry: tuple[Real, Real], now: Real) -> tuple[tuple[Real, Real], tuple[Real, Real]]:
-            r, s = carry
-            r = rho * r - (1 - rho) * self.refractory * s
-            u = now + r
-            s = (u > 0).astype(u.dtype)
-            return (r, s), (u, s)
-
-        (r, s), (u, spikes) = jax.lax.scan(fired, (start.r, start.s), drive)
+        (r, s), (u, spikes) = self.neuron.fire(drive, (start.r, start.s), dt)
         y = spikes @ self.readout + jnp.broadcast_to(self.offset, (*spikes.shape[:-1], self.offset.shape[0]))
         return Traces(q, p, r, s), Local(traces, u, spikes, y)
 
 
-class LocalNetwork(eqx.Module):
-    """Layers in a row, each trained by its own readout; a layer sees the spikes of the one before at the same step."""
+class LocalNetwork(AbstractNetwork):
+    """Layers in a row, each trained by its own readout; a layer sees the spikes of the one before at the same step.
+
+    A chip draws its readouts uniform in ±amplitude/√neurons.
+    """
 
     layers: tuple[LocalLayer, ...]
+    amplitude: float = option(2.0, "random readouts are uniform in ±amplitude/√neurons", bounds=(0, 1e6))
 
     @property
-    def shapes(self) -> tuple[tuple[int, int], ...]:
+    def crossbars(self) -> tuple[Crossbar, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """One a layer."""
+        return tuple(layer.crossbar for layer in self.layers)
+
+    @property
+    def names(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Layers by number."""
+        return tuple(f"layer {k + 1}" for k in range(len(self.layers)))
+
+    @property
+    def shapes(self) -> tuple[tuple[int, int], ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Rows, with the bias, and columns of every crossbar."""
         return tuple((layer.shape[0] + 1, layer.shape[1]) for layer in self.layers)
+
+    def with_crossbars(self, crossbars: tuple[Crossbar, ...]) -> "LocalNetwork":
+        """The same network on other crossbars."""
+        return eqx.tree_at(lambda n: [layer.crossbar for layer in n.layers], self, list(crossbars))
+
+    def drawn(self, *, key: PRNGKeyArray) -> Fabricated:
+        """The network with random readouts."""
+        for_readouts, for_devices = jax.random.split(key)
+        each = [
+            _readout(layer, self.amplitude, jax.random.fold_in(for_readouts, k)) for k, layer in enumerate(self.layers)
+        ]
+        return Fabricated(eqx.tree_at(lambda n: n.layers, self, tuple(each)), for_devices)
 
     def init_weights(self, gain: float = 1.0, *, key: PRNGKeyArray) -> Weights:
         """Normal weights with s.d. gain/√rows; no bias."""
@@ -115,19 +126,31 @@ class LocalNetwork(eqx.Module):
 
     def weights(self, cells: Cells) -> Weights:
         """The logical weights of the stored conductances."""
-        pairs = zip(self.layers, cells, strict=True)
-        return tuple(layer.crossbar.cell.weight(layer.crossbar.cell.stored(state)) for layer, state in pairs)
+        pairs = zip(self.crossbars, cells, strict=True)
+        return tuple(crossbar.cell.weight(crossbar.cell.stored(state)) for crossbar, state in pairs)
 
-    def read(self, cells: Cells, *, noise: bool = True) -> tuple[Reading, ...]:
-        """What reads of the crossbars see now."""
-        pairs = zip(self.layers, cells, strict=True)
-        return tuple(reading_of(layer.crossbar, state, (0.0,), noise).part(0) for layer, state in pairs)
+    def read(
+        self,
+        cells: Cells,
+        moments: tuple[float, ...] = (0.0,),
+        *,
+        noise: bool = True,
+        corrections: Corrections = None,
+    ) -> tuple[Reading, ...]:
+        """Read statistics of the crossbars at the first of the moments, which holds for a whole trial."""
+        return tuple(r.part(0) for r in readings_of(self.crossbars, cells, moments[:1], noise, corrections))
 
     def ideal(self, weights: Weights) -> tuple[Reading, ...]:
         """Readings of exact, noiseless weights."""
         return tuple(Reading(w, jnp.zeros_like(w)) for w in weights)
 
-    def run(
+    def programmed(
+        self, weights: Weights | None, cells: Cells | None, corrections: Corrections = None
+    ) -> tuple[Reading, ...]:
+        """Noiseless readings of exactly these weights, through the wires and converters."""
+        return tuple(r.part(0) for r in programmed_readings(self, weights, cells, corrections))
+
+    def advance(
         self,
         readings: tuple[Reading, ...],
         x: Float[Array, "steps *batch inputs"],
@@ -150,11 +173,27 @@ class LocalNetwork(eqx.Module):
             x = local.s
         return tuple(ends), tuple(done)
 
+    def run(
+        self, readings: tuple[Reading, ...], x: Any, clock: Clock, *, key: PRNGKeyArray | None = None
+    ) -> LocalActivity:
+        """A trial from rest."""
+        return LocalActivity(self.advance(readings, x, self.init(x.shape[1:-1]), clock.dt, key=key)[1])
+
+
+def _readout(layer: LocalLayer, amplitude: float, key: PRNGKeyArray) -> LocalLayer:
+    """The layer with a readout of its own."""
+    for_readout, for_offset = jax.random.split(key)
+    columns, classes = layer.readout.shape
+    reach = amplitude / math.sqrt(columns)
+    readout = jax.random.uniform(for_readout, (columns, classes), minval=-reach, maxval=reach)
+    offset = jax.random.uniform(for_offset, (classes,), minval=-reach, maxval=reach)
+    return eqx.tree_at(lambda one: (one.readout, one.offset), layer, (readout, offset))
+
 
 def local_network(
-    sizes: tuple[int, ...], classes: int, *, amplitude: float = 0.5, key: PRNGKeyArray, **layer: Any
+    sizes: tuple[int, ...], classes: int, *, amplitude: float = 2.0, key: PRNGKeyArray | None = None, **layer: Any
 ) -> LocalNetwork:
-    """Dense layers of `sizes`, each with a readout uniform in ±amplitude/√neurons for `classes` classes.
+    """Dense layers of `sizes`, each with a readout for `classes` classes: random with a key, else still to be drawn.
 
     Further keywords are those of `LocalLayer`. InputError for fewer than two sizes or sizes below 1.
     """
@@ -162,11 +201,10 @@ def local_network(
         raise InputError(
             f"Network sizes are {list(sizes)} for {classes} classes; needed: two or more whole numbers ≥ 1."
         )
-    layers = []
-    for k, shape in enumerate(pairwise(sizes)):
-        for_readout, for_offset = jax.random.split(jax.random.fold_in(key, k))
-        reach = amplitude / math.sqrt(shape[1])
-        readout = jax.random.uniform(for_readout, (shape[1], classes), minval=-reach, maxval=reach)
-        offset = jax.random.uniform(for_offset, (classes,), minval=-reach, maxval=reach)
-        layers.append(LocalLayer(shape, readout, offset, **layer))
-    return LocalNetwork(tuple(layers))
+    blank = [(jnp.zeros((n, classes)), jnp.zeros(classes)) for n in sizes[1:]]
+    layers = [LocalLayer(s, *b, **layer) for s, b in zip(pairwise(sizes), blank, strict=True)]
+    network = LocalNetwork(tuple(layers), amplitude)
+    if key is None:
+        return network
+    each = [_readout(one, network.amplitude, jax.random.fold_in(key, k)) for k, one in enumerate(layers)]
+    return LocalNetwork(tuple(each), amplitude)

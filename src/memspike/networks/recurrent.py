@@ -2,18 +2,17 @@
 
 import math
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.arrays.crossbar import Crossbar, Seen, root
 from memspike.cells.base import CellState, weighted
-from memspike.networks.feedforward import Weights
+from memspike.networks.base import AbstractNetwork, Cells, Corrections, Fabricated, Weights, exact_lines
+from memspike.networks.timeline import Clock
 from memspike.neurons.lif import LIF, AbstractSpikingNeuron, SpikingState
 from memspike.parts.errors import InputError
 from memspike.parts.parallel import held
@@ -21,7 +20,6 @@ from memspike.parts.param import Parameter, check_bounds, param
 from memspike.parts.random import normal
 
 Real = Float[Array, "..."]
-Cells = tuple[CellState, ...]
 
 
 class Reading(NamedTuple):
@@ -34,6 +32,12 @@ class Reading(NamedTuple):
     mean: Float[Array, "*parts rows columns"]
     variance: Float[Array, "rows columns"]
     seen: Seen | None = None
+
+    def scaled(self, gains: Float[Array, " columns"]) -> "Reading":
+        """Behind column amplifiers of these gains."""
+        seen = None if self.seen is None else self.seen.scaled(gains)
+        wide = jnp.broadcast_to(gains, self.mean.shape)
+        return Reading(self.mean * wide, self.variance * jnp.square(gains)[None], seen)
 
     def part(self, k: Any) -> "Reading":
         """What holds in part number `k`."""
@@ -60,6 +64,11 @@ class Activity(NamedTuple):
     y: Float[Array, "steps *batch outputs"]
 
     @property
+    def output(self) -> Float[Array, "steps *batch outputs"]:
+        """What the readout gives: y."""
+        return self.y
+
+    @property
     def z(self) -> Float[Array, "steps *batch neurons"]:
         """Spikes, 0 or 1."""
         return self.state.z
@@ -67,35 +76,6 @@ class Activity(NamedTuple):
     def rate(self, dt: float) -> Float[Array, "*batch neurons"]:
         """Mean firing rate of every neuron in Hz."""
         return self.z.mean(0) / dt
-
-
-class Clock(NamedTuple):
-    """Steps of `dt` seconds; conductances are read anew at the start of every part, whose lengths are `parts`."""
-
-    dt: float
-    parts: tuple[int, ...]
-
-    @property
-    def steps(self) -> int:
-        """All steps."""
-        return sum(self.parts)
-
-    def moments(self) -> tuple[float, ...]:
-        """For each part the moment that stands for it, in s: the geometric mean of the middles of its steps."""
-        ends = [0, *(sum(self.parts[: k + 1]) for k in range(len(self.parts)))]
-        return tuple(float(np.exp(np.log(np.arange(a, b) + 0.5).mean())) * self.dt for a, b in pairwise(ends))
-
-
-def clock(steps: int, dt: float, parts: int = 6) -> Clock:
-    """`steps` of `dt` seconds in at most `parts` parts of lengths that grow geometrically, as drift slows down.
-
-    In a run that starts right after its write, a conductance that drifts with the exponent 0.04 is off by at most
-    4.4 % (1,000 steps, 6 parts) at some moment, and by less than 0.1 % in the mean; later by nothing worth mentioning.
-    """
-    if steps < 1 or parts < 1 or not dt > 0:
-        raise InputError(f"A clock has {steps} steps of {dt:g} s in {parts} parts; positive numbers are needed.")
-    ends = sorted({0, *(round(steps ** (k / parts)) for k in range(1, parts + 1))})
-    return Clock(dt, tuple(b - a for a, b in pairwise(ends)))
 
 
 def lowpass(x: Real, factor: Real, *, reverse: bool = False) -> Real:
@@ -108,7 +88,7 @@ def lowpass(x: Real, factor: Real, *, reverse: bool = False) -> Real:
     return jax.lax.scan(body, jnp.zeros_like(x[0]), x, reverse=reverse)[1]
 
 
-class Recurrent(eqx.Module):
+class Recurrent(AbstractNetwork):
     """v[t] of every neuron is driven by W_in·x[t] + W_rec·z[t−1]; y[t] = κ·y[t−1] + W_out·z[t], κ = e^(−dt/τ_out).
 
     `sizes` is (inputs, neurons, outputs). Matrices are [rows = sources, columns = targets] and lie on one crossbar
@@ -130,7 +110,20 @@ class Recurrent(eqx.Module):
             raise InputError(f"Network sizes are {list(self.sizes)}; needed: three whole numbers ≥ 1.")
 
     @property
-    def shapes(self) -> tuple[tuple[int, int], ...]:
+    def names(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Of the three matrices."""
+        return "input", "recurrent", "output"
+
+    def with_crossbars(self, crossbars: tuple[Crossbar, ...]) -> "Recurrent":
+        """The same network on other crossbars."""
+        return eqx.tree_at(lambda n: n.crossbars, self, crossbars)
+
+    def drawn(self, *, key: PRNGKeyArray) -> Fabricated:
+        """Nothing is drawn but the devices."""
+        return Fabricated(self, key)
+
+    @property
+    def shapes(self) -> tuple[tuple[int, int], ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Rows and columns of the input, recurrent and output matrix."""
         inputs, neurons, outputs = self.sizes
         return (inputs, neurons), (neurons, neurons), (neurons, outputs)
@@ -149,12 +142,18 @@ class Recurrent(eqx.Module):
         """Readings of exact, noiseless weights, in one part."""
         return Readings(*(Reading(w[None], jnp.zeros_like(w)) for w in weights))
 
-    def read(self, cells: Cells, moments: tuple[float, ...], *, noise: bool = True) -> Readings:
+    def read(
+        self, cells: Cells, moments: tuple[float, ...], *, noise: bool = True, corrections: Corrections = None
+    ) -> Readings:
         """What reads at the `moments` (s from now) see: drifted, through the wires, with their noise.
 
         The s.d. of a read and the shift of its mean by clipping are those of the middle one of the moments.
         """
-        return Readings(*(reading_of(c, state, moments, noise) for c, state in zip(self.crossbars, cells, strict=True)))
+        return Readings(*readings_of(self.crossbars, cells, moments, noise, corrections))
+
+    def programmed(self, weights: Weights | None, cells: Cells | None, corrections: Corrections = None) -> Readings:
+        """Noiseless readings of exactly these weights, in one part, through the wires and converters."""
+        return Readings(*programmed_readings(self, weights, cells, corrections))
 
     def weights(self, cells: Cells) -> Weights:
         """The logical weights of the stored conductances, without drift and noise."""
@@ -175,6 +174,8 @@ class Recurrent(eqx.Module):
         With a key reads are noisy. `fixed` holds spikes that arrive from other neurons fixed in differentiation, which
         is what e-prop computes. InputError for inputs of another shape.
         """
+        if readings.input.mean.shape[0] == 1:  # nothing that changes with time
+            clock = Clock(clock.dt, (clock.steps,))
         if x.shape[0] != clock.steps or x.shape[-1] != self.sizes[0]:
             raise InputError(
                 f"The input has shape {tuple(x.shape)}; {clock.steps} steps and {self.sizes[0]} rows are needed."
@@ -247,7 +248,17 @@ def fold(key: PRNGKeyArray | None, k: Any) -> PRNGKeyArray | None:
     return None if key is None else jax.random.fold_in(key, k)
 
 
-def reading_of(crossbar: Crossbar, state: CellState, moments: tuple[float, ...], noise: bool) -> Reading:
+def readings_of(
+    crossbars: tuple[Crossbar, ...], cells: Cells, moments: tuple[float, ...], noise: bool, corrections: Corrections
+) -> list[Reading]:
+    """Mean and variance in weight units of reads of all crossbars at the `moments`."""
+    each = zip(crossbars, cells, corrections or (None,) * len(cells), strict=True)
+    return [reading_of(crossbar, state, moments, noise, own) for crossbar, state, own in each]
+
+
+def reading_of(
+    crossbar: Crossbar, state: CellState, moments: tuple[float, ...], noise: bool, correction: Any = None
+) -> Reading:
     """Mean and variance in weight units of reads at the `moments`."""
     cell, times = crossbar.cell, [jnp.asarray(t, jnp.result_type(float)) for t in moments]
     middle = times[len(times) // 2]
@@ -255,7 +266,7 @@ def reading_of(crossbar: Crossbar, state: CellState, moments: tuple[float, ...],
     shift, sd = held((typical.mean - cell.read(state, middle), typical.sd))
     if not noise:
         shift, sd = jnp.zeros_like(shift), jnp.zeros_like(sd)
-    each = [held(crossbar.transfer(cell.read(state, t) + shift, sd=sd)) for t in times]
+    each = [held(crossbar.transfer(cell.read(state, t) + shift, correction=correction, sd=sd)) for t in times]
     gains, unit = cell.gains().astype(sd.dtype), cell.unit()
     mean = jnp.stack([weighted(gains, seen.lines) / unit for seen in each])
     spread = each[len(each) // 2].sd
@@ -264,9 +275,23 @@ def reading_of(crossbar: Crossbar, state: CellState, moments: tuple[float, ...],
     return held(Reading(mean, variance, seen))
 
 
-def read_crossbar(crossbar: Crossbar, state: CellState, t: float = 0.0) -> Reading:
+def programmed_readings(
+    network: AbstractNetwork, weights: Weights | None, cells: Cells | None, corrections: Corrections
+) -> list[Reading]:
+    """`AbstractNetwork.programmed` as noiseless readings in one part."""
+    lines = exact_lines(network, weights, cells)
+    found = []
+    for crossbar, g, own in zip(network.crossbars, lines, corrections or (None,) * len(lines), strict=True):
+        seen = crossbar.transfer(g, correction=own)
+        mean = weighted(crossbar.cell.gains(), seen.lines) / crossbar.cell.unit()
+        several = None if crossbar.periphery.ideal else Seen(seen.lines[None], jnp.zeros_like(seen.sd))
+        found.append(Reading(mean[None], jnp.zeros_like(mean), several))
+    return found
+
+
+def read_crossbar(crossbar: Crossbar, state: CellState, t: float = 0.0, correction: Any = None) -> Reading:
     """What reads of one crossbar in `t` seconds see, without an axis of parts."""
-    return reading_of(crossbar, state, (t,), True).part(0)
+    return reading_of(crossbar, state, (t,), True, correction).part(0)
 
 
 def driven(crossbar: Crossbar, reading: Reading, x: Real, read_voltage: Parameter, *, key: Any) -> Real:

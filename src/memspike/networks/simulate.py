@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.arrays.crossbar import Seen
 from memspike.cells.base import Lines
-from memspike.networks.feedforward import Conductances, Feedforward
+from memspike.networks.timeline import Clock
 from memspike.networks.layer import Layer
 from memspike.neurons.base import AbstractNeuron
 from memspike.parts.errors import InputError
@@ -114,9 +114,24 @@ def _run_dense(
     return _scan_neuron(layer.neuron, drive, layer.filter.init(shape), currents, shape, dt, checkpoint)
 
 
+def run_layer(
+    layer: Layer,
+    seen: Seen | Lines,
+    drive: Events | Float[Array, "steps *batch rows"],
+    clock: Clock,
+    *,
+    key: PRNGKeyArray | None = None,
+    checkpoint: bool = True,
+) -> Trace:
+    """The membranes of one layer for `Events`, or for row voltages in V held over every step of the clock."""
+    if isinstance(drive, Events):
+        return _run_events(layer, seen, drive, clock.steps, clock.dt, key=key, checkpoint=checkpoint)
+    return _run_dense(layer, seen, drive, clock.dt, key=key, checkpoint=checkpoint)
+
+
 def simulate(
-    network: Feedforward,
-    seen: tuple[Seen, ...] | Conductances,
+    network: Any,
+    seen: tuple[Seen, ...] | tuple[Lines, ...],
     inputs: Events | Float[Array, "steps *batch rows"],
     *,
     steps: int,
@@ -141,10 +156,7 @@ def simulate(
     traces = []
     drive: Events | Real = inputs
     for layer, one, k in zip(network.layers, seen, keys, strict=True):
-        if isinstance(drive, Events):
-            trace = _run_events(layer, one, drive, steps, dt, key=k, checkpoint=checkpoint)
-        else:
-            trace = _run_dense(layer, one, drive, dt, key=k, checkpoint=checkpoint)
+        trace = run_layer(layer, one, drive, Clock(dt, (steps,)), key=k, checkpoint=checkpoint)
         traces.append(trace.v)
         drive = trace.above_rest
     return tuple(traces)

@@ -19,3 +19,4 @@ from .relaxation import RelaxationOscillator as RelaxationOscillator
 from .relaxation import RelaxationState as RelaxationState
 from .relaxation import nbo2_oscillator as nbo2_oscillator
 from .relaxation import threshold_neuron as threshold_neuron
+from .trace_lif import TraceLIF as TraceLIF

@@ -1,31 +1,24 @@
 """Synaptic current filters: what a column current becomes before it enters the membrane."""
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from memspike.devices.part import AbstractPart
+from memspike.devices.part import AbstractModel
 from memspike.parts.param import Parameter, param
 from memspike.parts.registry import FILTERS
-
-if TYPE_CHECKING:
-    from typing import ClassVar as AbstractClassVar
-else:
-    from equinox import AbstractClassVar
 
 Real = Float[Array, "..."]
 
 
-class AbstractFilter(AbstractPart):
+class AbstractFilter(AbstractModel):
     """A linear causal filter with unit gain at zero frequency.
 
     It is driven either by events (`kernel`: response to a jump of 1 A of the first stage at t = 0) or
     by a current that is constant over each step (`step`).
     """
-
-    source: AbstractClassVar[str]
 
     @abstractmethod
     def kernel(self, t: Real) -> Real:

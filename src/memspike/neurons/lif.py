@@ -1,21 +1,16 @@
 """Leaky integrate-and-fire neurons, plain and with an adaptive threshold, in units of the logical weight."""
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from memspike.devices.part import AbstractPart
+from memspike.devices.part import AbstractModel
 from memspike.neurons.surrogate import AbstractSurrogate, Triangular, spike
 from memspike.parts.param import Parameter, option, param, part
 from memspike.parts.registry import NEURONS
-
-if TYPE_CHECKING:
-    from typing import ClassVar as AbstractClassVar
-else:
-    from equinox import AbstractClassVar
 
 Real = Float[Array, "..."]
 BELLEC = "Bellec et al., Nat. Commun. 11: 3625 (2020), doi 10.1038/s41467-020-17236-y"
@@ -43,14 +38,12 @@ class Gates(NamedTuple):
     adaptation: Real | None = None
 
 
-class AbstractSpikingNeuron(AbstractPart):
+class AbstractSpikingNeuron(AbstractModel):
     """A neuron that sends spikes; `step` takes the weighted sum of the spikes that arrive in one step.
 
     Membranes and thresholds are in units of the logical weight (1 = one spike through w = 1). The reset is not
     differentiated (as in e-prop); for automatic differentiation dz/dv = ψ.
     """
-
-    source: AbstractClassVar[str]
 
     @abstractmethod
     def step(self, state: SpikingState, drive: Real, dt: float) -> SpikingState:

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from memspike.devices import bisection
 from memspike.devices.base import AbstractRelaxingDevice
 from memspike.devices.metastable_switch import MetastableSwitch
 from memspike.neurons.base import AbstractNeuron
@@ -82,14 +83,8 @@ class MIF(AbstractNeuron):
             return self.membrane_current(self.equilibrium(v))[0]
 
         def bisect(f: Callable, guess: Real) -> Real:
-            def halve(_: Any, bracket: tuple[Real, Real]) -> tuple[Real, Real]:
-                below, above = bracket
-                middle = 0.5 * (below + above)
-                positive = f(middle) > 0
-                return jnp.where(positive, below, middle), jnp.where(positive, middle, above)
-
             ends = (jnp.broadcast_to(low, guess.shape), jnp.broadcast_to(high, guess.shape))
-            below, above = jax.lax.fori_loop(0, 60, halve, ends)
+            below, above = bisection.bisect(lambda v: ~(f(v) > 0), *ends, 60)
             return 0.5 * (below + above)
 
         guess = jnp.broadcast_to(0.5 * (low + high), shape)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from memspike.devices.base import AbstractStateDevice
+from memspike.devices.bisection import bisect
 from memspike.devices.thermal_nbo2 import ThermalNbO2
 from memspike.devices.threshold_switch import ThresholdSwitch
 from memspike.neurons.base import AbstractNeuron
@@ -65,15 +66,8 @@ class RelaxationOscillator(AbstractNeuron):
         x = self.device.init()
         still = self.outflow(x, jnp.zeros_like(self.supply))[0]
         bound = jnp.broadcast_to(self.supply, still.shape)
-
-        def halve(_: Any, bracket: tuple[Real, Real]) -> tuple[Real, Real]:
-            low, high = bracket
-            middle = 0.5 * (low + high)
-            over = self.outflow(x, middle)[0] > 0
-            return jnp.where(over, low, middle), jnp.where(over, middle, high)
-
         ends = jax.lax.stop_gradient((jnp.minimum(bound, 0.0), jnp.maximum(bound, 0.0)))
-        low, high = jax.lax.fori_loop(0, 60, halve, ends)
+        low, high = bisect(lambda v: ~(self.outflow(x, v)[0] > 0), *ends, 60)
         v = jax.lax.stop_gradient(0.5 * (low + high))
         out, slope = self.outflow(x, v)
         powered = self.load * self.supply != 0

@@ -1,28 +1,21 @@
 """Pseudo-derivatives of a spike: what stands in for the slope of a step where a rule needs one."""
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from memspike.devices.part import AbstractPart
+from memspike.devices.part import AbstractModel
 from memspike.parts.param import Parameter, param
 from memspike.parts.registry import SURROGATES
-
-if TYPE_CHECKING:
-    from typing import ClassVar as AbstractClassVar
-else:
-    from equinox import AbstractClassVar
 
 Real = Float[Array, "..."]
 
 
-class AbstractSurrogate(AbstractPart):
+class AbstractSurrogate(AbstractModel):
     """The pseudo-derivative ψ(x) of the step H(x), x = (v − threshold)/θ being the normalised distance to it."""
-
-    source: AbstractClassVar[str]
 
     @abstractmethod
     def __call__(self, x: Real) -> Real:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+FEW = 12
+
 
 class InputError(ValueError):
     """What the user gave cannot be used; the message is one sentence: what, given, allowed."""
@@ -16,9 +18,14 @@ class InterruptedRunError(RunError):
     """The user stopped a run; the message says how to go on with it (exit status 130)."""
 
 
-def unknown(what: str, given: str, allowed: Iterable[str]) -> InputError:
-    """One sentence for a name that does not exist, with the nearest spelling and what is allowed."""
+def unknown(what: str, given: str, allowed: Iterable[str], hint: str | None = None) -> InputError:
+    """One sentence for a name that does not exist, with the nearest spelling and what is allowed.
+
+    Of many names it gives the nearest alone, or the `hint` where they are listed.
+    """
     names = sorted(allowed)
-    near = get_close_matches(given.lower(), names, n=1, cutoff=0.5)
-    hint = f" Did you mean '{near[0]}'?" if near else ""
-    return InputError(f"Unknown {what} '{given}'; allowed: {', '.join(names)}.{hint}")
+    near = get_close_matches(str(given).lower(), names, n=1, cutoff=0.5)
+    closest = f" Did you mean '{near[0]}'?" if near else ""
+    if len(names) <= FEW:
+        return InputError(f"Unknown {what} '{given}'; allowed: {', '.join(names) or 'none'}.{closest}")
+    return InputError(f"Unknown {what} '{given}'; {hint or f'{len(names)} are known'}.{closest}")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
 _PATIENCE = "--xla_cpu_collective_call_terminate_timeout_seconds=1000000"
@@ -32,12 +32,17 @@ def use_cores(count: int | None = None) -> int:
     return jax.device_count()
 
 
+def devices_mesh(axis: str) -> Mesh:
+    """All devices in a row of that name."""
+    return jax.make_mesh((jax.device_count(),), (axis,), axis_types=(AxisType.Auto,))
+
+
 def map_split(one: Callable[[Any], Any], items: Any) -> Any:
     """`one` of every item along axis 0, one after the other, shared out among devices where their number divides it."""
     devices = jax.device_count()
     if devices == 1 or jax.tree.leaves(items)[0].shape[0] % devices:
         return jax.lax.map(one, items)
-    mesh = jax.make_mesh((devices,), ("items",), axis_types=(AxisType.Auto,))
+    mesh = devices_mesh("items")
     spec = PartitionSpec("items")
     return jax.shard_map(
         lambda part: jax.lax.map(one, part), mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False
@@ -52,7 +57,7 @@ def vmap_split(one: Callable[..., Any], *batched: Any) -> Any:
     devices, count = jax.device_count(), jax.tree.leaves(batched)[0].shape[0]
     if devices == 1 or count % devices:
         return jax.vmap(one)(*batched)
-    mesh = jax.make_mesh((devices,), ("chips",), axis_types=(AxisType.Auto,))
+    mesh = devices_mesh("chips")
     spec = PartitionSpec("chips")
     shared = jax.shard_map(jax.vmap(one), mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
     return shared(*batched)
@@ -63,7 +68,7 @@ def split(x: Array, axis: int) -> Array:
     devices = jax.device_count()
     if devices == 1 or x.shape[axis] % devices:
         return x
-    mesh = jax.make_mesh((devices,), ("batch",), axis_types=(AxisType.Auto,))
+    mesh = devices_mesh("batch")
     spec = PartitionSpec(*([None] * axis), "batch")
     return jax.lax.with_sharding_constraint(x, NamedSharding(mesh, spec))
 

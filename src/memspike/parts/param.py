@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -25,14 +25,21 @@ def _as_float(value: Any) -> Any:
 
 
 def param(
-    default: float | None, unit: str, doc: str, *, bounds: tuple[float | int, float | int] = (-math.inf, math.inf)
+    default: float | None,
+    unit: str,
+    doc: str,
+    *,
+    bounds: tuple[float | int, float | int] = (-math.inf, math.inf),
+    otherwise: Callable[[dict[str, Any]], Any] | None = None,
 ) -> Any:
     """An array leaf of a module: `default` in `unit` (SI), documented by `doc`, inside `bounds`.
 
-    Without a default (None) the field must be given. The value may be a scalar or any array that
+    Without a default (None) the field must be given; where a table leaves it out, `otherwise` makes it of the other
+    values that the table gives. The value may be a scalar or any array that
     broadcasts against the state, so that every device of an array can have its own.
     """
-    metadata = {"unit": unit, "doc": doc, "bounds": (float(bounds[0]), float(bounds[1]))}
+    limits = (float(bounds[0]), float(bounds[1]))
+    metadata = {"unit": unit, "doc": doc, "bounds": limits, "otherwise": otherwise}
     if default is None:
         return eqx.field(converter=_as_float, metadata=metadata)
     return eqx.field(default=default, converter=_as_float, metadata=metadata)
@@ -63,9 +70,12 @@ def option(
     return eqx.field(default=default, static=True, metadata=metadata)
 
 
-def part(default: Any, doc: str) -> Any:
-    """A field that is itself a module: `default` makes it, e.g. a class or a function without arguments."""
-    return eqx.field(default_factory=default, metadata={"doc": doc})
+def part(default: Any, doc: str, *, choices: Any = None) -> Any:
+    """A field that is itself a module: `default` makes it, e.g. a class or a function without arguments.
+
+    `choices` is the registry whose names are allowed, where that is not plain from the type.
+    """
+    return eqx.field(default_factory=default, metadata={"doc": doc, "choices": choices})
 
 
 class ParamInfo(NamedTuple):

@@ -55,13 +55,13 @@ class Registry:
 
     def get(self, name: str) -> Entry:
         """The entry of that name; InputError with the nearest spelling if there is none."""
-        self.load()
-        if name not in self._entries:
+        if name not in self:
             raise unknown(self.kind, name, self._entries)
         return self._entries[name]
 
     def __contains__(self, name: object) -> bool:
-        self.load()
+        if name not in self._entries:
+            self.load()
         return name in self._entries
 
     def __iter__(self) -> Iterator[Entry]:

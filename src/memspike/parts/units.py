@@ -22,11 +22,14 @@ SPELLINGS = {"ohm": "Ω", "Ohm": "Ω"}
 _NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(\S*)\s*")
 
 
-def parse(text: str, unit: str) -> float:
-    """The value of `text` in `unit`; a bare number is already in `unit`. InputError for another unit."""
-    match = _NUMBER.fullmatch(text)
+def parse(text: str, unit: str, where: str = "") -> float:
+    """The value of `text` in `unit`; a bare number is already in `unit`. InputError for another unit.
+
+    `where` is the key that says so, for the sentence.
+    """
+    match, said = _NUMBER.fullmatch(text), f"{where} is '{text}', which" if where else f"'{text}'"
     if not match:
-        raise InputError(f"'{text}' is not a number in {unit}.")
+        raise InputError(f"{said} is not a number{'' if unit == '1' else f' in {unit}'}.")
     number, given = float(match[1]), match[2]
     if not given:
         return number
@@ -36,10 +39,10 @@ def parse(text: str, unit: str) -> float:
         given = given.replace(long, short)
     if given.endswith(unit) and given.removesuffix(unit) in PREFIXES:
         return number * PREFIXES[given.removesuffix(unit)]
-    examples = f"{unit}, m{unit}, u{unit}, n{unit}, k{unit}"
+    examples = "no unit" if unit == "1" else f"{unit}, m{unit}, u{unit}, n{unit}, k{unit}"
     if unit == "s":
         examples = "s, ms, us, ns, min, h, d, month, y"
-    raise InputError(f"'{text}' has an unknown unit '{match[2]}'; allowed here: {examples}.")
+    raise InputError(f"{said} has an unknown unit '{match[2]}'; allowed here: {examples}.")
 
 
 def show(value: float, unit: str) -> str:

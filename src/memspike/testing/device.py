@@ -10,9 +10,9 @@ def check_device(device: AbstractDevice) -> None:
     """The contracts of whatever kind of device this is."""
     if isinstance(device, AbstractPulseDevice):
         check_pulse_device(device)
+    elif isinstance(device, AbstractRelaxingDevice):
+        check_relaxing_device(device)
     elif isinstance(device, AbstractStateDevice):
         check_state_device(device)
-        if isinstance(device, AbstractRelaxingDevice):
-            check_relaxing_device(device)
     else:
         raise AssertionError(f"{type(device).__name__} is neither a pulse device nor a state device")

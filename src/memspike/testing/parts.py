@@ -23,8 +23,9 @@ from memspike.learning.programming.base import Scheme
 from memspike.learning.rules.base import Rule
 from memspike.learning.rules.decolle import Decolle, Segment
 from memspike.learning.rules.eprop import Eprop, Trial
+from memspike.networks.timeline import clock
 from memspike.networks.local import local_network
-from memspike.networks.recurrent import Recurrent, clock
+from memspike.networks.recurrent import Recurrent
 from memspike.neurons.base import AbstractNeuron
 from memspike.neurons.filters import AbstractFilter
 from memspike.neurons.lif import LIF, AbstractSpikingNeuron, SpikingState

@@ -6,6 +6,8 @@ import numpy as np
 from jaxtyping import Float
 
 from memspike.arrays.ledger import Ledger
+from memspike.training.learner import Chip
+from memspike.training.population import Population
 
 
 def device_pulses(
@@ -17,14 +19,22 @@ def device_pulses(
     return np.concatenate(pulses, axis=1, dtype=np.float64), np.concatenate(resets, axis=1, dtype=np.float64)
 
 
-def pulse_costs(ledgers: tuple[Ledger, ...], chips: int) -> dict[str, Any]:
-    """Pulses of a device, those of the device that had most, and write energy in J of a chip."""
-    pulses, resets = device_pulses(ledgers, chips)
-    energy = [np.asarray(ledger.write_energy, np.float64).reshape(chips, -1).sum(1) for ledger in ledgers]
-    return {
-        "writes_per_device": float((pulses + resets).mean()),
-        "sets_per_device": float(pulses.mean()),
-        "resets_per_device": float(resets.mean()),
-        "writes_most": int((pulses + resets).max()),
-        "energy_j": float(np.mean(np.sum(energy, axis=0))),
-    }
+def energies(ledgers: tuple[Ledger, ...], chips: int) -> Float[np.ndarray, " chips"]:
+    """Write energy in J of every chip."""
+    each = [np.asarray(ledger.write_energy, np.float64).reshape(chips, -1).sum(1) for ledger in ledgers]
+    return np.sum(each, axis=0)
+
+
+def costs(chips: Chip, population: Population, endurance: float) -> dict[str, Any]:
+    """Pulses of a device, those of the device that had most and its wear, and write energy in J of a chip.
+
+    Zero where the scheme sends no pulses.
+    """
+    names = ("writes_per_device", "sets_per_device", "resets_per_device", "writes_most", "energy_j", "endurance_used")
+    if chips.ledger is None:
+        return dict.fromkeys(names, 0.0) | {"writes_most": 0}
+    pulses, resets = device_pulses(chips.ledger, population.count)
+    most = int((pulses + resets).max())
+    means = (float((pulses + resets).mean()), float(pulses.mean()), float(resets.mean()))
+    energy = float(energies(chips.ledger, population.count).mean())
+    return dict(zip(names, (*means, most, energy, most / endurance), strict=True))

@@ -8,6 +8,7 @@ import platform
 import re
 import sys
 import zipfile
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +16,6 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import tomli_w
-from pydantic import BaseModel
 
 from memspike.parts.atomic import write_bytes, write_text
 from memspike.parts.errors import InputError
@@ -25,17 +25,13 @@ _STEP = re.compile(r"step-(\d+)\.npz")
 
 
 class Checkpoint(NamedTuple):
-    """Training state after `step` steps, the history so far, the losses summed in this epoch, seconds."""
+    """Training state after `step` steps, the history so far, metrics summed in this epoch (a list a name), seconds."""
 
     step: int
     leaves: list[np.ndarray]
     history: list[dict[str, Any]]
-    loss_sum: list[float]
+    sums: dict[str, list[float]]
     seconds: float
-
-
-def _plain(config: BaseModel) -> dict[str, Any]:
-    return config.model_dump(mode="json", exclude_none=True)
 
 
 def npz_bytes(arrays: dict[str, np.ndarray]) -> bytes:
@@ -56,10 +52,10 @@ class RunFolder:
         """result.json, written last."""
         return self.path / "result.json"
 
-    def start(self, config: BaseModel, *, resume: bool) -> None:
-        """Claim the folder: new, or an interrupted run of the very same configuration."""
+    def start(self, tables: Mapping[str, Any], *, resume: bool) -> None:
+        """Claim the folder: new, or an interrupted run of the very same tables."""
         file = self.path / "config.toml"
-        text = tomli_w.dumps(_plain(config))
+        text = tomli_w.dumps(tables)
         try:
             exists, empty = file.exists(), not self.path.exists() or not any(self.path.iterdir())
         except OSError as error:
@@ -86,9 +82,10 @@ class RunFolder:
         )
 
     def write_csv(self, name: str, rows: list[dict[str, Any]]) -> None:
-        """A table, one column a key of the first row."""
+        """A table, one column a key of any row."""
         buffer = io.StringIO()
-        writer = csv.DictWriter(buffer, fieldnames=list(rows[0]) if rows else [])
+        names = list(dict.fromkeys(key for row in rows for key in row))
+        writer = csv.DictWriter(buffer, fieldnames=names)
         writer.writeheader()
         writer.writerows(rows)
         write_text(self.path / name, buffer.getvalue())
@@ -107,7 +104,7 @@ class RunFolder:
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint, then remove all but the newest two."""
-        about = {name: getattr(checkpoint, name) for name in ("history", "loss_sum", "seconds")}
+        about = {name: getattr(checkpoint, name) for name in ("history", "sums", "seconds")}
         meta = json.dumps(about).encode()
         arrays = {f"leaf_{i:04d}": leaf for i, leaf in enumerate(checkpoint.leaves)}
         arrays["meta"] = np.frombuffer(meta, dtype=np.uint8)

@@ -23,7 +23,6 @@ class CycleToCycle(AbstractWriteVariation):
         "NeuroSim user manual V3.0: Chen, Peng & Yu, IEEE TCAD 37(12): 3067 (2018), doi 10.1109/TCAD.2018.2789723; "
         "aihwkit: Rasch et al., arXiv 2104.02184 (2021)"
     )
-    volatile: ClassVar[bool] = False
 
     device: AbstractPulseDevice = part(SoftBounds, "the device inside")
     up: Parameter = param(0.0, "1", "s.d. of one upward pulse over the range", bounds=(0, 10))

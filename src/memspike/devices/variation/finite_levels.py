@@ -20,7 +20,6 @@ class FiniteLevels(AbstractReadVariation):
     source: ClassVar[str] = (
         "definition; level counts of devices: NeuroSim user manual V3.0, doi 10.1109/TCAD.2018.2789723"
     )
-    volatile: ClassVar[bool] = False
 
     device: AbstractPulseDevice = part(SoftBounds, "the device inside")
     levels: Parameter = param(64.0, "1", "number of distinct conductances", bounds=(2, 1e6))

@@ -37,7 +37,6 @@ class Flicker(AbstractWrapper):
         "Q: Joshi et al., Nat. Commun. 11: 2473 (2020), doi 10.1038/s41467-020-16108-9, as in aihwkit; "
         "oscillations of random frequency: reconstruction"
     )
-    volatile: ClassVar[bool] = False
 
     device: AbstractPulseDevice = part(PCM, "the device inside")
     strength: Parameter = param(1.0, "1", "factor on Q", bounds=(0, 100))

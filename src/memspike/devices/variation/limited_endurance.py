@@ -16,7 +16,6 @@ class LimitedEndurance(AbstractWriteVariation):
     source: ClassVar[str] = (
         "definition; endurance differs by orders of magnitude between devices, see Yu, doi 10.1109/JPROC.2018.2790840"
     )
-    volatile: ClassVar[bool] = False
 
     device: AbstractPulseDevice = part(SoftBounds, "the device inside")
     endurance: Parameter = param(1e6, "1", "pulses until the device stops to answer", bounds=(0, 1e18))

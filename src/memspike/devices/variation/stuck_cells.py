@@ -16,7 +16,6 @@ class StuckCells(AbstractReadVariation):
     source: ClassVar[str] = (
         "definition; measured shares of dead cells: Gong et al., IEDM 2022, IEEE 10019569 (aihwkit ReRamArray presets)"
     )
-    volatile: ClassVar[bool] = False
 
     device: AbstractPulseDevice = part(SoftBounds, "the device inside")
     fault: Parameter = param(0.0, "1", "−1 stuck at G_min, 0 works, +1 stuck at G_max", bounds=(-1, 1))

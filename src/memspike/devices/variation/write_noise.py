@@ -18,7 +18,6 @@ class WriteNoise(AbstractVariation):
     """
 
     source: ClassVar[str] = "aihwkit write_noise_std: Rasch et al., arXiv 2104.02184 (2021)"
-    volatile: ClassVar[bool] = False
 
     device: AbstractPulseDevice = part(SoftBounds, "the device inside")
     level: Parameter = param(0.0, "1", "s.d. of the offset over the range", bounds=(0, 10))

@@ -1,7 +1,24 @@
-"""The shape of a learning rule."""
+"""What a learning rule declares: from a trial on a chip to the wanted change of every weight."""
 
+from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import equinox as eqx
+import jax
+import optax
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
+
+from memspike.arrays.ledger import Ledger
+from memspike.learning.objectives import AbstractObjective
+from memspike.networks.base import AbstractNetwork, Cells, Corrections, Weights, scaled_columns, wired
+from memspike.networks.timeline import Clock
+from memspike.parts.param import check_bounds
+
+if TYPE_CHECKING:
+    from typing import ClassVar as AbstractClassVar
+else:
+    from equinox import AbstractClassVar
 
 
 class Rule(NamedTuple):
@@ -13,3 +30,126 @@ class Rule(NamedTuple):
 
     init: Callable[..., Any]
     update: Callable[..., Any]
+
+
+class Batch(NamedTuple):
+    """A trial, several together, or some steps of them: inputs, targets, steps that count, whether it begins here."""
+
+    x: Any
+    target: Any
+    counts: Float[Array, " steps"]
+    fresh: Bool[Array, ""]
+
+
+class View(NamedTuple):
+    """What a rule may see of a chip: its network, what is wanted of it, its clock and its cells.
+
+    `corrections` are those of the wires for now. `digital` weights lie in digital memory; `exact` ones are programmed
+    without error; reads are `noisy` or not. An `aged` chip is seen as reads see it, with output `gains` a column.
+    """
+
+    network: AbstractNetwork
+    objective: AbstractObjective
+    clock: Clock
+    cells: Cells
+    corrections: Corrections
+    digital: bool
+    exact: bool
+    noisy: bool
+    aged: bool = False
+    gains: tuple[Array, ...] | None = None
+
+    def weights(self) -> Weights:
+        """The logical weights of the programmed conductances."""
+        return self.network.weights(self.cells)
+
+    def plain(self) -> bool:
+        """Whether weights reach the neurons as they are: from digital memory, without wires and converters."""
+        return self.digital and not wired(self.network) and all(c.periphery.ideal for c in self.network.crossbars)
+
+    def readings(self) -> Any:
+        """Read statistics of the chip in this trial, behind the output gains of a drift compensation if there are any."""
+        seen = self.network.read(self.cells, self.clock.moments(), noise=self.noisy, corrections=self.corrections)
+        return seen if self.gains is None else scaled_columns(seen, self.gains)
+
+    def as_programmed(self) -> Any:
+        """What reads of the programmed conductances see, without drift and the noise of devices; aged chips are read."""
+        return self.readings() if self.aged else self.network.programmed(None, self.cells, self.corrections)
+
+    def key(self, key: PRNGKeyArray | None) -> PRNGKeyArray | None:
+        """The key of noisy reads, None where there is no noise."""
+        return key if self.noisy else None
+
+
+class AbstractRule(eqx.Module):
+    """A learning rule by its constants; every rule is made from the same arguments or refuses them in `check`.
+
+    `spread_batch`: a batch may be spread over devices. `segments`: weights may be written within a trial.
+    `finite`: a number that is not finite ends the training. `sees_devices`: trials see drift and the read noise of
+    devices, and not only what was programmed.
+    """
+
+    source: AbstractClassVar[str]
+    spread_batch: AbstractClassVar[bool]
+    segments: AbstractClassVar[bool]
+    finite: AbstractClassVar[bool]
+    sees_devices: AbstractClassVar[bool]
+
+    def __check_init__(self) -> None:
+        check_bounds(self)
+
+    @abstractmethod
+    def check(self, network: AbstractNetwork, objective: AbstractObjective) -> None:
+        """InputError in one sentence for a network or an objective that the rule cannot learn."""
+
+    @abstractmethod
+    def keys(self, key: PRNGKeyArray) -> tuple[PRNGKeyArray, PRNGKeyArray]:
+        """The key of an update → that of the rule and that of the programming scheme."""
+
+    @abstractmethod
+    def init(
+        self, view: View, optimizer: optax.GradientTransformation, batch: tuple[int, ...], *, key: PRNGKeyArray
+    ) -> Any:
+        """The state of the rule on a new chip, for batches of that shape."""
+
+    @abstractmethod
+    def prepare(self, view: View, *, key: PRNGKeyArray) -> tuple[Cells, tuple[Ledger | None, ...]]:
+        """What is done to the cells before every trial, and the ledgers of it."""
+
+    @abstractmethod
+    def update(
+        self, state: Any, view: View, batch: Batch, optimizer: optax.GradientTransformation, *, key: PRNGKeyArray
+    ) -> tuple[Any, tuple[Any, ...], dict[str, Array]]:
+        """State, wanted change of every matrix (an array or an `Outer`) and metrics after a trial."""
+
+    @abstractmethod
+    def run(self, state: Any, view: View, x: Any, *, key: PRNGKeyArray | None) -> Any:
+        """The activity of the chip in a trial without learning."""
+
+    @abstractmethod
+    def classes(self, state: Any, predicted: Array) -> Array:
+        """Classes for what the objective predicts, where the rule has learned what its neurons stand for."""
+
+
+class NoPreparation(NamedTuple):
+    """Cells that are left alone before a trial."""
+
+    cells: Cells
+    ledgers: tuple[None, ...]
+
+
+def untouched(view: View) -> NoPreparation:
+    """Nothing is done before a trial."""
+    return NoPreparation(view.cells, (None,) * len(view.cells))
+
+
+def two_keys(key: PRNGKeyArray) -> tuple[PRNGKeyArray, PRNGKeyArray]:
+    """A key for the rule and one for the scheme."""
+    first, second = jax.random.split(key)
+    return first, second
+
+
+def last_two_of_three(key: PRNGKeyArray) -> tuple[PRNGKeyArray, PRNGKeyArray]:
+    """The same where the first of three keys is that of the trial or of its preparation."""
+    _, second, third = jax.random.split(key, 3)
+    return second, third

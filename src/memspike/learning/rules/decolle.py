@@ -11,11 +11,10 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from memspike.learning.outer import Outer, dense
 from memspike.learning.rules.base import Rule
-from memspike.networks.feedforward import Weights
+from memspike.networks.base import Weights
 from memspike.networks.local import Local, LocalNetwork, Traces
 from memspike.networks.recurrent import Reading
 from memspike.parts.param import Parameter, check_bounds, param
-from memspike.parts.registry import RULES
 
 Real = Float[Array, "..."]
 SOURCE = "Kaiser, Mostafa & Neftci, Front. Neurosci. 14: 424 (2020), doi 10.3389/fnins.2020.00424"
@@ -104,7 +103,7 @@ class Decolle(eqx.Module):
         rest = self.network.init(segment.x.shape[1:-1])
         begin = jax.tree.map(lambda a, b: jnp.where(segment.fresh, a, b), rest, start)
         readings = self.network.ideal(weights) if segment.readings is None else segment.readings
-        return self.network.run(readings, segment.x, begin, self.dt, key=key)
+        return self.network.advance(readings, segment.x, begin, self.dt, key=key)
 
     def factors(self, local: Local, layer: int, segment: Segment) -> Factors:
         """The three factors of a layer."""
@@ -112,7 +111,7 @@ class Decolle(eqx.Module):
         counts = segment.counts.reshape(-1, *[1] * (local.u.ndim - 1))
         wrong = jnp.clip(local.y - segment.target[None], -1.0, 1.0) / local.y.shape[-1]
         error = wrong @ own.readout.T * counts
-        return self.trigger(Factors(error, own.surrogate(local.u), local.p), local.u)
+        return self.trigger(Factors(error, own.neuron.surrogate(local.u), local.p), local.u)
 
     def _price(self, u: Real, counts: Real) -> Real:
         """Derivative of the regulariser with respect to every membrane."""
@@ -151,26 +150,17 @@ class DecolleState(NamedTuple):
     traces: tuple[Traces, ...]
 
 
-@RULES.register("decolle", "DECOLLE: local errors of fixed random readouts times traces, layer by layer", SOURCE)
 def decolle(problem: Decolle, optimizer: optax.GradientTransformation, batch: tuple[int, ...] = ()) -> Rule:
     """Rule of a `Decolle` problem whose batches are `Segment`s: an update a segment, be it a step or a whole trial."""
 
-    def init(weights: Weights) -> DecolleState:
-        return DecolleState(optimizer.init(weights), problem.network.init(batch))
-
-    def update(
-        state: DecolleState, weights: Weights, batch: Segment, *, key: PRNGKeyArray | None
-    ) -> tuple[DecolleState, Weights, dict]:
-        traces, done = problem.run(weights, batch, state.traces, key=key)
+    def wanted(done: tuple[Local, ...], batch: Segment, state: Any, weights: Weights) -> tuple[Any, Any, Any]:
         slope = problem.gradient(done, batch)
-        with jax.numpy_dtype_promotion("standard"):  # optimisers mix step counts and floats
-            change, inner = optimizer.update(slope, state.optimizer, weights)
-        return DecolleState(inner, traces), cast(Weights, change), _metrics(problem, done, batch, slope)
+        change, inner = optimizer.update(slope, state, weights)
+        return slope, change, inner
 
-    return Rule(init, update)
+    return _rule(problem, optimizer, batch, wanted)
 
 
-@RULES.register("decolle-outer", "the same by plain gradient descent, as outer products that arrays multiply", SOURCE)
 def decolle_outer(problem: Decolle, optimizer: optax.GradientTransformation, batch: tuple[int, ...] = ()) -> Rule:
     """As `decolle`, but a wanted change is an `Outer` [steps·examples terms]: nothing is summed up outside the array.
 
@@ -178,17 +168,24 @@ def decolle_outer(problem: Decolle, optimizer: optax.GradientTransformation, bat
     columns alone.
     """
 
+    def wanted(done: tuple[Local, ...], batch: Segment, state: Any, weights: Weights) -> tuple[Any, Any, Any]:
+        slope = problem.products(done, batch)
+        columns, inner = optimizer.update(tuple(product.columns for product in slope), state)
+        return slope, tuple(Outer(p.rows, c) for p, c in zip(slope, cast(Weights, columns), strict=True)), inner
+
+    return _rule(problem, optimizer, batch, wanted)
+
+
+def _rule(problem: Decolle, optimizer: optax.GradientTransformation, batch: tuple[int, ...], wanted: Any) -> Rule:
     def init(weights: Weights) -> DecolleState:
         return DecolleState(optimizer.init(weights), problem.network.init(batch))
 
     def update(
         state: DecolleState, weights: Weights, batch: Segment, *, key: PRNGKeyArray | None
-    ) -> tuple[DecolleState, tuple[Outer, ...], dict]:
+    ) -> tuple[DecolleState, Any, dict]:
         traces, done = problem.run(weights, batch, state.traces, key=key)
-        slope = problem.products(done, batch)
-        with jax.numpy_dtype_promotion("standard"):
-            columns, inner = optimizer.update(tuple(product.columns for product in slope), state.optimizer)
-        change = tuple(Outer(p.rows, c) for p, c in zip(slope, cast(Weights, columns), strict=True))
+        with jax.numpy_dtype_promotion("standard"):  # optimisers mix step counts and floats
+            slope, change, inner = wanted(done, batch, state.optimizer, weights)
         return DecolleState(inner, traces), change, _metrics(problem, done, batch, slope)
 
     return Rule(init, update)

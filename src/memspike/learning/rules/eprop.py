@@ -9,12 +9,13 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from memspike.learning.objectives import AbstractStepObjective, SquaredError
 from memspike.learning.rules.base import Rule
-from memspike.networks.feedforward import Weights
-from memspike.networks.recurrent import Activity, Clock, Readings, Recurrent, lowpass
+from memspike.networks.base import Weights
+from memspike.networks.timeline import Clock
+from memspike.networks.recurrent import Activity, Readings, Recurrent, lowpass
 from memspike.neurons.lif import SpikingState
 from memspike.parts.param import Parameter, check_bounds, param
-from memspike.parts.registry import RULES
 
 Real = Float[Array, "..."]
 SOURCE = "Bellec et al., Nat. Commun. 11: 3625 (2020), doi 10.1038/s41467-020-17236-y"
@@ -29,73 +30,6 @@ class Trial(NamedTuple):
     x: Float[Array, "steps *batch inputs"]
     target: Float[Array, "..."]
     readings: Readings | None = None
-
-
-class AbstractObjective(eqx.Module):
-    """A loss by its derivative with respect to the outputs, which is what e-prop broadcasts."""
-
-    def __check_init__(self) -> None:
-        check_bounds(self)
-
-    @abstractmethod
-    def stepwise(self, target: Real, steps: int) -> Any:
-        """What is wanted at every step: a tree of arrays [steps, ...]."""
-
-    @abstractmethod
-    def at(self, y: Float[Array, "*batch outputs"], wanted: Any) -> Float[Array, "*batch outputs"]:
-        """dE/dy at one step."""
-
-    @abstractmethod
-    def loss(self, y: Real, target: Real) -> Real:
-        """What is reported, one number a trial [*batch]."""
-
-    def signal(self, y: Float[Array, "steps *batch outputs"], target: Real) -> Float[Array, "steps *batch outputs"]:
-        """dE/dy at all steps."""
-        return jax.vmap(self.at)(y, self.stepwise(target, y.shape[0]))
-
-
-class SquaredError(AbstractObjective):
-    """E = ½·Σ_t (y − y*)²; reported is the mean of (y − y*)². Target [steps, *batch, outputs]."""
-
-    def stepwise(self, target: Real, steps: int) -> Real:
-        """The target."""
-        return target
-
-    def at(self, y: Real, wanted: Real) -> Real:
-        """y − y*."""
-        return y - wanted
-
-    def loss(self, y: Real, target: Real) -> Real:
-        """Mean squared error."""
-        return jnp.square(y - target).mean((0, -1))
-
-
-class CrossEntropy(AbstractObjective):
-    """E = −Σ_t y*·log softmax(y[t]) over the last `window` share of the steps; target [*batch, outputs]."""
-
-    window: Parameter = param(1.0, "1", "share of the steps, at the end, that count", bounds=(1e-6, 1))
-
-    def counts(self, steps: int) -> Float[Array, " steps"]:
-        """1 for steps that count, else 0."""
-        t = jnp.arange(steps, dtype=jnp.result_type(float))
-        return (t >= jnp.floor((1 - self.window) * steps)).astype(t.dtype)
-
-    def stepwise(self, target: Real, steps: int) -> tuple[Real, Real]:
-        """The target and whether it counts."""
-        return jnp.broadcast_to(target, (steps, *target.shape)), self.counts(steps)
-
-    def at(self, y: Real, wanted: tuple[Real, Real]) -> Real:
-        """softmax(y) − y* where it counts."""
-        return (jax.nn.softmax(y) - wanted[0]) * wanted[1]
-
-    def loss(self, y: Real, target: Real) -> Real:
-        """Mean cross-entropy of the steps that count."""
-        return -(self.scores(y) * target).sum(-1)
-
-    def scores(self, y: Real) -> Real:
-        """Class scores [*batch, outputs]: mean log-probability of the steps that count."""
-        counts = self.counts(y.shape[0])
-        return jnp.tensordot(counts, jax.nn.log_softmax(y), axes=1) / counts.sum()
 
 
 class AbstractFeedback(eqx.Module):
@@ -180,7 +114,7 @@ class Eprop(eqx.Module):
 
     network: Recurrent
     clock: Clock = eqx.field(static=True)
-    error: AbstractObjective = eqx.field(default_factory=SquaredError)
+    error: AbstractStepObjective = eqx.field(default_factory=SquaredError)
     feedback: AbstractFeedback = eqx.field(default_factory=Symmetric)
     rate_weight: Parameter = param(1e-4, "1", "c_reg: learning signal per Hz away from the rate", bounds=(0, 1e6))
     rate: Parameter = param(12.0, "Hz", "firing rate f₀ that is aimed at", bounds=(0, 1e6))
@@ -291,7 +225,6 @@ def rule_of(problem: Eprop, optimizer: optax.GradientTransformation, gradient: A
     return Rule(init, update)
 
 
-@RULES.register("eprop", "e-prop, traces summed up in one product of matrices a trial", SOURCE)
 def eprop(problem: Eprop, optimizer: optax.GradientTransformation) -> Rule:
     """Rule of an `Eprop` problem whose batches are `Trial`s; an optax optimiser scales the step."""
 

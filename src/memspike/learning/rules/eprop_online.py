@@ -9,11 +9,10 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.learning.rules.base import Rule
-from memspike.learning.rules.eprop import SOURCE, Eprop, Trial, rule_of
-from memspike.networks.feedforward import Weights
+from memspike.learning.rules.eprop import Eprop, Trial, rule_of
+from memspike.networks.base import Weights
 from memspike.networks.recurrent import Activity, Readings, fold
 from memspike.neurons.lif import Gates, SpikingState
-from memspike.parts.registry import RULES
 
 Real = Float[Array, "..."]
 
@@ -131,7 +130,6 @@ class OnlineEprop(eqx.Module):
         return activity, cast(Weights, tuple(jnp.clip(g, -problem.clip, problem.clip) for g in slopes))
 
 
-@RULES.register("eprop-online", "e-prop with a trace for every synapse, step by step", SOURCE)
 def eprop_online(problem: Eprop, optimizer: optax.GradientTransformation) -> Rule:
     """The rule `eprop` in the form that keeps no record of the trial; one trial a batch."""
     online = OnlineEprop(problem)

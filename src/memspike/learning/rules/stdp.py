@@ -9,10 +9,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.learning.rules.base import Rule
-from memspike.networks.feedforward import Weights
+from memspike.networks.base import Weights
 from memspike.parts.errors import InputError
 from memspike.parts.param import Parameter, check_bounds, is_concrete, param
-from memspike.parts.registry import RULES
 
 Real = Float[Array, "..."]
 SOURCE = (
@@ -137,9 +136,6 @@ class STDP(eqx.Module):
         return traces, jnp.clip(w + more * up - less * down, self.low, self.high) - w
 
 
-@RULES.register(
-    "stdp", "spike-timing-dependent plasticity by pairs or triplets of spikes, additive or soft-bound", SOURCE
-)
 def stdp(plasticity: STDP | None = None) -> Rule:
     """Local rule whose batches hold `Trains` for every matrix, one episode after the other.
 

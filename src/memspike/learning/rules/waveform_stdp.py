@@ -12,10 +12,9 @@ from memspike.cells.single import SingleReference
 from memspike.devices.presets.vteam import pulsed_mif_synapse
 from memspike.devices.pulsed import Pulsed
 from memspike.learning.rules.base import Rule
-from memspike.networks.feedforward import Weights
+from memspike.networks.base import Weights
 from memspike.parts.errors import InputError
 from memspike.parts.param import Parameter, check_bounds, param
-from memspike.parts.registry import RULES
 
 Real = Float[Array, "..."]
 SOURCE = (
@@ -79,9 +78,6 @@ class WaveformSTDP(eqx.Module):
         return seen(self.moved(start, waves)) - seen(start)
 
 
-@RULES.register(
-    "stdp-waveform", "the voltage between the waveforms of two neurons moves the device between them", SOURCE
-)
 def stdp_waveform(plasticity: WaveformSTDP | None = None) -> Rule:
     """Local rule whose batches hold `Waveforms` for every matrix; it keeps no state of its own."""
     law = WaveformSTDP() if plasticity is None else plasticity

@@ -1,0 +1,333 @@
+"""From checked settings to objects; below this file there is no configuration."""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from memspike.arrays.compensation import NoCompensation
+from memspike.arrays.crossbar import Crossbar
+from memspike.arrays.fidelity import AbstractWires, Ideal, Resistive
+from memspike.arrays.ledger import Drive, Pulse
+from memspike.arrays.periphery import Periphery
+from memspike.arrays.tiles import Tiles
+from memspike.cells.base import AbstractCell
+from memspike.cells.differential import DifferentialPair
+from memspike.cells.multi import MultiDevice
+from memspike.cells.single import SingleReference, midpoint
+from memspike.cells.stack import Stack
+from memspike.config.networks import FeedforwardTopology, Ingredients
+from memspike.config.sections import ArraySettings, DriveSettings, FabricationSettings, PulseSettings
+from memspike.config.settings import Settings, seeds_of
+from memspike.data.base import Dataset
+from memspike.data.encoders import AbstractRates, ChannelEvents, FrameEvents
+from memspike.data.store import load
+from memspike.data.trials import AbstractTrials, Examples
+from memspike.devices.base import AbstractPulseDevice, span
+from memspike.devices.constant_step import ConstantStep
+from memspike.devices.presets.neurosim import TABLE
+from memspike.devices.presets.spread import spread_of
+from memspike.devices.soft_bounds import SoftBounds
+from memspike.devices.variation.base import AbstractWrapper
+from memspike.devices.variation.spread import AbstractSpread, OfLabel, Relative
+from memspike.learning.rules.eprop_rule import EpropRule
+from memspike.networks.base import AbstractNetwork
+from memspike.networks.timeline import Clock, clock
+from memspike.parts import table
+from memspike.parts.errors import InputError
+from memspike.parts.written import type_of
+from memspike.training.aging import Lifetime
+from memspike.training.classify import Classification, Measured
+from memspike.training.fabrication import Fabrication
+from memspike.training.fit import Plan
+from memspike.training.learner import Learner
+from memspike.training.population import Population
+
+
+def data_set(settings: Settings) -> Dataset:
+    """The examples that a configuration asks for; InputError where a batch does not fit into them."""
+    wanted, batch = settings.data, settings.training.batch
+    data = load(wanted.name, wanted.leave_out).limited(wanted.train, wanted.test)
+    data = data if wanted.hold_out is None else data.held_out(wanted.hold_out)
+    if batch > len(data.y_train):
+        raise InputError(f"training.batch is {batch}; {data.name} has {len(data.y_train)} training examples here.")
+    return data
+
+
+def _wires(array: ArraySettings) -> AbstractWires:
+    if array.ideal_wires:
+        return Ideal()
+    driver = array.r_row if array.r_driver is None else array.r_driver
+    sense = array.r_column if array.r_sense is None else array.r_sense
+    return Resistive(array.r_row, array.r_column, driver, sense, two_sided=array.two_sided)
+
+
+def _tiles(array: ArraySettings, shape: tuple[int, int], lines: int, where: str) -> Tiles | None:
+    """Tiles no larger than the matrix itself."""
+    if array.tile is None:
+        return None
+    physical = (shape[0], shape[1] * lines)
+    try:
+        tiles = Tiles(*array.tile, array.analog_sums).within(physical)
+        tiles.check(physical, lines)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+    return tiles
+
+
+def _pulse(given: PulseSettings) -> Pulse:
+    return Pulse(given.v, given.width, given.energy)
+
+
+def _drive(given: DriveSettings | None, published: Any) -> Drive | None:
+    """The pulses of a configuration, those published with the device, or none that are known."""
+    if given is None:
+        return None if published is None else jax.tree.map(jnp.asarray, Drive.of(published))
+    down, reset = (None if pulse is None else _pulse(pulse) for pulse in (given.down, given.reset))
+    return jax.tree.map(jnp.asarray, Drive(_pulse(given.up), down, reset))
+
+
+class Maker(NamedTuple):
+    """Makes the crossbars of a run, with wires and converters or without."""
+
+    settings: Settings
+    wires: bool = True
+
+    def crossbar(
+        self, synapse: AbstractCell | None, array: ArraySettings | None, shape: tuple[int, int], where: str
+    ) -> Crossbar:
+        """The crossbar of a matrix [rows, columns] with the parts of a layer, or those of the run."""
+        cell, given = synapse or self.settings.synapse, array or self.settings.array
+        preset = self.settings.fabrication.preset if synapse is None else ""
+        if not self.wires:
+            given = dataclasses.replace(ArraySettings(), drive=given.drive)
+        if self.settings.learning.scheme().digital and not isinstance(self.settings.network, FeedforwardTopology):
+            cell = digital_memory(cell)
+        return Crossbar(
+            cell,
+            _wires(given),
+            _tiles(given, shape, cell.gains().shape[0], where),
+            Periphery(given.dac, given.amplifier, given.adc, given.order),
+            read_noise=given.read_noise,
+            drive=_drive(given.drive, TABLE[preset].pulse if preset in TABLE else None),
+        )
+
+
+def digital_memory(cell: AbstractCell) -> AbstractCell:
+    """Digital memory in place of devices: the same weights, set exactly, without steps, drift and noise."""
+    device = ConstantStep(g_min=1e-6, g_max=100e-6)
+    if isinstance(cell, SingleReference | Stack):
+        return SingleReference(device, midpoint(device), scale=cell.scale)
+    return DifferentialPair(device)
+
+
+def _spread(given: FabricationSettings, device: AbstractPulseDevice, published: dict[str, Any]) -> dict[str, Any]:
+    """Spread of the parameters of a device by their paths."""
+    found: dict[str, Any] = {}
+    inside, law = "", device
+    while isinstance(law, AbstractWrapper):
+        inside, law = inside + "device.", law.device
+    if given.published and published:
+        depth = max(p.count("device.") for paths in published for p in paths.split())
+        extra = inside.count("device.") - depth
+        more, skip = "device." * max(extra, 0), len("device.") * max(-extra, 0)
+        found |= {" ".join(more + p[skip:] for p in paths.split()): how for paths, how in published.items()}
+    elif isinstance(law, SoftBounds | ConstantStep):
+        if given.range_spread:
+            found |= {
+                f"{inside}pulses_up {inside}pulses_down": Relative(given.range_spread),
+                f"{inside}g_max": Relative(given.range_spread),
+            }
+        if given.label_spread and isinstance(law, SoftBounds):
+            found |= {f"{inside}curvature_{side}": OfLabel(given.label_spread) for side in ("up", "down")}
+    for path, how in _flat(given.spread):
+        where = f"fabrication.spread.{path}"
+        if isinstance(how, dict):
+            how = table.build(AbstractSpread, how, where)
+        elif isinstance(how, bool) or not isinstance(how, int | float) or not 0 <= how < float("inf"):
+            raise InputError(f"{where} is {how!r}; a relative s.d. from 0 on, or a table with a type, is needed.")
+        found[path] = how
+    return found
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Dotted paths of nested tables; a table with a type is a value."""
+    found = []
+    for key, value in tree.items():
+        if isinstance(value, dict) and "type" not in value:
+            found += _flat(value, f"{prefix}{key}.")
+        else:
+            found.append((prefix + key, value))
+    return found
+
+
+def fabrication(settings: Settings) -> Fabrication:
+    """How chips differ."""
+    given = settings.fabrication
+    spread = _spread(given, settings.synapse.device, spread_of(given.preset))
+    return Fabrication(spread, given.stuck, given.calibration, given.reference_error)
+
+
+def _noisy(settings: Settings, network: AbstractNetwork) -> bool:
+    """Whether reads in a trial have noise: of the arrays, or of devices in mid-range where the rule sees them."""
+    if any(float(jnp.max(c.read_noise)) > 0 for c in network.crossbars):
+        return True
+    if not settings.learning.rule.sees_devices:
+        return False
+    for crossbar in network.crossbars:
+        device = crossbar.cell.device
+        state = device.place(device.init(()), device.g_min + 0.5 * span(device))
+        if bool(jnp.max(device.read_moments(state).sd) > 0):
+            return True
+    return bool(getattr(network, "noise", 0.0))
+
+
+def network_of(settings: Settings, inputs: int, outputs: int, *, wires: bool = True) -> AbstractNetwork:
+    """The network of a configuration for so many rows of the first crossbar and outputs."""
+    encoder, topology = settings.encoder, settings.network
+    charge = float(encoder.max_rate) * settings.simulation.dt if isinstance(encoder, AbstractRates) else 1.0
+    rule = settings.learning.rule
+    if isinstance(rule, EpropRule) and rule.reference_order and not settings.learning.scheme().digital:
+        topology = dataclasses.replace(topology, loops=True)
+    maker = Maker(settings, wires)
+    return topology.build(Ingredients(settings.neuron, maker.crossbar, inputs, outputs, charge))
+
+
+def learner_of(settings: Settings, network: AbstractNetwork, steps: int, trials: int) -> Learner:
+    """The learner of a configuration, for trials of so many steps, so many of them an epoch."""
+    given, training, time = settings.learning, settings.training, settings.simulation
+    scheme = given.scheme()
+    _check_tiles(scheme.tiles, given.scheme.name, network)
+    if getattr(given.rule, "outer", False) and given.optimizer.name != "sgd":
+        raise InputError(
+            f"learning.optimizer is '{given.optimizer.name}'; learning.rule=decolle-outer, which keeps no gradient, "
+            "needs sgd."
+        )
+    per_trial = 1 if training.update_every is None else max(1, steps // training.update_every)
+    return Learner(
+        network=network,
+        rule=given.rule,
+        scheme=given.scheme,
+        objective=given.objective,
+        optimizer=given.optimizer,
+        start=given.start,
+        fabrication=fabrication(settings),
+        clock=clock(steps, time.dt, time.parts) if time.parts > 1 else Clock(time.dt, (steps,)),
+        updates=training.epochs * (trials // training.batch) * per_trial,
+        batch=training.batch,
+        every=training.update_every,
+        pause=time.pause,
+        noisy=not scheme.digital and _noisy(settings, network),
+    )
+
+
+def _check_tiles(tiles: int, name: str, network: AbstractNetwork) -> None:
+    if tiles > 1 and not all(isinstance(c.cell, Stack) for c in network.crossbars):
+        cell = next(c.cell for c in network.crossbars if not isinstance(c.cell, Stack))
+        raise InputError(
+            f"The scheme '{name}' needs a gradient array beside the weight array: synapse is a {type(cell).__name__}; "
+            "set synapse.type=stack."
+        )
+
+
+def examples_of(settings: Settings, data: Dataset) -> Examples:
+    """The training examples of a configuration as trials."""
+    shape = data.x_train.shape[1:]
+    encoder, time = settings.encoder.fitted(shape), settings.simulation
+    steps = encoder.steps(shape, time.dt) or time.steps
+    settings.learning.objective.counts(steps)
+    return Examples(
+        jnp.asarray(data.x_train),
+        jnp.asarray(data.y_train),
+        encoder,
+        settings.augment,
+        data.classes,
+        data.full_scale,
+        steps,
+        time.dt,
+        settings.training.label_smoothing,
+        settings.learning.rule.spread_batch,
+    )
+
+
+class Built(NamedTuple):
+    """What a configuration comes to: a population of chips, the learner as it is evaluated, and the examples."""
+
+    population: Population
+    learner: Learner
+    data: Dataset
+
+
+def classifier(settings: Settings, data: Dataset | None = None) -> Built:
+    """Chips that learn the examples of a data set.
+
+    `learner` is as the population's, but with wires and converters where the training leaves them out.
+    """
+    data = data_set(settings) if data is None else data
+    trials = examples_of(settings, data)
+    inputs = trials.encoder.channels(data.x_train.shape[1:])
+
+    def one(wires: bool) -> Learner:
+        network = network_of(settings, inputs, data.classes, wires=wires)
+        return learner_of(settings, network, trials.steps, trials.count)
+
+    whole = one(True)
+    trained = whole if settings.training.wires else one(False)
+    return Built(Population([trained], trials, settings.training.order, seeds_of(settings)), whole, data)
+
+
+def facts(settings: Settings) -> dict[str, Any]:
+    """What a report says of a run beside what it has measured."""
+    found: dict[str, Any] = {"endurance": settings.evaluation.endurance}
+    if settings.learning.scheme().digital:
+        found["digital"] = True
+    drive, rule, cell = settings.array.drive, settings.learning.rule, settings.synapse
+    for name, pulse in (("set_energy_j", drive and drive.up), ("reset_energy_j", drive and drive.reset)):
+        if pulse and pulse.energy is not None:
+            found[name] = pulse.energy
+    if isinstance(rule, EpropRule):
+        found["target_rate_hz"] = float(rule.target_rate)
+    if isinstance(cell, MultiDevice):
+        found["devices_per_side"] = cell.per_side
+    if isinstance(settings.encoder, FrameEvents | ChannelEvents):
+        found["input"] = "frames"
+    return found
+
+
+def classification(settings: Settings, data: Dataset | None = None) -> Classification:
+    """A training of classifiers, with all that is measured afterwards."""
+    built, given = classifier(settings, data), settings.evaluation
+    lifetime = None
+    if given.age:
+        device = settings.synapse.device
+        if isinstance(device, ConstantStep):
+            raise InputError(
+                "evaluation.age needs devices that age; set synapse.device, e.g. synapse.device=pcm-joshi."
+            )
+        lifetime = Lifetime(given.age, given.programmer, reference_age=given.reference_age, chips=given.chips or 20)
+    named = {"none": NoCompensation(), type_of(given.compensation): given.compensation}
+    measured = Measured(
+        batch=given.batch,
+        chips=given.chips,
+        programming_spread=given.programming_spread,
+        read_noise=given.read_noise,
+        fine_dt=given.fine_dt,
+        lifetime=lifetime,
+        compensations=named,
+        endurance=given.endurance,
+        facts=facts(settings),
+    )
+    return Classification(built.population, built.learner, built.data, plan_of(settings), measured)
+
+
+def plan_of(settings: Settings) -> Plan:
+    """How long the training of a configuration lasts."""
+    given = settings.training
+    return Plan(given.epochs, given.epochs_together, given.checkpoint_every)
+
+
+def generator(settings: Settings, trials: AbstractTrials, steps: int, sizes: tuple[int, int]) -> Learner:
+    """The learner of a configuration for other trials: of so many steps, inputs and outputs."""
+    network = network_of(settings, *sizes)
+    return learner_of(settings, network, steps, trials.count)

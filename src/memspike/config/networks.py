@@ -1,0 +1,185 @@
+"""Lists of layers → networks: what each kind of network makes of its layers."""
+
+import dataclasses
+from abc import abstractmethod
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+
+from memspike.arrays.rows import AbstractRows, DynamicalRows, StaticRows
+from memspike.cells.base import AbstractCell
+from memspike.config.sections import LayerSettings
+from memspike.devices.metastable_switch import MetastableSwitch
+from memspike.networks.base import AbstractNetwork
+from memspike.networks.competitive import Competitive
+from memspike.networks.feedforward import Feedforward
+from memspike.networks.layer import Layer
+from memspike.networks.local import LocalLayer, LocalNetwork
+from memspike.networks.recurrent import Recurrent
+from memspike.neurons.base import AbstractNeuron
+from memspike.neurons.filters import AbstractFilter, AlphaFilter, ExponentialFilter
+from memspike.neurons.lif import ALIF, AbstractSpikingNeuron
+from memspike.neurons.trace_lif import TraceLIF
+from memspike.parts.errors import InputError
+from memspike.parts.param import option, part
+
+
+class Ingredients(NamedTuple):
+    """What layers have where they say nothing: neuron, and a crossbar for given cell and array (None: those of the run).
+
+    `crossbar(synapse, array, shape, where)` makes the crossbar of a matrix. `charge` normalises input spikes.
+    """
+
+    neuron: eqx.Module
+    crossbar: Any
+    inputs: int
+    outputs: int
+    charge: float = 1.0
+
+
+def _sized(layers: Sequence[LayerSettings], outputs: int) -> list[LayerSettings]:
+    """The layers with the last one of `outputs` neurons, which may be left out of the list."""
+    own = list(layers)
+    if not own or own[-1].size is not None:
+        own.append(LayerSettings())
+    for k, layer in enumerate(own[:-1]):
+        if layer.size is None:
+            raise InputError(f"network.layers.{k}.size is not given; only the last layer takes its size from the data.")
+    return [*own[:-1], dataclasses.replace(own[-1], size=outputs)]
+
+
+def _neuron(layer: LayerSettings, base: Ingredients, wanted: Any, where: str, what: str) -> Any:
+    """The neuron of a layer, if it is of a kind that the network can hold."""
+    neuron = base.neuron if layer.neuron is None else layer.neuron
+    if not isinstance(neuron, wanted):
+        raise InputError(f"{where}.neuron is a {type(neuron).__name__}; this kind of network needs {what}.")
+    return neuron
+
+
+class AbstractTopology(eqx.Module):
+    """A kind of network and its layers."""
+
+    layers: eqx.AbstractVar[tuple[LayerSettings, ...]]
+
+    @abstractmethod
+    def build(self, base: Ingredients) -> AbstractNetwork:
+        """The network; InputError where a part does not fit."""
+
+
+class FeedforwardTopology(AbstractTopology):
+    """Layers of neurons with analog membranes, each driving the rows of the next crossbar."""
+
+    layers: tuple[LayerSettings, ...] = option((LayerSettings(size=64),), "layers, the last one may be left out")
+    input_filter: AbstractFilter = part(lambda: AlphaFilter(tau=0.3e-3), "synaptic filter of the first layer")
+    filter: AbstractFilter = part(lambda: ExponentialFilter(tau=0.1e-3), "synaptic filter of the other layers")
+    reading: AbstractRows = part(StaticRows, "what reading does to the synaptic devices")
+    checkpoint: bool = option(True, "recompute the inside of a step in the backward pass: less memory")
+
+    def build(self, base: Ingredients) -> Feedforward:
+        """A chain of layers; rows include the bias row of the encoder."""
+        found, layers = [], _sized(self.layers, base.outputs)
+        sizes = [base.inputs, *(layer.size or 0 for layer in layers)]
+        for k, (layer, shape) in enumerate(zip(layers, pairwise(sizes), strict=True)):
+            where = f"network.layers.{k}"
+            neuron = _neuron(layer, base, AbstractNeuron, where, "a membrane voltage, such as mif")
+            crossbar = base.crossbar(layer.synapse, layer.array, shape, where)
+            reading = _reading(layer.reading or self.reading, crossbar.cell)
+            filter = layer.filter or (self.filter if k else self.input_filter)
+            found.append(Layer(shape, crossbar, reading, filter, neuron))
+        return Feedforward(tuple(found), self.checkpoint)
+
+
+def _reading(reading: AbstractRows, cell: AbstractCell) -> AbstractRows:
+    """Dynamical rows without a device of their own move between the conductances of the cells."""
+    if not isinstance(reading, DynamicalRows) or reading.device != DynamicalRows().device:
+        return reading
+    low, high = (float(g) for g in cell.window())
+    return DynamicalRows(MetastableSwitch(r_on=1 / high, r_off=1 / (low or 1e-12), tau=reading.device.tau))
+
+
+class RecurrentTopology(AbstractTopology):
+    """One layer of spiking neurons, all connected with each other, and a leaky readout."""
+
+    layers: tuple[LayerSettings, ...] = option(
+        (LayerSettings(size=100),), "the layer, and the readout if it has own parts"
+    )
+    tau_out: float = option(30e-3, "time constant of the readout", unit="s", bounds=(1e-9, 1e6))
+    read_voltage: float = option(0.2, "row voltage of a spike", unit="V", bounds=(1e-6, 10))
+    loops: bool = option(False, "neurons are connected with themselves, too")
+    adaptive: float = option(1.0, "share of the neurons that adapt (alif)", bounds=(0, 1))
+
+    def build(self, base: Ingredients) -> Recurrent:
+        """Three crossbars: input, recurrent, output; the first two are those of the layer."""
+        layers = _sized(self.layers, base.outputs)
+        if len(layers) != 2:
+            raise InputError(f"network.layers has {len(layers) - 1} sizes; a recurrent network has one spiking layer.")
+        neuron = _neuron(layers[0], base, AbstractSpikingNeuron, "network.layers.0", "spikes, such as lif or alif")
+        sizes = (base.inputs, layers[0].size or 0, base.outputs)
+        first, last = layers
+        shapes = ((sizes[0], sizes[1]), (sizes[1], sizes[1]), (sizes[1], sizes[2]))
+        owners = (first, first, last)
+        crossbars = tuple(
+            base.crossbar(one.synapse, one.array, shape, f"network.layers.{k // 2}")
+            for k, (one, shape) in enumerate(zip(owners, shapes, strict=True))
+        )
+        return Recurrent(
+            sizes,
+            _per_neuron(neuron, sizes[1], self.adaptive),
+            crossbars,
+            tau_out=self.tau_out,
+            read_voltage=self.read_voltage,
+            loops=self.loops,
+        )
+
+
+def _per_neuron(neuron: AbstractSpikingNeuron, count: int, adaptive: float) -> AbstractSpikingNeuron:
+    """A neuron of which only the first `adaptive` share of a layer adapts."""
+    if not isinstance(neuron, ALIF):
+        return neuron
+    adapts = np.arange(count) < round(adaptive * count)
+    return dataclasses.replace(neuron, beta=neuron.beta * adapts.astype(np.float32))
+
+
+class LocalTopology(AbstractTopology):
+    """Layers of trace-lif neurons with a fixed random readout each."""
+
+    layers: tuple[LayerSettings, ...] = option((LayerSettings(size=150),), "layers")
+    amplitude: float = option(2.0, "random readouts are uniform in ±amplitude/√neurons", bounds=(0, 1e6))
+
+    def build(self, base: Ingredients) -> LocalNetwork:
+        """A chain of layers; every crossbar has a bias row."""
+        found = []
+        sizes = [base.inputs, *(layer.size or 0 for layer in self.layers)]
+        if 0 in sizes[1:] or len(sizes) < 2:
+            raise InputError("network.layers of a local network need a size each, e.g. network.layers=[150].")
+        for k, (layer, shape) in enumerate(zip(self.layers, pairwise(sizes), strict=True)):
+            where = f"network.layers.{k}"
+            neuron = _neuron(layer, base, TraceLIF, where, "trace-lif neurons")
+            neuron = dataclasses.replace(neuron, gain=neuron.gain / base.charge)
+            crossbar = base.crossbar(layer.synapse, layer.array, (shape[0] + 1, shape[1]), where)
+            blank = jnp.zeros((shape[1], base.outputs)), jnp.zeros(base.outputs)
+            found.append(LocalLayer(shape, *blank, crossbar, neuron))
+        return LocalNetwork(tuple(found), self.amplitude)
+
+
+class CompetitiveTopology(AbstractTopology):
+    """A winner-take-all layer: whoever spikes first silences the others for the rest of a presentation."""
+
+    layers: tuple[LayerSettings, ...] = option((LayerSettings(size=8),), "the one layer")
+    noise: float = option(0.2, "s.d. of what is added to a membrane in a step, in units of weight", bounds=(0, 1e6))
+    read_voltage: float = option(0.2, "row voltage of a spike", unit="V", bounds=(1e-6, 10))
+
+    def build(self, base: Ingredients) -> Competitive:
+        """One crossbar."""
+        if len(self.layers) != 1 or self.layers[0].size is None:
+            raise InputError(
+                f"network.layers has {len(self.layers)} layers; a competitive network has one, with a size."
+            )
+        layer, shape = self.layers[0], (base.inputs, self.layers[0].size)
+        neuron = _neuron(layer, base, ALIF, "network.layers.0", "alif neurons")
+        crossbar = base.crossbar(layer.synapse, layer.array, shape, "network.layers.0")
+        return Competitive(shape, crossbar, neuron, noise=self.noise, read_voltage=self.read_voltage)

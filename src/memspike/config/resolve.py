@@ -1,0 +1,192 @@
+"""From a name or a TOML file and `--set key=value` to checked settings."""
+
+import copy
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from memspike.parts import table
+from memspike.parts.errors import InputError, unknown
+from memspike.parts.registry import DEVICES
+from memspike.parts.written import keys_of, plain
+
+LAYERED = ("neuron", "synapse", "array")
+
+
+def parse_value(text: str) -> Any:
+    """A TOML value, a list of such, or the text itself (names and quantities like 50us)."""
+    text = text.strip()
+    if text.startswith("[") and text.endswith("]"):
+        inner = text[1:-1].strip()
+        try:
+            return tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            return [parse_value(part) for part in inner.split(",")] if inner else []
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _as_table(value: Any) -> Any:
+    return {"type": value} if isinstance(value, str) else value
+
+
+def merged(old: Any, new: Any) -> Any:
+    """What `new` makes of `old`: tables key by key, unless another type is named; tables with numbers change lists."""
+    if not isinstance(new, Mapping):
+        return copy.deepcopy(new)
+    if isinstance(old, list) and new and all(str(k).isdigit() for k in new):
+        rows = copy.deepcopy(old)
+        for k, value in new.items():
+            if int(k) >= len(rows):
+                rows.extend({} for _ in range(int(k) + 1 - len(rows)))
+            before = rows[int(k)]
+            rows[int(k)] = merged({"size": before} if isinstance(before, int) else before, value)
+        return rows
+    old = _as_table(old)
+    if not isinstance(old, Mapping) or new.get("type", old.get("type")) != old.get("type"):
+        return copy.deepcopy(dict(new))
+    found = dict(old)
+    for key, value in new.items():
+        before = found.get(key)
+        found[key] = _part_or_value(before, value)
+    return found
+
+
+def _part_or_value(before: Any, value: Any) -> Any:
+    """A text in place of a table names another type."""
+    if isinstance(value, str) and isinstance(before, Mapping):
+        return value if value != before.get("type") else before
+    return merged(before, value)
+
+
+def put(tables: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """Tables with another value of a dotted key."""
+    for name in reversed(key.split(".")):
+        value = {name: value}
+    return merged(tables, value)
+
+
+def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys and values of nested tables."""
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def _full_key(given: str, known: list[str], sections: list[str]) -> str:
+    """A dotted key as it is, or the one key whose last parts it is."""
+    head = given.split(".")[0]
+    if head in sections:
+        return given
+    same_end = [key for key in known if key.endswith(f".{given}")]
+    if len(same_end) > 1:
+        least = min(key.count(".") for key in same_end)
+        same_end = [key for key in same_end if key.count(".") == least]
+    if len(same_end) == 1:
+        return same_end[0]
+    if same_end:
+        raise InputError(f"The key '{given}' is ambiguous; allowed: {', '.join(sorted(same_end))}.")
+    raise unknown("key", given, [*sections, *known, *(key.rsplit(".", 1)[-1] for key in known)])
+
+
+def _file(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise InputError(f"The experiment file {path} does not exist.")
+    try:
+        tree = tomllib.loads(path.read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path} is not valid TOML: {error}.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read ({error}).") from None
+    if not isinstance(tree.get("experiment"), str):
+        raise InputError(f'{path} needs a line like: experiment = "memprop-digits".')
+    return tree
+
+
+def preset_of(device: Any) -> str:
+    """The registered name of the innermost device of a table, or ''."""
+    while isinstance(device, Mapping):
+        device = device.get("device", device.get("type"))
+    return device if isinstance(device, str) and device in DEVICES else ""
+
+
+def completed(tables: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables in which layers have what the run gives all of them, and the preset of the device is written down."""
+    found = copy.deepcopy(dict(tables))
+    network = found.get("network")
+    layers = network.get("layers") if isinstance(network, Mapping) else None
+    if isinstance(layers, list):
+        found["network"] = dict(network or {}) | {"layers": [_layer(one, found) for one in layers]}
+    synapse, made = found.get("synapse"), found.get("fabrication")
+    device = synapse.get("device") if isinstance(synapse, Mapping) else None
+    if device is not None and isinstance(made, Mapping | None) and "preset" not in (made or {}):
+        found["fabrication"] = dict(made or {}) | {"preset": preset_of(device)}
+    return found
+
+
+def _layer(layer: Any, tables: Mapping[str, Any]) -> Any:
+    if not isinstance(layer, Mapping):
+        return layer
+    own = dict(layer)
+    for name in LAYERED:
+        if isinstance(own.get(name), Mapping) and "type" not in own[name]:
+            own[name] = merged(tables.get(name, {}), own[name])
+    return own
+
+
+def checked(root: type, tables: Mapping[str, Any]) -> Any:
+    """The settings of tables; InputError in one sentence for what is wrong with them."""
+    known = table.fields_of(root)
+    for key in tables:
+        if key not in known:
+            raise unknown("key", key, known)
+    values = completed(tables)
+    return root(**{k: table.convert(v, known[k], k, table.default_of(known[k])) for k, v in values.items()})
+
+
+def written(settings: Any) -> dict[str, Any]:
+    """Settings as the tables of a file."""
+    found = plain(settings)
+    found.pop("type")
+    return found
+
+
+class Resolver:
+    """The keys of an experiment: later changes win."""
+
+    def __init__(self, root: type, tables: Mapping[str, Any]):
+        self.root, self.tables = root, dict(tables)
+
+    def change(self, key: str, value: Any) -> None:
+        """Give a key another value; a key may be the last parts of one that is unique."""
+        known = [k.path for k in keys_of(checked(self.root, self.tables))] if "." not in key else []
+        full = _full_key(key, known, list(table.fields_of(self.root)))
+        if full == "experiment":
+            raise InputError("The key 'experiment' is the name of the run and cannot be set.")
+        self.tables = put(self.tables, full, value)
+
+    def settings(self) -> Any:
+        """The settings, checked."""
+        return checked(self.root, self.tables)
+
+
+def assignments(overrides: Iterable[str]) -> Iterator[tuple[str, Any]]:
+    """Keys and values of texts like key=value."""
+    for item in overrides:
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise InputError(f"--set {item} has no '='; write --set key=value.")
+        yield key.strip(), parse_value(value)
+
+
+def read_file(name_or_file: str) -> tuple[str, dict[str, Any]]:
+    """The name of an experiment and the tables that a file adds to it."""
+    if not name_or_file.endswith(".toml"):
+        return name_or_file, {}
+    tree = _file(Path(name_or_file))
+    return tree.pop("experiment"), tree

@@ -1,0 +1,187 @@
+"""The sections of a configuration: parts, whose keys are the fields of their classes, and what belongs to a run."""
+
+from typing import Any
+
+import equinox as eqx
+
+from memspike.arrays.compensation import AbstractCompensation, NoCompensation
+from memspike.arrays.converters import AbstractStage, Identity
+from memspike.arrays.fidelity import Resistive
+from memspike.arrays.periphery import AbstractOrder, BeforeConversion
+from memspike.arrays.programmer import AbstractProgrammer, Statistical
+from memspike.arrays.rows import AbstractRows
+from memspike.cells.base import AbstractCell
+from memspike.learning.losses import Windowed
+from memspike.learning.objectives import AbstractObjective
+from memspike.learning.optimizers import adamw
+from memspike.learning.programming.ideal import ideal
+from memspike.learning.rules.base import AbstractRule
+from memspike.learning.rules.bptt import BPTTRule
+from memspike.neurons.filters import AbstractFilter
+from memspike.parts.param import Parameter, option, param, part
+from memspike.parts.registry import DATASETS, LOSSES, NEURONS, OPTIMIZERS, RULES, SCHEMES
+from memspike.parts.table import Recipe
+from memspike.training.order import AbstractOrder as AbstractTrialOrder
+from memspike.training.order import ByEpochs
+from memspike.training.start import AbstractStart, Exact
+
+WIRES = {
+    field: Resistive.__dataclass_fields__[field].metadata for field in ("r_row", "r_column", "r_driver", "r_sense")
+}
+
+
+def _wire(name: str, default: float | None) -> Any:
+    """A resistance as `Resistive` declares it."""
+    meta = WIRES[name]
+    return eqx.field(default=default, static=True, metadata={k: meta[k] for k in ("unit", "doc", "bounds")})
+
+
+class Data(eqx.Module):
+    """Which examples, how many."""
+
+    name: str = option("digits", "data set", choices=DATASETS)
+    train: int | None = option(None, "use only the first so many training examples", bounds=(1, 10**9))
+    test: int | None = option(None, "use only the first so many test examples", bounds=(1, 10**9))
+    hold_out: int | None = option(
+        None, "measure on so many last training examples instead of the test set; to choose settings", bounds=(1, 10**9)
+    )
+    leave_out: str | None = option(None, "a speaker who is the whole test part, of a data set with speakers")
+
+
+class PulseSettings(eqx.Module):
+    """One kind of programming pulse; what is not given is not known and not counted."""
+
+    energy: float | None = option(None, "energy of a pulse", unit="J", bounds=(0, 1e3))
+    width: float | None = option(None, "length of a pulse", unit="s", bounds=(0, 1e6))
+    v: float | None = option(None, "voltage of a pulse", unit="V", bounds=(-1e3, 1e3))
+
+
+class DriveSettings(eqx.Module):
+    """The pulses that program the devices."""
+
+    up: PulseSettings = part(PulseSettings, "a pulse upwards (SET)")
+    down: PulseSettings | None = option(None, "a pulse downwards; as upwards by default")
+    reset: PulseSettings | None = option(None, "a full RESET; as downwards by default")
+
+
+class ArraySettings(eqx.Module):
+    """What the cells of a matrix share: wires, tiles, converters, pulses."""
+
+    r_row: float = _wire("r_row", 0.0)
+    r_column: float = _wire("r_column", 0.0)
+    r_driver: float | None = _wire("r_driver", None)
+    r_sense: float | None = _wire("r_sense", None)
+    two_sided: bool = option(False, "rows are driven from both ends")
+    tile: tuple[int, int] | None = option(
+        None, "rows and columns of devices on one array; none: every matrix on one array", bounds=(1, 10**6)
+    )
+    analog_sums: bool = option(False, "partial sums of tiles are added as currents, then converted")
+    dac: AbstractStage = part(Identity, "drivers of the rows")
+    amplifier: AbstractStage = part(Identity, "amplifiers of the columns")
+    adc: AbstractStage = part(Identity, "converters of the columns")
+    order: AbstractOrder = part(BeforeConversion, "when the lines of a cell are combined")
+    read_noise: Parameter = param(0.0, "1", "s.d. of a conductance over its mean at each read", bounds=(0, 10))
+    drive: DriveSettings | None = option(None, "programming pulses; those that are published with a device by default")
+
+    @property
+    def ideal_wires(self) -> bool:
+        """Whether no wire has resistance."""
+        return not any((self.r_row, self.r_column, self.r_driver, self.r_sense))
+
+
+class LayerSettings(eqx.Module):
+    """One layer: its size, and what is its own; what it leaves out it has from the tables of the run."""
+
+    size: int | None = option(None, "neurons; the last layer has one a class or output", bounds=(1, 10**8))
+    neuron: eqx.Module | None = eqx.field(default=None, metadata={"doc": "the neurons", "choices": NEURONS})
+    synapse: AbstractCell | None = eqx.field(default=None, metadata={"doc": "the cells"})
+    array: ArraySettings | None = eqx.field(default=None, metadata={"doc": "the array"})
+    filter: AbstractFilter | None = eqx.field(default=None, metadata={"doc": "the synaptic filter (feedforward)"})
+    reading: AbstractRows | None = eqx.field(default=None, metadata={"doc": "what reading does to the devices"})
+
+
+class FabricationSettings(eqx.Module):
+    """What differs from device to device on a chip."""
+
+    preset: str = option("", "device whose published spread and pulses count; that of synapse.device by default")
+    published: bool = option(False, "the published spread of the device, where there is one")
+    label_spread: float = option(
+        0.0, "s.d. of the nonlinearity labels of soft bounds without a published spread (assumption)", bounds=(0, 10)
+    )
+    range_spread: float = option(
+        0.0, "relative s.d. of g_max and of the step of such devices, and of equal steps (assumption)", bounds=(0, 1)
+    )
+    spread: dict[str, Any] = eqx.field(
+        default_factory=dict,
+        static=True,
+        metadata={"doc": "parameter → relative s.d., or a table with a type; e.g. nu = 0.1"},
+    )
+    stuck: float = option(0.0, "probability of a dead cell, half at either end", bounds=(0, 1))
+    calibration: int | None = option(
+        None, "pairs of pulses that find the reference of each device; none: mid-range", bounds=(1, 10**6)
+    )
+    reference_error: float = option(0.0, "s.d. of a calibrated reference over the range", bounds=(0, 1))
+
+
+class LearningSettings(eqx.Module):
+    """What is wanted of the network, the rule, the optimiser, and the scheme that writes."""
+
+    rule: AbstractRule = part(BPTTRule, "learning rule", choices=RULES)
+    scheme: Recipe = part(lambda: Recipe(ideal, "ideal"), "programming scheme", choices=SCHEMES)
+    optimizer: Recipe = part(lambda: Recipe(adamw, "adamw"), "optimiser", choices=OPTIMIZERS)
+    objective: AbstractObjective = part(Windowed, "readout and loss", choices=LOSSES)
+    start: AbstractStart = part(Exact, "weights before the first trial")
+
+
+class SimulationSettings(eqx.Module):
+    """Time inside a trial and between trials."""
+
+    dt: float = option(50e-6, "time step", unit="s", bounds=(1e-15, 1e3))
+    duration: float = option(
+        0.8e-3, "simulated time of a trial; an encoder of frames sets it", unit="s", bounds=(1e-15, 1e6)
+    )
+    parts: int = option(1, "moments of a trial at which drifting conductances are read anew", bounds=(1, 10**4))
+    pause: float = option(0.0, "from the start of a trial to the start of the next", unit="s", bounds=(0, 1e12))
+
+    @property
+    def steps(self) -> int:
+        """Time steps of a trial."""
+        return max(1, round(self.duration / self.dt))
+
+
+class TrainingSettings(eqx.Module):
+    """How often and how trials are shown."""
+
+    epochs: int = option(20, "times that all trials are shown", bounds=(1, 10**9))
+    batch: int = option(128, "trials of one update", bounds=(1, 10**9))
+    label_smoothing: float = option(0.0, "share of the target spread over all classes", bounds=(0, 0.999))
+    update_every: int | None = option(
+        None, "steps of a trial after which weights are written; none: once a trial", bounds=(1, 10**9)
+    )
+    wires: bool = option(True, "wires and converters also in training, not only in the evaluation")
+    order: AbstractTrialOrder = part(ByEpochs, "how trials are shuffled and keys are drawn")
+    epochs_together: int | None = option(
+        None, "epochs from one measurement to the next; none: a 25th of all", bounds=(1, 10**9)
+    )
+    checkpoint_every: int | None = option(
+        None, "updates between checkpoints; none: at every measurement", bounds=(1, 10**12)
+    )
+
+
+class EvaluationSettings(eqx.Module):
+    """What is measured after training."""
+
+    batch: int = option(500, "test examples that are shown at once", bounds=(1, 10**7))
+    age: tuple[float, ...] = option(
+        (), "ages of the chips in s at which they are measured again", unit="s", bounds=(0, 1e12)
+    )
+    programmer: AbstractProgrammer = part(Statistical, "how new chips are programmed where the scheme sent no pulses")
+    compensation: AbstractCompensation = part(NoCompensation, "against drift")
+    reference_age: float = option(
+        30.0, "age of the first read, which a compensation aims at", unit="s", bounds=(0, 1e9)
+    )
+    chips: int = option(0, "noisy copies of the first chip that are measured too", bounds=(0, 10**6))
+    programming_spread: float = option(0.05, "relative programming error of a device of these copies", bounds=(0, 1))
+    read_noise: float = option(0.01, "relative noise of a device at each read of these copies", bounds=(0, 1))
+    endurance: float = option(1e8, "pulses that a device survives, for the share used", bounds=(1e-12, 1e30))
+    fine_dt: float | None = option(None, "step of a second measurement in finer steps", unit="s", bounds=(1e-15, 1e3))

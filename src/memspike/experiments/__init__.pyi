@@ -1,0 +1,15 @@
+from .base import Experiment as Experiment
+from .base import register as register
+from .base import resolve as resolve
+from .base import run as run
+from .decolle import decolle_digits as decolle_digits
+from .decolle import decolle_mnist as decolle_mnist
+from .eprop_evidence import eprop_evidence as eprop_evidence
+from .eprop_spoken import eprop_spoken as eprop_spoken
+from .eprop_spoken import eprop_spoken_speakers as eprop_spoken_speakers
+from .memprop_digits import memprop_digits as memprop_digits
+from .memprop_fashion import memprop_fashion as memprop_fashion
+from .memprop_mnist import memprop_mnist as memprop_mnist
+from .memprop_spoken import memprop_spoken as memprop_spoken
+from .memprop_spoken import memprop_spoken_speakers as memprop_spoken_speakers
+from .pcm_eprop import pcm_eprop as pcm_eprop

@@ -1,0 +1,150 @@
+"""What is wanted of the outputs of a network: a loss, and the class that outputs stand for."""
+
+from abc import abstractmethod
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from memspike.parts.errors import InputError
+from memspike.parts.param import Parameter, check_bounds, option, param
+from memspike.parts.registry import LOSSES
+
+Real = Float[Array, "..."]
+
+
+class AbstractObjective(eqx.Module):
+    """Outputs [steps, *batch, outputs] of a network against a target."""
+
+    def __check_init__(self) -> None:
+        check_bounds(self)
+
+    @abstractmethod
+    def loss(self, y: Real, target: Real) -> Real:
+        """One number a trial [*batch]."""
+
+    @abstractmethod
+    def predict(self, y: Real) -> Int[Array, "..."]:
+        """The class of every trial [*batch]; InputError for an objective without classes."""
+
+    @abstractmethod
+    def counts(self, steps: int) -> Float[Array, " steps"]:
+        """1 for steps that count, else 0."""
+
+
+class AbstractStepObjective(AbstractObjective):
+    """A loss by its derivative with respect to the outputs at every step, which is what e-prop broadcasts."""
+
+    @abstractmethod
+    def stepwise(self, target: Real, steps: int) -> Any:
+        """What is wanted at every step: a tree of arrays [steps, ...]."""
+
+    @abstractmethod
+    def at(self, y: Float[Array, "*batch outputs"], wanted: Any) -> Float[Array, "*batch outputs"]:
+        """dE/dy at one step."""
+
+    def signal(self, y: Float[Array, "steps *batch outputs"], target: Real) -> Float[Array, "steps *batch outputs"]:
+        """dE/dy at all steps."""
+        return jax.vmap(self.at)(y, self.stepwise(target, y.shape[0]))
+
+
+@LOSSES.register("squared-error", "½·Σ_t (y − y*)² against a target at every step; reported is the mean square")
+class SquaredError(AbstractStepObjective):
+    """E = ½·Σ_t (y − y*)²; reported is the mean of (y − y*)². Target [steps, *batch, outputs]."""
+
+    def counts(self, steps: int) -> Float[Array, " steps"]:
+        """All."""
+        return jnp.ones(steps)
+
+    def stepwise(self, target: Real, steps: int) -> Real:
+        """The target."""
+        return target
+
+    def at(self, y: Real, wanted: Real) -> Real:
+        """y − y*."""
+        return y - wanted
+
+    def loss(self, y: Real, target: Real) -> Real:
+        """Mean squared error."""
+        return jnp.square(y - target).mean((0, -1))
+
+    def predict(self, y: Real) -> Int[Array, "..."]:
+        """There are no classes."""
+        raise InputError("The objective 'squared-error' follows a target and knows no classes; use cross-entropy.")
+
+
+@LOSSES.register("cross-entropy", "cross-entropy of softmax(y) at every step of a window at the end")
+class CrossEntropy(AbstractStepObjective):
+    """E = −Σ_t y*·log softmax(y[t]) over the last `window` share of the steps; target [*batch, outputs]."""
+
+    window: Parameter = param(1.0, "1", "share of the steps, at the end, that count", bounds=(1e-6, 1))
+
+    def counts(self, steps: int) -> Float[Array, " steps"]:
+        """1 for steps that count, else 0."""
+        t = jnp.arange(steps, dtype=jnp.result_type(float))
+        return (t >= jnp.floor((1 - self.window) * steps)).astype(t.dtype)
+
+    def stepwise(self, target: Real, steps: int) -> tuple[Real, Real]:
+        """The target and whether it counts."""
+        return jnp.broadcast_to(target, (steps, *target.shape)), self.counts(steps)
+
+    def at(self, y: Real, wanted: tuple[Real, Real]) -> Real:
+        """softmax(y) − y* where it counts."""
+        return (jax.nn.softmax(y) - wanted[0]) * wanted[1]
+
+    def loss(self, y: Real, target: Real) -> Real:
+        """Mean cross-entropy of the steps that count."""
+        return -(self.scores(y) * target).sum(-1)
+
+    def scores(self, y: Real) -> Real:
+        """Class scores [*batch, outputs]: mean log-probability of the steps that count."""
+        counts = self.counts(y.shape[0])
+        return jnp.tensordot(counts, jax.nn.log_softmax(y), axes=1) / counts.sum()
+
+    def predict(self, y: Real) -> Int[Array, "..."]:
+        """The class of the largest score."""
+        return self.scores(y).argmax(-1)
+
+
+@LOSSES.register(
+    "summed-output", "the class of the largest output summed over time; smooth-L1 against a one-hot target"
+)
+class SummedOutput(AbstractObjective):
+    """Smooth-L1 of y[t] against the target, mean of the steps that count and of the classes; Σ_t y[t] decides."""
+
+    burn: int = option(5, "first steps of a trial, which do not count", bounds=(0, 1_000_000))
+
+    def counts(self, steps: int) -> Float[Array, " steps"]:
+        """1 from step `burn` on; InputError where none is left."""
+        if self.burn >= steps:
+            raise InputError(f"burn is {self.burn}; allowed: 0 to {steps - 1}, fewer than the steps of a trial.")
+        return (jnp.arange(steps) >= self.burn).astype(jnp.result_type(float))
+
+    def loss(self, y: Real, target: Real) -> Real:
+        """Smooth-L1, mean of the steps that count."""
+        off, counts = jnp.abs(y - target[None]), self.counts(y.shape[0])
+        huber = jnp.where(off < 1, 0.5 * off * off, off - 0.5).mean(-1)
+        return jnp.tensordot(counts, huber, axes=1) / counts.sum()
+
+    def predict(self, y: Real) -> Int[Array, "..."]:
+        """The class of the largest sum."""
+        return jnp.tensordot(self.counts(y.shape[0]), y, axes=1).argmax(-1)
+
+
+@LOSSES.register("winner", "the neuron that fires most often in a trial; −1 where none does")
+class Winner(AbstractObjective):
+    """The index of the neuron with most spikes; no loss is defined, for rules without a teacher."""
+
+    def counts(self, steps: int) -> Float[Array, " steps"]:
+        """All."""
+        return jnp.ones(steps)
+
+    def loss(self, y: Real, target: Real) -> Real:
+        """None."""
+        raise InputError("The objective 'winner' has no loss to descend; it is for rules without a teacher.")
+
+    def predict(self, y: Real) -> Int[Array, "..."]:
+        """The winner, or −1."""
+        return jnp.where(y.sum((0, -1)) > 0, y.sum(0).argmax(-1), -1)

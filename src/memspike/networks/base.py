@@ -1,0 +1,118 @@
+"""What every network declares: crossbars, how they are read, and how a trial runs on what reads see."""
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from memspike.arrays.crossbar import Crossbar
+from memspike.arrays.fidelity import Ideal
+from memspike.cells.base import CellState, Lines
+from memspike.networks.timeline import Clock
+
+Weights = tuple[Float[Array, "_ _"], ...]
+Cells = tuple[CellState, ...]
+Corrections = tuple[Any, ...] | None
+"""Of every crossbar the lagged correction of its wires (`Crossbar.correction`), None where they are ideal."""
+
+
+class Fabricated(NamedTuple):
+    """A network with what a chip draws for itself, and the key that is left for its devices."""
+
+    network: Any
+    key: PRNGKeyArray
+
+
+class AbstractNetwork(eqx.Module):
+    """Matrices of weights on a crossbar each, in a fixed order, and neurons between them. Holds no state.
+
+    `crossbars`, their `names` and the `shapes` (rows, columns) of their matrices are in the order of weights and cells.
+    """
+
+    if TYPE_CHECKING:
+        crossbars: tuple[Crossbar, ...] = eqx.field(init=False)
+        names: tuple[str, ...] = eqx.field(init=False)
+        shapes: tuple[tuple[int, int], ...] = eqx.field(init=False)
+    else:
+        crossbars: eqx.AbstractVar[tuple[Crossbar, ...]]
+        names: eqx.AbstractVar[tuple[str, ...]]
+        shapes: eqx.AbstractVar[tuple[tuple[int, int], ...]]
+
+    @abstractmethod
+    def with_crossbars(self, crossbars: tuple[Crossbar, ...]) -> Any:
+        """The same network on other crossbars."""
+
+    @abstractmethod
+    def drawn(self, *, key: PRNGKeyArray) -> Fabricated:
+        """The network with what a chip draws for itself besides its devices, such as random readouts."""
+
+    @abstractmethod
+    def init_weights(self, gain: float = 1.0, *, key: PRNGKeyArray) -> Weights:
+        """Random weights to start from."""
+
+    @abstractmethod
+    def weights(self, cells: Cells) -> Weights:
+        """The logical weights of the programmed conductances, without drift and noise."""
+
+    @abstractmethod
+    def read(
+        self, cells: Cells, moments: tuple[float, ...], *, noise: bool = True, corrections: Corrections = None
+    ) -> Any:
+        """Read statistics of all crossbars at the `moments` (s from now): drifted, through the wires."""
+
+    @abstractmethod
+    def programmed(self, weights: Weights | None, cells: Cells | None, corrections: Corrections = None) -> Any:
+        """What reads of exactly these weights see; differentiable.
+
+        With `cells` the values are those of their programmed conductances and the slopes those of exact weights; of
+        cells alone it is what reads of their programmed conductances see.
+        """
+
+    @abstractmethod
+    def run(self, readings: Any, x: Any, clock: Clock, *, key: PRNGKeyArray | None = None) -> Any:
+        """A trial from rest: an activity with `output` [steps, *batch, outputs]; with a key reads are noisy."""
+
+
+def lines_of(network: AbstractNetwork, cells: Cells) -> tuple[Lines, ...]:
+    """The programmed conductances in S of every crossbar."""
+    return tuple(c.cell.stored(state) for c, state in zip(network.crossbars, cells, strict=True))
+
+
+def wired(network: AbstractNetwork) -> bool:
+    """Whether a wire of the network has resistance."""
+    return any(not isinstance(c.wires, Ideal) for c in network.crossbars)
+
+
+def corrections_of(network: AbstractNetwork, lines: tuple[Lines, ...], tolerance: float | None = None) -> Corrections:
+    """The exact correction of all wires at these conductances (`Crossbar.correction`)."""
+    return tuple(c.correction(g, tolerance) for c, g in zip(network.crossbars, lines, strict=True))
+
+
+def unity(network: AbstractNetwork, lines: tuple[Lines, ...]) -> Corrections:
+    """Corrections of 1, None for ideal wires: what training starts from before the first exact one."""
+    pairs = zip(network.crossbars, lines, strict=True)
+    return tuple(None if isinstance(c.wires, Ideal) else jax.numpy.ones_like(g) for c, g in pairs)
+
+
+def exact_lines(network: AbstractNetwork, weights: Weights | None, cells: Cells | None) -> tuple[Lines, ...]:
+    """The conductances in S that `AbstractNetwork.programmed` is to be taken of."""
+    if weights is None:
+        assert cells is not None
+        return lines_of(network, cells)
+    lines = tuple(c.cell.conductances(w) for c, w in zip(network.crossbars, weights, strict=True))
+    return lines if cells is None else own_values(lines, lines_of(network, cells))
+
+
+def scaled_columns(readings: Any, gains: tuple[Array, ...]) -> Any:
+    """Readings (`Seen` or `Reading`, of one crossbar or a tuple of them) behind amplifiers of these column gains."""
+    if len(gains) == 1 and not isinstance(readings[0], tuple):
+        return readings.scaled(gains[0])
+    parts = [one.scaled(g) for one, g in zip(readings, gains, strict=True)]
+    return tuple(parts) if type(readings) is tuple else type(readings)(*parts)
+
+
+def own_values(exact: Any, own: Any) -> Any:
+    """The values of `own` with the slopes of `exact`, leaf by leaf."""
+    return jax.tree.map(lambda a, b: a + jax.lax.stop_gradient(b - a), exact, own)

@@ -1,0 +1,180 @@
+"""A training of classifiers from its beginning to what it has come to: the same for every rule and network."""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from memspike.arrays.compensation import AbstractCompensation
+from memspike.data.base import Dataset
+from memspike.data.trials import confusion
+from memspike.networks.feedforward import Feedforward, Membranes
+from memspike.networks.local import LocalActivity
+from memspike.parts.param import parameters
+from memspike.training.aging import Lifetime, age_rows
+from memspike.training.costs import costs
+from memspike.training.evaluate import Evaluator, TestKeys, copies, exact_corrections, read_keys, repeated
+from memspike.training.fit import Plan, Trained, fit
+from memspike.training.folder import RunFolder
+from memspike.training.learner import Chip, Learner
+from memspike.training.population import Population
+from memspike.training.progress import Report, silent
+
+SAMPLES = 3
+
+
+class Measured(NamedTuple):
+    """What is measured after training: copies with errors of their own, a finer step, chips as they age."""
+
+    batch: int = 500
+    chips: int = 0
+    programming_spread: float = 0.05
+    read_noise: float = 0.01
+    fine_dt: float | None = None
+    lifetime: Lifetime | None = None
+    compensations: dict[str, AbstractCompensation] | None = None
+    endurance: float = 1e8
+    facts: dict[str, Any] | None = None
+
+
+class Classification(NamedTuple):
+    """Chips and the examples they learn; `learner` is the population's with the wires that are measured."""
+
+    population: Population
+    learner: Learner
+    data: Dataset
+    plan: Plan
+    measured: Measured
+
+
+def spread(values: np.ndarray) -> float:
+    """Sample standard deviation, 0 for a single value."""
+    return float(values.std(ddof=1)) if len(values) > 1 else 0.0
+
+
+def classify(given: Classification, folder: RunFolder, *, resume: bool, report: Report = silent) -> dict[str, Any]:
+    """Train, evaluate, write figures' data → the numbers of the result."""
+    population, measured = given.population, given.measured
+    evaluator = Evaluator(population, given.data, measured.batch)
+    other = None if given.learner is population.learner else given.learner
+
+    def measure(chips: Chip) -> np.ndarray:
+        return evaluator.accuracy(chips, learner=other)
+
+    done = fit(population, given.plan, folder, resume=resume, report=report, measure=measure)
+    folder.write_csv("metrics.csv", done.history)
+    predicted = evaluator.predictions(done.chips, learner=other)
+    folder.write_arrays("samples.npz", samples(given, evaluator, done.chips, predicted))
+    folder.write_json("parameters.json", parameter_table(given.learner))
+    scores = (predicted == given.data.y_test[None]).mean(1)
+    found = {**accuracies(scores), **_more(given, evaluator, done, other), **_numbers(given, done)}
+    return found | (measured.facts or {})
+
+
+def accuracies(scores: np.ndarray) -> dict[str, Any]:
+    """Mean, s.d., lowest and all."""
+    return {
+        "test_accuracy": float(scores.mean()),
+        "test_accuracy_sd": spread(scores),
+        "test_accuracy_min": float(scores.min()),
+        "test_accuracies": [float(s) for s in scores],
+    }
+
+
+def _more(given: Classification, evaluator: Evaluator, done: Trained, other: Learner | None) -> dict[str, Any]:
+    """At a fine step, of noisy copies, with age; how far the lagged wires were off."""
+    measured, population, found = given.measured, given.population, {}
+    if measured.fine_dt is not None:
+        fine = evaluator.accuracy(done.chips, dt=measured.fine_dt, learner=other)
+        found["test_accuracy_fine_step"] = float(fine.mean())
+    if measured.chips:
+        noisy = noisy_copies(given, evaluator, done.chips)
+        found |= {"chips": measured.chips, "chips_accuracy": float(noisy.mean())}
+        found |= {"chips_accuracy_sd": spread(noisy), "chips_accuracy_min": float(noisy.min())}
+    if measured.lifetime is not None:
+        key = jax.random.key(population.seeds[0] + 2_000_003)
+        named = measured.compensations or {}
+        found["rows"] = age_rows(evaluator, done.chips, measured.lifetime, named, key=key)
+    if done.chips.wires is not None:
+        found["wires_deviation"] = float(np.max(done.chips.wires.deviation))
+    return found
+
+
+def noisy_copies(given: Classification, evaluator: Evaluator, chips: Chip) -> np.ndarray:
+    """Accuracies of copies of the first chip with programming errors and read noise."""
+    population, measured = given.population, given.measured
+    chip_key, for_reads = jax.random.split(jax.random.key(population.seeds[0] + 1_000_003))
+    first = population.first_of(population.chips)
+    network = population.network(first) if population.chips.network is not None else given.learner.network
+    noise = (jnp.asarray(measured.programming_spread), jnp.asarray(measured.read_noise))
+    crossbars = [
+        eqx.tree_at(lambda c: (c.programming_spread, c.read_noise), crossbar, noise) for crossbar in network.crossbars
+    ]
+    learner = eqx.tree_at(lambda one: one.network, given.learner, network.with_crossbars(tuple(crossbars)))
+    made = copies(learner, population.first_of(chips), measured.chips, key=chip_key)
+    shown = evaluator.keys(False).shown[:1]
+    keys = read_keys(for_reads, measured.chips, evaluator.chunks)
+    return evaluator.accuracy(
+        made,
+        learner=learner,
+        made=repeated(population.chips, measured.chips),
+        keys=TestKeys(jnp.broadcast_to(shown, keys.shape), keys),
+    )
+
+
+def _numbers(given: Classification, done: Trained) -> dict[str, Any]:
+    """How long it took, what it has cost, the last loss and rate."""
+    population, plan = given.population, given.plan
+    last = done.history[-population.count :]
+    learner, steps = population.learner, plan.epochs * population.per_epoch
+    found: dict[str, Any] = {"scheme": learner.scheme.name}
+    found["final_loss"] = float(np.mean([row["loss"] for row in last]))
+    if "rate" in last[0]:
+        found["rate_hz"] = float(np.mean([row["rate"] for row in last]))
+    return found | {
+        **costs(done.chips, population, given.measured.endurance),
+        "epochs": plan.epochs,
+        "steps": steps,
+        "wall_s": round(done.seconds, 2),
+        "steps_per_s": round(steps * len(population.seeds) / done.seconds, 2),
+        "train_examples": len(given.data.y_train),
+        "test_examples": len(given.data.y_test),
+    }
+
+
+def parameter_table(learner: Learner) -> list[dict[str, Any]]:
+    """Every parameter of the network with value, unit, meaning and source."""
+    return [
+        {"name": p.path, "value": np.asarray(p.value).tolist(), "unit": p.unit, "doc": p.doc, "source": p.source}
+        for p in parameters(learner.network, "network.")
+    ]
+
+
+def samples(given: Classification, evaluator: Evaluator, chips: Chip, predicted: np.ndarray) -> dict[str, np.ndarray]:
+    """Of the first chip: confusion matrix, and what its neurons do in the first few test trials."""
+    population, data, learner = given.population, given.data, given.learner
+    made, chip = population.first_of(population.chips), population.first_of(chips)
+    network = population.network(made) if population.chips.network is not None else learner.network
+    dt = given.measured.fine_dt or learner.clock.dt
+    view = learner.view(network, chip.cells, None)
+    view = view._replace(corrections=exact_corrections(network, chip.cells, aged=False))
+    view = view if dt == learner.clock.dt else view._replace(clock=view.clock.at_step(dt))
+    keys = evaluator.keys(learner.noisy)
+    x = evaluator.trials.shown(jnp.asarray(data.x_test[:SAMPLES]), dt, key=keys.shown[0, 0])
+    activity = learner.rule.run(chip.rule, view, x, key=None if keys.read is None else keys.read[0, 0])
+    found = {
+        "images": data.x_test[:SAMPLES],
+        "labels": data.y_test[:SAMPLES],
+        "predicted": predicted[0, :SAMPLES],
+        "confusion": confusion(data.classes, data.y_test, predicted[0]),
+        "dt": np.asarray(dt),
+    }
+    if isinstance(activity, Membranes) and isinstance(network, Feedforward):
+        rest = [np.asarray(layer.neuron.rest()) for layer in network.layers]
+        traces = {f"trace_{k}": np.asarray(v) + rest[k] for k, v in enumerate(activity.layers)}
+        stored = {f"g_{k}": np.asarray(c.cell.stored(s)) for k, (c, s) in enumerate(zip(network.crossbars, chip.cells))}
+        return found | traces | stored | {"rest": np.asarray(rest)}
+    spikes = activity.layers[-1].s if isinstance(activity, LocalActivity) else activity.z
+    return found | {"z": np.moveaxis(np.asarray(spikes), 1, 0).astype(np.uint8)}

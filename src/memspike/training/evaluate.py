@@ -1,0 +1,179 @@
+"""What trained chips make of test examples: one evaluation for every rule, network and array."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from memspike.data.base import Dataset
+from memspike.data.trials import SHOWN, Examples
+from memspike.networks.base import AbstractNetwork, Cells, corrections_of, lines_of, wired
+from memspike.parts.parallel import map_split, split
+from memspike.training.learner import Aged, Chip, Learner
+from memspike.training.population import FabricatedChip, Population
+
+# draws of a test: of what is shown, and of read noise
+HEARD, READ = range(2)
+
+
+class TestKeys(NamedTuple):
+    """Keys of every chip and chunk: of what is shown, and of read noise, where there is any."""
+
+    shown: PRNGKeyArray
+    read: PRNGKeyArray | None
+
+
+def read_keys(key: PRNGKeyArray, chips: int, chunks: int) -> PRNGKeyArray:
+    """Keys of read noise [chips, chunks] that follow from one key."""
+    each = [jax.random.split(jax.random.fold_in(key, k), chips) for k in range(chunks)]
+    return jnp.stack(each, axis=1)
+
+
+class Evaluator:
+    """Accuracy of the chips of a population on the test examples of a data set, `batch` of them at once.
+
+    Wires are exact. Chips are shared out among devices, or batches where the rule does so.
+    """
+
+    def __init__(self, population: Population, data: Dataset, batch: int = 500):
+        assert isinstance(population.trials, Examples)
+        self.population, self.data, self.trials = population, data, population.trials
+        n, self.batch = len(data.y_test), min(batch, len(data.y_test))
+        x = jnp.pad(jnp.asarray(data.x_test), ((0, -n % self.batch), (0, 0), (0, 0)))
+        self.x = x.reshape(-1, self.batch, *data.x_test.shape[1:])
+        self._classes = jax.jit(self._all, static_argnames=("learner", "dt"))
+
+    @property
+    def chunks(self) -> int:
+        """Batches of a test."""
+        return len(self.x)
+
+    def keys(self, noisy: bool) -> TestKeys:
+        """The keys of a test, those of each chip from its own key."""
+        own = jax.vmap(lambda key: jax.random.fold_in(key, SHOWN))(self.population.keys)
+        each = own[:, None] if self.chunks == 1 else jax.vmap(lambda key: jax.random.split(key, self.chunks))(own)
+        fold = jax.vmap(jax.vmap(jax.random.fold_in, (0, None)), (0, None))
+        return TestKeys(fold(each, HEARD), fold(each, READ) if noisy else None)
+
+    def _all(
+        self,
+        made: FabricatedChip,
+        chips: Chip,
+        x: Array,
+        keys: TestKeys,
+        gains: Any,
+        trials: Examples,
+        *,
+        learner: "Static",
+        dt: float,
+    ) -> Int[Array, "chips chunks batch"]:
+        spread = self.population.spread_batch
+
+        def one(item: tuple[FabricatedChip, Chip, TestKeys, Any]) -> Int[Array, "chunks batch"]:
+            made, chip, keys, gains = item
+            own = learner.value or self.population.learner_of(made.numbers)
+            network = self.population.network(made) if learner.value is None else learner.value.network
+            view = own.view(network, chip.cells, None, gains)
+            view = view._replace(
+                clock=view.clock if dt == view.clock.dt else view.clock.at_step(dt),
+                corrections=exact_corrections(network, chip.cells, aged=view.aged),
+            )
+
+            def chunk(now: tuple[Array, TestKeys]) -> Array:
+                images, keys = now
+                images = split(images, 0) if spread else images
+                return own.predicted(view, chip, trials.shown(images, dt, key=keys.shown), key=keys.read)
+
+            return jax.lax.map(chunk, (x, keys))
+
+        items = (made, chips, keys, gains)
+        return jax.lax.map(one, items) if spread else map_split(one, items)
+
+    def predictions(
+        self,
+        chips: Chip,
+        *,
+        dt: float | None = None,
+        aged: Aged | None = None,
+        learner: Learner | None = None,
+        made: FabricatedChip | None = None,
+        keys: TestKeys | None = None,
+    ) -> Int[np.ndarray, "chips examples"]:
+        """The class that each chip takes each test example for; −1 for none.
+
+        `dt` is another time step; `aged` says that the cells are old, with gains [chips, columns] of their drift
+        compensation. `learner` sees `made` chips in place of those of the population.
+        """
+        noisy = (learner or self.population.learner).noisy
+        found = self._classes(
+            self.population.chips if made is None else made,
+            chips,
+            self.x,
+            self.keys(noisy) if keys is None else keys,
+            aged,
+            self.trials,
+            learner=Static(learner),
+            dt=self.population.learner.clock.dt if dt is None else dt,
+        )
+        return np.asarray(found).reshape(found.shape[0], -1)[:, : len(self.data.y_test)]
+
+    def accuracy(self, chips: Chip, **options: Any) -> Float[np.ndarray, " chips"]:
+        """Share of the test examples that each chip classifies correctly."""
+        return (self.predictions(chips, **options) == self.data.y_test[None]).mean(1)
+
+
+class Static:
+    """An object as a static argument: equal only to itself."""
+
+    def __init__(self, value: Learner | None):
+        self.value = value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Static) and other.value is self.value
+
+
+def exact_corrections(network: AbstractNetwork, cells: Cells, *, aged: bool) -> Any:
+    """The corrections of all wires at the conductances that are read: exact, and solved once for many trials."""
+    if not wired(network):
+        return None
+    if not aged:
+        return corrections_of(network, lines_of(network, cells))
+    pairs = zip(network.crossbars, cells, strict=True)
+    return corrections_of(network, tuple(c.cell.read_moments(state).mean for c, state in pairs))
+
+
+def stacked(chips: list[Any]) -> Any:
+    """Trees of arrays with a leading axis."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *chips)
+
+
+def copies(learner: Learner, chip: Chip, count: int, *, key: PRNGKeyArray) -> Chip:
+    """`count` chips with the weights of `chip`, each missing its targets by its own programming errors.
+
+    Errors are those of the crossbars (`programming_spread`), relative to each device's own conductance.
+    """
+    network = learner.network
+    weights = network.weights(chip.cells)
+
+    def one(key: PRNGKeyArray) -> Cells:
+        keys = jax.random.split(key, len(weights))
+        cells = []
+        for crossbar, w, state, k in zip(network.crossbars, weights, chip.cells, keys, strict=True):
+            lines = crossbar.program(w, key=k)
+            target = lines[: crossbar.cell.programmed()]
+            cells.append(state._replace(devices=crossbar.cell.device.place(state.devices, target)))
+        return tuple(cells)
+
+    cells = jax.vmap(one)(jax.random.split(key, count))
+    rest = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count, *jnp.shape(leaf))), chip._replace(cells=()))
+    return rest._replace(cells=cells)
+
+
+def repeated(made: FabricatedChip, count: int) -> FabricatedChip:
+    """The first chip's key, `count` times: for copies whose network is that of the learner."""
+    return FabricatedChip(jnp.broadcast_to(made.key[0], (count,)), None, None)

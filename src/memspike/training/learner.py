@@ -1,0 +1,188 @@
+"""The one learner: a network on chips, a rule that wants changes, a scheme that writes them."""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from memspike.arrays.ledger import Ledger
+from memspike.cells.base import CellState
+from memspike.learning.objectives import AbstractObjective
+from memspike.learning.outer import dense
+from memspike.learning.programming.base import Scheme
+from memspike.learning.rules.base import AbstractRule, Batch, View
+from memspike.networks.base import AbstractNetwork, Cells, Corrections, corrections_of, lines_of, unity, wired
+from memspike.networks.local import LocalNetwork
+from memspike.networks.timeline import Clock
+from memspike.parts.errors import InputError
+from memspike.parts.table import Recipe
+from memspike.training.fabrication import Fabrication
+from memspike.training.start import AbstractStart
+
+# of the wire solver for the correction in training: well below what the correction moves until it is renewed
+LAG_TOLERANCE = 1e-3
+
+
+class Lagged(NamedTuple):
+    """The correction of the wires that training uses, and how far off it was at most when it was renewed."""
+
+    corrections: Any
+    deviation: Float[Array, "*chips"]
+
+
+class Chip(NamedTuple):
+    """What training carries from trial to trial: cells of all crossbars, states of rule and scheme, ledgers, wires.
+
+    There is no ledger where the scheme sends no pulses, and no correction where all wires are ideal.
+    """
+
+    cells: tuple[CellState, ...]
+    rule: Any
+    scheme: tuple[Any, ...]
+    ledger: tuple[Ledger, ...] | None
+    wires: Lagged | None
+
+
+class Aged(NamedTuple):
+    """How an old chip is seen: output gains of every crossbar that compensate its drift, or None."""
+
+    gains: tuple[Array, ...] | None = None
+
+
+class Learner(eqx.Module):
+    """Everything that learns, as it is on paper; `made` draws the network of one chip. Holds no state.
+
+    Numbers of all parts are leaves, so that learners which differ in numbers alone can be trained together. `updates`
+    is how many there will be, for the schedule of the optimiser; `batch` trials make one update, or with `every` some
+    steps of them. `pause` seconds pass from one trial to the next.
+    """
+
+    network: AbstractNetwork
+    rule: AbstractRule
+    scheme: Recipe
+    objective: AbstractObjective
+    optimizer: Recipe
+    start: AbstractStart
+    fabrication: Fabrication
+    clock: Clock = eqx.field(static=True)
+    updates: int = eqx.field(static=True)
+    batch: int = eqx.field(static=True, default=1)
+    every: int | None = eqx.field(static=True, default=None)
+    pause: float = eqx.field(static=True, default=0.0)
+    noisy: bool = eqx.field(static=True, default=True)
+
+    def __check_init__(self) -> None:
+        self.rule.check(self.network, self.objective)
+        if self.every is not None and not self.rule.segments:
+            raise InputError("Weights can be written within a trial by decolle alone; set training.update_every=none.")
+
+    @property
+    def own(self) -> Scheme:
+        """The programming scheme."""
+        return self.scheme()
+
+    @property
+    def individual(self) -> bool:
+        """Whether the network of a chip differs from that of the next."""
+        return isinstance(self.network, LocalNetwork) or not (self.fabrication.idle or self.own.digital)
+
+    def transformation(self) -> optax.GradientTransformation:
+        """The optimiser for the updates of a training."""
+        return self.optimizer(updates=self.updates)
+
+    def made(self, key: PRNGKeyArray) -> AbstractNetwork:
+        """The network of one chip as it comes out of the factory."""
+        network, for_devices = self.network.drawn(key=key)
+        return network if self.own.digital else self.fabrication.network(network, key=for_devices)
+
+    def view(self, network: AbstractNetwork, cells: Cells, corrections: Corrections, aged: Aged | None = None) -> View:
+        """What the rule may see of a chip."""
+        scheme = self.own
+        clock = Clock(self.clock.dt, (self.clock.steps,)) if scheme.digital else self.clock
+        gains = None if aged is None else aged.gains
+        return View(
+            network,
+            self.objective,
+            clock,
+            cells,
+            corrections,
+            scheme.digital,
+            scheme.exact,
+            self.noisy,
+            aged is not None,
+            gains,
+        )
+
+    def init(self, network: AbstractNetwork, *, key: PRNGKeyArray) -> Chip:
+        """A new chip before its first trial."""
+        scheme = self.own
+        cells = self.start.cells(network, scheme.digital, key=key)
+        lines = lines_of(network, cells)
+        wires = Lagged(unity(network, lines), jnp.zeros(())) if wired(network) else None
+        batch = () if self.batch == 1 else (self.batch,)
+        view = self.view(network, cells, None if wires is None else wires.corrections)
+        rule = self.rule.init(view, self.transformation(), batch, key=key)
+        states = tuple(scheme.init(c, s) for c, s in zip(network.crossbars, cells, strict=True))
+        ledger = None
+        if not scheme.exact:
+            ledger = tuple(c.ledger(shape) for c, shape in zip(network.crossbars, network.shapes, strict=True))
+        return Chip(cells, rule, states, ledger, wires)
+
+    def step(
+        self, network: AbstractNetwork, chip: Chip, x: Any, target: Any, *, key: PRNGKeyArray
+    ) -> tuple[Chip, dict[str, Array]]:
+        """One trial, or a batch of them, and the updates that follow from it."""
+        steps = self.clock.steps
+        counts, length = self.objective.counts(steps), self.every or steps
+        if length >= steps:
+            return self._update(network, chip, Batch(x, target, counts, jnp.asarray(True)), key=key)
+        parts = steps // length
+
+        def body(chip: Chip, now: tuple[Array, Array, Array]) -> tuple[Chip, dict[str, Array]]:
+            x, own, k = now
+            return self._update(network, chip, Batch(x, target, own, k == 0), key=jax.random.fold_in(key, k))
+
+        cut = [a[: parts * length].reshape(parts, length, *a.shape[1:]) for a in (x, counts)]
+        chip, metrics = jax.lax.scan(body, chip, (cut[0], cut[1], jnp.arange(parts)))
+        return chip, jax.tree.map(lambda m: m.mean(0), metrics)
+
+    def _update(
+        self, network: AbstractNetwork, chip: Chip, batch: Batch, *, key: PRNGKeyArray
+    ) -> tuple[Chip, dict[str, Array]]:
+        """Rule, then programming, crossbar by crossbar; then time passes."""
+        scheme, rule, crossbars = self.own, self.rule, network.crossbars
+        corrections = None if chip.wires is None else chip.wires.corrections
+        cells, before = rule.prepare(self.view(network, chip.cells, corrections), key=key)
+        for_rule, for_scheme = rule.keys(key)
+        view = self.view(network, cells, corrections)
+        state, change, metrics = rule.update(chip.rule, view, batch, self.transformation(), key=for_rule)
+        parts = zip(chip.scheme, crossbars, cells, change, jax.random.split(for_scheme, len(change)), strict=True)
+        done = [scheme.apply(s, c, own, dw if scheme.outer else dense(dw), key=k) for s, c, own, dw, k in parts]
+        cells, ledger = tuple(one.cells for one in done), chip.ledger
+        if self.pause:
+            cells = tuple(c.cell.wait(own, self.pause) for c, own in zip(crossbars, cells, strict=True))
+        if ledger is not None:
+            ledger = tuple(old if b is None else old + b for old, b in zip(ledger, before, strict=True))
+            ledger = tuple(old + one.ledger for old, one in zip(ledger, done, strict=True))
+        return Chip(cells, state, tuple(one.state for one in done), ledger, chip.wires), metrics
+
+    def renewed(self, network: AbstractNetwork, chip: Chip) -> Chip:
+        """The chip with the exact correction of its wires, and how far off the one in use was.
+
+        That is the rms error of a weight's transfer over its rms, the largest of the crossbars.
+        """
+        assert chip.wires is not None
+        lines = lines_of(network, chip.cells)
+        fresh = corrections_of(network, lines, LAG_TOLERANCE)
+        used = zip(network.crossbars, lines, chip.wires.corrections, fresh or (), strict=True)
+        errors = [crossbar.deviation(g, old, new) for crossbar, g, old, new in used]
+        deviation = jnp.maximum(chip.wires.deviation, jnp.stack(errors).max())
+        return chip._replace(wires=Lagged(fresh, deviation))
+
+    def predicted(self, view: View, chip: Chip, x: Any, *, key: PRNGKeyArray | None) -> Array:
+        """Classes that a chip takes trials for; with a key, by noisy reads."""
+        activity = self.rule.run(chip.rule, view, x, key=key)
+        return self.rule.classes(chip.rule, self.objective.predict(activity.output))

@@ -1,0 +1,133 @@
+"""How fresh cells get the weights that training starts from."""
+
+from abc import abstractmethod
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import PRNGKeyArray
+
+from memspike.arrays.crossbar import Crossbar
+from memspike.arrays.programmer import OpenLoop
+from memspike.cells.base import CellState, Weight
+from memspike.networks.base import AbstractNetwork, Cells
+from memspike.parts.param import check_bounds, option
+
+
+def _exact(crossbar: Crossbar, w: Weight) -> CellState:
+    return crossbar.cell.place(crossbar.cell.init(w.shape), w)
+
+
+class AbstractStart(eqx.Module):
+    """A network of a chip → its cells before the first trial. Digital weights start at the drawn weights exactly."""
+
+    def __check_init__(self) -> None:
+        check_bounds(self)
+
+    @abstractmethod
+    def cells(self, network: AbstractNetwork, digital: bool, *, key: PRNGKeyArray) -> Cells:
+        """Fresh cells of every crossbar."""
+
+
+class Exact(AbstractStart):
+    """Random weights of the network, set without error."""
+
+    gain: float = option(1.0, "s.d. of the weights at the start over that which the network suggests", bounds=(0, 1e6))
+
+    def cells(self, network: AbstractNetwork, digital: bool, *, key: PRNGKeyArray) -> Cells:
+        """Every cell at its weight."""
+        weights = network.init_weights(self.gain, key=key)
+        return tuple(_exact(c, w) for c, w in zip(network.crossbars, weights, strict=True))
+
+
+class AbstractFresh(AbstractStart):
+    """Cells that come from a RESET; the key falls into those of weights, of cells, and one that a rule may use."""
+
+    gain: eqx.AbstractVar[float]
+
+    @abstractmethod
+    def cell(self, crossbar: Crossbar, w: Weight, *, key: PRNGKeyArray) -> CellState:
+        """Fresh cells of one crossbar."""
+
+    def cells(self, network: AbstractNetwork, digital: bool, *, key: PRNGKeyArray) -> Cells:
+        """Fresh cells of all crossbars, each by its own key."""
+        for_weights, for_cells, _ = jax.random.split(key, 3)
+        weights = network.init_weights(self.gain, key=for_weights)
+        pairs = list(zip(network.crossbars, weights, strict=True))
+        if digital:
+            return tuple(_exact(c, w) for c, w in pairs)
+        keys = jax.random.split(for_cells, len(pairs))
+        return tuple(self.cell(c, w, key=k) for (c, w), k in zip(pairs, keys, strict=True))
+
+
+class Programmed(AbstractFresh):
+    """Random weights of the network, by the pulses that the mean device needs, blind."""
+
+    gain: float = option(1.0, "s.d. of the weights at the start over that which the network suggests", bounds=(0, 1e6))
+
+    def cell(self, crossbar: Crossbar, w: Weight, *, key: PRNGKeyArray) -> CellState:
+        """`OpenLoop`."""
+        return OpenLoop().write(crossbar.cell, w, key=key).state
+
+
+class RandomSet(AbstractFresh):
+    """One SET on a random side of some of the weights; digital weights are drawn."""
+
+    gain: float = option(0.1, "s.d. of digital weights over that which the network suggests", bounds=(0, 1e6))
+    share: float = option(0.05, "share of the weights with a SET", bounds=(0, 1))
+
+    def cell(self, crossbar: Crossbar, w: Weight, *, key: PRNGKeyArray) -> CellState:
+        """RESET devices, some of them with a pulse."""
+        cell = crossbar.cell
+        fresh = cell.init(w.shape, key=key)
+        for_side, for_share, for_pulse = jax.random.split(key, 3)
+        pulses = jax.random.rademacher(for_side, w.shape, w.dtype)
+        chosen = jax.random.bernoulli(for_share, self.share, w.shape)
+        return cell.program(fresh, jnp.where(chosen, pulses, 0.0), key=for_pulse)[0]
+
+
+class NearReset(AbstractFresh):
+    """All devices at one low conductance ± 10 %: weights of nothing but read noise; digital weights are drawn."""
+
+    gain: float = option(0.1, "s.d. of digital weights over that which the network suggests", bounds=(0, 1e6))
+    conductance: float = option(0.236876e-6, "mean conductance at the start", unit="S", bounds=(0, 1e3))
+
+    def cell(self, crossbar: Crossbar, w: Weight, *, key: PRNGKeyArray) -> CellState:
+        """Devices set around `conductance`."""
+        cell = crossbar.cell
+        fresh = cell.init(w.shape, key=key)
+        shape = (cell.programmed(), *w.shape)
+        g = self.conductance * (1 + 0.1 * jax.random.normal(key, shape))
+        return fresh._replace(devices=cell.device.place(fresh.devices, jnp.clip(g, *cell.conductance_range())))
+
+
+class Around(AbstractStart):
+    """Weights around a mean, kept in [0, 1], set without error."""
+
+    mean: float = option(0.5, "weights at the start, mean", bounds=(0, 1))
+    sd: float = option(0.02, "weights at the start, s.d.", bounds=(0, 1))
+
+    def cells(self, network: AbstractNetwork, digital: bool, *, key: PRNGKeyArray) -> Cells:
+        """Every cell at its weight, on fresh devices."""
+        for_w, for_cells = jax.random.split(key)
+        found = []
+        for crossbar, shape in zip(network.crossbars, network.shapes, strict=True):
+            w = jnp.clip(self.mean + self.sd * jax.random.normal(for_w, shape), 0.0, 1.0)
+            found.append(crossbar.cell.place(crossbar.cell.init(shape, key=for_cells), w))
+        return tuple(found)
+
+
+class UniformShare(AbstractStart):
+    """Devices at shares of their range that are uniform from 0 on."""
+
+    most: float = option(0.3, "largest share of the range", bounds=(0, 1))
+
+    def cells(self, network: AbstractNetwork, digital: bool, *, key: PRNGKeyArray) -> Cells:
+        """Fresh devices, set without error."""
+        found = []
+        for crossbar, shape in zip(network.crossbars, network.shapes, strict=True):
+            cell, (low, high) = crossbar.cell, crossbar.cell.conductance_range()
+            fresh = cell.init(shape)
+            share = jax.random.uniform(key, (cell.programmed(), *shape)) * self.most
+            found.append(fresh._replace(devices=cell.device.place(fresh.devices, low + share * (high - low))))
+        return tuple(found)
