@@ -378,7 +378,11 @@ def test_alternating_pulses_find_the_symmetry_point(x64, name, share):
     device = DEVICES.get(name).value()
     shares = [
         np.asarray((g - device.g_min) / span(device))
-        for g in (calibrated_references(device), at_symmetry_point(device), calibrated_references(device, (400,), key=KEY))
+        for g in (
+            calibrated_references(device),
+            at_symmetry_point(device),
+            calibrated_references(device, (400,), key=KEY),
+        )
     ]
     assert shares[0] == pytest.approx(share, abs=0.015)
     assert shares[1] == pytest.approx(share, abs=0.002)
@@ -399,7 +403,8 @@ def test_devices_that_do_not_settle_have_no_reference(x64):
     with pytest.raises(ms.InputError, match=r"error of a reference is 0\.1 of the range; .* a key"):
         calibrated_references(SoftBounds(), error=0.1)
     device = device_of((2, 3, 4), KEY)
-    np.testing.assert_allclose(calibrated_references(device, (2, 3, 4)), at_symmetry_point(device, (2, 3, 4)), rtol=5e-3)
+    found = calibrated_references(device, (2, 3, 4))
+    np.testing.assert_allclose(found, at_symmetry_point(device, (2, 3, 4)), rtol=5e-3)
 
 
 def test_refresh_asks_for_the_emptier_side_too():
