@@ -187,7 +187,7 @@ def network_of(settings: Settings, inputs: int, outputs: int, *, wires: bool = T
     """The network of a configuration for so many rows of the first crossbar and outputs."""
     encoder, topology = settings.encoder, settings.network
     charge = float(encoder.max_rate) * settings.simulation.dt if isinstance(encoder, AbstractRates) else 1.0
-    rule = settings.learning.rule
+    rule: Any = settings.learning.rule
     if isinstance(rule, EpropRule) and rule.reference_order and not settings.learning.scheme().digital:
         topology = dataclasses.replace(topology, loops=True)
     maker = Maker(settings, wires)
@@ -282,7 +282,8 @@ def facts(settings: Settings) -> dict[str, Any]:
     found: dict[str, Any] = {"endurance": settings.evaluation.endurance}
     if settings.learning.scheme().digital:
         found["digital"] = True
-    drive, rule, cell = settings.array.drive, settings.learning.rule, settings.synapse
+    drive, cell = settings.array.drive, settings.synapse
+    rule: Any = settings.learning.rule
     for name, pulse in (("set_energy_j", drive and drive.up), ("reset_energy_j", drive and drive.reset)):
         if pulse and pulse.energy is not None:
             found[name] = pulse.energy
@@ -308,7 +309,7 @@ def classification(settings: Settings, data: Dataset | None = None) -> Classific
         lifetime = Lifetime(given.age, given.programmer, reference_age=given.reference_age, chips=given.chips or 20)
     named = {"none": NoCompensation(), type_of(given.compensation): given.compensation}
     measured = Measured(
-        batch=given.batch,
+        batch=given.at_once,
         chips=given.chips,
         programming_spread=given.programming_spread,
         read_noise=given.read_noise,

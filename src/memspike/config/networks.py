@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from memspike.arrays.rows import AbstractRows, DynamicalRows, StaticRows
-from memspike.cells.base import AbstractCell
 from memspike.config.sections import LayerSettings
 from memspike.devices.metastable_switch import MetastableSwitch
 from memspike.networks.base import AbstractNetwork
@@ -29,9 +28,10 @@ from memspike.parts.param import option, part
 
 
 class Ingredients(NamedTuple):
-    """What layers have where they say nothing: neuron, and a crossbar for given cell and array (None: those of the run).
+    """What layers have where they say nothing, and how their crossbars are made.
 
-    `crossbar(synapse, array, shape, where)` makes the crossbar of a matrix. `charge` normalises input spikes.
+    `crossbar(synapse, array, shape, where)` makes that of a matrix; None for a cell or an array: those of the run.
+    `charge` normalises input spikes.
     """
 
     neuron: eqx.Module
@@ -73,7 +73,9 @@ class AbstractTopology(eqx.Module):
 class FeedforwardTopology(AbstractTopology):
     """Layers of neurons with analog membranes, each driving the rows of the next crossbar."""
 
-    layers: tuple[LayerSettings, ...] = option((LayerSettings(size=64),), "layers, the last one may be left out")
+    layers: tuple[LayerSettings, ...] = eqx.field(
+        default=(LayerSettings(size=64),), metadata={"doc": "layers, the last one may be left out"}
+    )
     input_filter: AbstractFilter = part(lambda: AlphaFilter(tau=0.3e-3), "synaptic filter of the first layer")
     filter: AbstractFilter = part(lambda: ExponentialFilter(tau=0.1e-3), "synaptic filter of the other layers")
     reading: AbstractRows = part(StaticRows, "what reading does to the synaptic devices")
@@ -93,7 +95,7 @@ class FeedforwardTopology(AbstractTopology):
         return Feedforward(tuple(found), self.checkpoint)
 
 
-def _reading(reading: AbstractRows, cell: AbstractCell) -> AbstractRows:
+def _reading(reading: Any, cell: Any) -> AbstractRows:
     """Dynamical rows without a device of their own move between the conductances of the cells."""
     if not isinstance(reading, DynamicalRows) or reading.device != DynamicalRows().device:
         return reading
@@ -122,7 +124,7 @@ class RecurrentTopology(AbstractTopology):
         first, last = layers
         shapes = ((sizes[0], sizes[1]), (sizes[1], sizes[1]), (sizes[1], sizes[2]))
         owners = (first, first, last)
-        crossbars = tuple(
+        crossbars: Any = tuple(
             base.crossbar(one.synapse, one.array, shape, f"network.layers.{k // 2}")
             for k, (one, shape) in enumerate(zip(owners, shapes, strict=True))
         )
@@ -136,7 +138,7 @@ class RecurrentTopology(AbstractTopology):
         )
 
 
-def _per_neuron(neuron: AbstractSpikingNeuron, count: int, adaptive: float) -> AbstractSpikingNeuron:
+def _per_neuron(neuron: Any, count: int, adaptive: float) -> AbstractSpikingNeuron:
     """A neuron of which only the first `adaptive` share of a layer adapts."""
     if not isinstance(neuron, ALIF):
         return neuron
@@ -147,7 +149,7 @@ def _per_neuron(neuron: AbstractSpikingNeuron, count: int, adaptive: float) -> A
 class LocalTopology(AbstractTopology):
     """Layers of trace-lif neurons with a fixed random readout each."""
 
-    layers: tuple[LayerSettings, ...] = option((LayerSettings(size=150),), "layers")
+    layers: tuple[LayerSettings, ...] = eqx.field(default=(LayerSettings(size=150),), metadata={"doc": "layers"})
     amplitude: float = option(2.0, "random readouts are uniform in ±amplitude/√neurons", bounds=(0, 1e6))
 
     def build(self, base: Ingredients) -> LocalNetwork:
@@ -169,7 +171,7 @@ class LocalTopology(AbstractTopology):
 class CompetitiveTopology(AbstractTopology):
     """A winner-take-all layer: whoever spikes first silences the others for the rest of a presentation."""
 
-    layers: tuple[LayerSettings, ...] = option((LayerSettings(size=8),), "the one layer")
+    layers: tuple[LayerSettings, ...] = eqx.field(default=(LayerSettings(size=8),), metadata={"doc": "the one layer"})
     noise: float = option(0.2, "s.d. of what is added to a membrane in a step, in units of weight", bounds=(0, 1e6))
     read_voltage: float = option(0.2, "row voltage of a spike", unit="V", bounds=(1e-6, 10))
 

@@ -8,10 +8,13 @@ from typing import Any
 
 from memspike.parts import table
 from memspike.parts.errors import InputError, unknown
+from memspike.parts.fields import fields_of
 from memspike.parts.registry import DEVICES
+from memspike.parts.table import BEFORE
 from memspike.parts.written import keys_of, plain
 
 LAYERED = ("neuron", "synapse", "array")
+DEVICE_KEYS = ("device", "m1", "m2")
 
 
 def parse_value(text: str) -> Any:
@@ -29,37 +32,41 @@ def parse_value(text: str) -> Any:
         return text
 
 
-def _as_table(value: Any) -> Any:
-    return {"type": value} if isinstance(value, str) else value
+def merged(old: Any, new: Any, *, keeps: bool = True) -> Any:
+    """What `new` makes of `old`: tables key by key; tables with numbers as keys change lists.
 
-
-def merged(old: Any, new: Any) -> Any:
-    """What `new` makes of `old`: tables key by key, unless another type is named; tables with numbers change lists."""
+    Another type keeps the keys that it shares with the old one, unless it is that of a device, whose presets are whole.
+    """
+    if isinstance(new, str) and isinstance(old, Mapping):
+        new = {"type": new}
     if not isinstance(new, Mapping):
         return copy.deepcopy(new)
     if isinstance(old, list) and new and all(str(k).isdigit() for k in new):
-        rows = copy.deepcopy(old)
-        for k, value in new.items():
-            if int(k) >= len(rows):
-                rows.extend({} for _ in range(int(k) + 1 - len(rows)))
-            before = rows[int(k)]
-            rows[int(k)] = merged({"size": before} if isinstance(before, int) else before, value)
-        return rows
-    old = _as_table(old)
-    if not isinstance(old, Mapping) or new.get("type", old.get("type")) != old.get("type"):
+        return _rows(old, new)
+    old = {"type": old} if isinstance(old, str) else old
+    if not isinstance(old, Mapping):
         return copy.deepcopy(dict(new))
+    if new.get("type", old.get("type")) != old.get("type"):
+        before = {k: v for k, v in old.items() if k not in ("type", BEFORE)}
+        return copy.deepcopy({**new, BEFORE: {**old.get(BEFORE, {}), **before}} if keeps else dict(new))
     found = dict(old)
     for key, value in new.items():
-        before = found.get(key)
-        found[key] = _part_or_value(before, value)
+        found[key] = merged(found.get(key), value, keeps=key not in DEVICE_KEYS)
     return found
 
 
-def _part_or_value(before: Any, value: Any) -> Any:
-    """A text in place of a table names another type."""
-    if isinstance(value, str) and isinstance(before, Mapping):
-        return value if value != before.get("type") else before
-    return merged(before, value)
+def _rows(old: list[Any], new: Mapping[str, Any]) -> list[Any]:
+    """A list in which some entries have changed; one more may be added at its end."""
+    rows = copy.deepcopy(old)
+    for k, value in sorted(new.items(), key=lambda item: int(item[0])):
+        if int(k) > len(rows):
+            raise InputError(
+                f"Entry {k} does not exist in a list of {len(rows)}; allowed: 0 to {len(rows)}, the next one."
+            )
+        rows.extend([{}] * (int(k) + 1 - len(rows)))
+        before = rows[int(k)]
+        rows[int(k)] = merged({"size": before} if isinstance(before, int) else before, value)
+    return rows
 
 
 def put(tables: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
@@ -79,19 +86,18 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
 
 
 def _full_key(given: str, known: list[str], sections: list[str]) -> str:
-    """A dotted key as it is, or the one key whose last parts it is."""
-    head = given.split(".")[0]
-    if head in sections:
+    """A dotted key as it is, or the one key whose last parts it is: of several the one that is least deep."""
+    if given.split(".")[0] in sections:
         return given
     same_end = [key for key in known if key.endswith(f".{given}")]
-    if len(same_end) > 1:
-        least = min(key.count(".") for key in same_end)
-        same_end = [key for key in same_end if key.count(".") == least]
+    least = min((key.count(".") for key in same_end), default=0)
+    same_end = [key for key in same_end if key.count(".") == least]
     if len(same_end) == 1:
         return same_end[0]
     if same_end:
         raise InputError(f"The key '{given}' is ambiguous; allowed: {', '.join(sorted(same_end))}.")
-    raise unknown("key", given, [*sections, *known, *(key.rsplit(".", 1)[-1] for key in known)])
+    short = [key.rsplit(".", 1)[-1] for key in known] if "." not in given else known
+    raise unknown("key", given, [*sections, *short], "see: memspike show EXPERIMENT")
 
 
 def _file(path: Path) -> dict[str, Any]:
@@ -141,7 +147,7 @@ def _layer(layer: Any, tables: Mapping[str, Any]) -> Any:
 
 def checked(root: type, tables: Mapping[str, Any]) -> Any:
     """The settings of tables; InputError in one sentence for what is wrong with them."""
-    known = table.fields_of(root)
+    known = fields_of(root)
     for key in tables:
         if key not in known:
             raise unknown("key", key, known)
@@ -164,8 +170,10 @@ class Resolver:
 
     def change(self, key: str, value: Any) -> None:
         """Give a key another value; a key may be the last parts of one that is unique."""
-        known = [k.path for k in keys_of(checked(self.root, self.tables))] if "." not in key else []
-        full = _full_key(key, known, list(table.fields_of(self.root)))
+        sections = list(fields_of(self.root))
+        whole = key.split(".")[0] in sections
+        known = [] if whole else [k.path for k in keys_of(checked(self.root, self.tables))]
+        full = _full_key(key, known, sections)
         if full == "experiment":
             raise InputError("The key 'experiment' is the name of the run and cannot be set.")
         self.tables = put(self.tables, full, value)

@@ -171,7 +171,7 @@ class TrainingSettings(eqx.Module):
 class EvaluationSettings(eqx.Module):
     """What is measured after training."""
 
-    batch: int = option(500, "test examples that are shown at once", bounds=(1, 10**7))
+    at_once: int = option(500, "test examples that are shown together", bounds=(1, 10**7))
     age: tuple[float, ...] = option(
         (), "ages of the chips in s at which they are measured again", unit="s", bounds=(0, 1e12)
     )

@@ -16,7 +16,7 @@ PULSE = {"energy": 10e-12, "width": 100e-9}
 BASE: dict[str, Any] = {
     "data": {"name": "digits"},
     "encoder": {"type": "image-rate", "max_rate": 150.0},
-    "network": {"type": "local-topology", "layers": [{"size": 150}], "amplitude": 2.0},
+    "network": {"type": "local", "layers": [{"size": 150}], "amplitude": 2.0},
     "neuron": {"type": "trace-lif", "surrogate": {"type": "fast-sigmoid"}},
     "synapse": {"type": "single-reference", "device": {"type": "ideal"}},
     "array": {"drive": {"up": PULSE, "down": PULSE, "reset": PULSE}},
@@ -30,7 +30,7 @@ BASE: dict[str, Any] = {
     },
     "simulation": {"dt": 5e-3, "duration": 100e-3},
     "training": {"batch": 10, "epochs": 10},
-    "evaluation": {"batch": 250},
+    "evaluation": {"at_once": 250},
 }
 
 

@@ -25,7 +25,7 @@ def scale(factor: float = 1.0) -> float:
 # what all experiments with e-prop on phase-change memory share
 EPROP: dict[str, Any] = {
     "encoder": {"type": "frame-rate", "max_rate": 1e3, "frame_time": 5e-3},
-    "network": {"type": "recurrent-topology", "layers": [{"size": 100}]},
+    "network": {"type": "recurrent", "layers": [{"size": 100}]},
     "neuron": {"type": "lif"},
     "synapse": {"type": "differential-pair", "device": {"type": "pcm"}, "scale": scale()},
     "array": {
@@ -39,7 +39,7 @@ EPROP: dict[str, Any] = {
     },
     "simulation": {"dt": 1e-3, "pause": 38.6, "parts": 6},
     "training": {"batch": 1},
-    "evaluation": {"batch": 1000},
+    "evaluation": {"at_once": 1000},
 }
 PER_SIDE = {"type": "multi-device", "per_side": 4, "device": {"type": "pcm"}, "scale": scale()}
 

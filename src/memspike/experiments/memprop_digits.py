@@ -10,7 +10,7 @@ from memspike.training.classify import classify
 # what all experiments with backpropagation through MIF neurons share
 MEMPROP: dict[str, Any] = {
     "encoder": {"type": "image"},
-    "network": {"type": "feedforward-topology"},
+    "network": {"type": "feedforward"},
     "neuron": {"type": "mif"},
     "synapse": {
         "type": "differential-pair",

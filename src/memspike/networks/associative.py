@@ -9,8 +9,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.arrays.crossbar import Crossbar
 from memspike.networks.base import AbstractNetwork, Cells, Corrections, Fabricated, Weights
-from memspike.networks.timeline import Clock
 from memspike.networks.recurrent import Reading, driven, fold, programmed_readings, readings_of
+from memspike.networks.timeline import Clock
 from memspike.neurons.base import AbstractNeuron
 from memspike.neurons.filters import AbstractFilter, ExponentialFilter
 from memspike.neurons.mif import MIF
@@ -55,17 +55,17 @@ class Associative(AbstractNetwork):
             raise InputError("An Associative network is analog throughout; its crossbar takes no converters.")
 
     @property
-    def crossbars(self) -> tuple[Crossbar, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def crossbars(self) -> tuple[Crossbar, ...]:
         """The one crossbar."""
         return (self.crossbar,)
 
     @property
-    def names(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def names(self) -> tuple[str, ...]:
         """Of the one crossbar."""
         return ("associative",)
 
     @property
-    def shapes(self) -> tuple[tuple[int, int], ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def shapes(self) -> tuple[tuple[int, int], ...]:
         """Of the one matrix."""
         return ((self.neurons, self.neurons),)
 

@@ -32,9 +32,14 @@ class AbstractNetwork(eqx.Module):
     """
 
     if TYPE_CHECKING:
-        crossbars: tuple[Crossbar, ...] = eqx.field(init=False)
-        names: tuple[str, ...] = eqx.field(init=False)
-        shapes: tuple[tuple[int, int], ...] = eqx.field(init=False)
+
+        @property
+        def crossbars(self) -> tuple[Crossbar, ...]: ...
+        @property
+        def names(self) -> tuple[str, ...]: ...
+        @property
+        def shapes(self) -> tuple[tuple[int, int], ...]: ...
+
     else:
         crossbars: eqx.AbstractVar[tuple[Crossbar, ...]]
         names: eqx.AbstractVar[tuple[str, ...]]

@@ -9,8 +9,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.arrays.crossbar import Crossbar
 from memspike.networks.base import AbstractNetwork, Cells, Corrections, Fabricated, Weights
-from memspike.networks.timeline import Clock
 from memspike.networks.recurrent import Reading, driven, programmed_readings, readings_of
+from memspike.networks.timeline import Clock
 from memspike.neurons.lif import ALIF, SpikingState
 from memspike.parts.errors import InputError
 from memspike.parts.param import Parameter, check_bounds, param
@@ -57,17 +57,17 @@ class Competitive(AbstractNetwork):
             raise InputError("The neurons of a Competitive layer need a refractory period, which is their inhibition.")
 
     @property
-    def crossbars(self) -> tuple[Crossbar, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def crossbars(self) -> tuple[Crossbar, ...]:
         """The one crossbar."""
         return (self.crossbar,)
 
     @property
-    def names(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def names(self) -> tuple[str, ...]:
         """Of the one crossbar."""
         return ("competitive",)
 
     @property
-    def shapes(self) -> tuple[tuple[int, int], ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def shapes(self) -> tuple[tuple[int, int], ...]:
         """Of the one matrix."""
         return (self.shape,)
 

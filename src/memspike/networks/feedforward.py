@@ -11,9 +11,9 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.arrays.crossbar import Crossbar, Seen
 from memspike.networks.base import AbstractNetwork, Cells, Corrections, Fabricated, Weights, exact_lines, lines_of
-from memspike.networks.timeline import Clock
 from memspike.networks.layer import Layer
 from memspike.networks.simulate import Events, simulate
+from memspike.networks.timeline import Clock
 from memspike.parts.errors import InputError
 from memspike.parts.param import option
 
@@ -39,17 +39,17 @@ class Feedforward(AbstractNetwork):
     checkpoint: bool = option(True, "recompute the inside of a step in the backward pass: less memory")
 
     @property
-    def crossbars(self) -> tuple[Crossbar, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def crossbars(self) -> tuple[Crossbar, ...]:
         """One a layer."""
         return tuple(layer.crossbar for layer in self.layers)
 
     @property
-    def names(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def names(self) -> tuple[str, ...]:
         """Layers by number."""
         return tuple(f"layer {k + 1}" for k in range(len(self.layers)))
 
     @property
-    def shapes(self) -> tuple[tuple[int, int], ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def shapes(self) -> tuple[tuple[int, int], ...]:
         """Rows and neurons of every layer."""
         return tuple(layer.shape for layer in self.layers)
 

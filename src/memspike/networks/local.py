@@ -11,8 +11,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.arrays.crossbar import Crossbar
 from memspike.networks.base import AbstractNetwork, Cells, Corrections, Fabricated, Weights
-from memspike.networks.timeline import Clock
 from memspike.networks.recurrent import Reading, driven, programmed_readings, readings_of
+from memspike.networks.timeline import Clock
 from memspike.neurons.trace_lif import TraceLIF
 from memspike.parts.errors import InputError
 from memspike.parts.parallel import held
@@ -88,17 +88,17 @@ class LocalNetwork(AbstractNetwork):
     amplitude: float = option(2.0, "random readouts are uniform in ±amplitude/√neurons", bounds=(0, 1e6))
 
     @property
-    def crossbars(self) -> tuple[Crossbar, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def crossbars(self) -> tuple[Crossbar, ...]:
         """One a layer."""
         return tuple(layer.crossbar for layer in self.layers)
 
     @property
-    def names(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def names(self) -> tuple[str, ...]:
         """Layers by number."""
         return tuple(f"layer {k + 1}" for k in range(len(self.layers)))
 
     @property
-    def shapes(self) -> tuple[tuple[int, int], ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def shapes(self) -> tuple[tuple[int, int], ...]:
         """Rows, with the bias, and columns of every crossbar."""
         return tuple((layer.shape[0] + 1, layer.shape[1]) for layer in self.layers)
 

@@ -110,7 +110,7 @@ class Recurrent(AbstractNetwork):
             raise InputError(f"Network sizes are {list(self.sizes)}; needed: three whole numbers ≥ 1.")
 
     @property
-    def names(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def names(self) -> tuple[str, ...]:
         """Of the three matrices."""
         return "input", "recurrent", "output"
 
@@ -123,7 +123,7 @@ class Recurrent(AbstractNetwork):
         return Fabricated(self, key)
 
     @property
-    def shapes(self) -> tuple[tuple[int, int], ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def shapes(self) -> tuple[tuple[int, int], ...]:
         """Rows and columns of the input, recurrent and output matrix."""
         inputs, neurons, outputs = self.sizes
         return (inputs, neurons), (neurons, neurons), (neurons, outputs)

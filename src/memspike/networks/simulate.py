@@ -10,8 +10,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.arrays.crossbar import Seen
 from memspike.cells.base import Lines
-from memspike.networks.timeline import Clock
 from memspike.networks.layer import Layer
+from memspike.networks.timeline import Clock
 from memspike.neurons.base import AbstractNeuron
 from memspike.parts.errors import InputError
 

@@ -1,34 +1,40 @@
 """Any part ↔ a table: a table names a class or a preset (`type`) and sets its own fields, to any depth."""
 
 import dataclasses
-import functools
-import inspect
-import math
-import re
-import types
-from collections.abc import Callable, Iterator, Mapping
-from importlib import import_module
-from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, get_args, get_origin
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import AbstractArray
 
-from memspike.parts import units
 from memspike.parts.errors import InputError, unknown
-from memspike.parts.param import Meta
+from memspike.parts.fields import (
+    FieldInfo,
+    choices_of,
+    fields_of,
+    finals,
+    is_part,
+    kebab,
+    product,
+    registries,
+    registries_of,
+)
 from memspike.parts.registry import REGISTRIES, Registry
+from memspike.parts.values import function, number, simple
 
 Table = Mapping[str, Any]
 TYPE = ("type", "model")
+# where a table keeps the keys of the type that it replaces
+BEFORE = "~"
 # of so many choices a sentence lists all; of more it says where they stand
 FEW = 12
 
 
 class Recipe(eqx.Module):
-    """A function and the arguments that a table gives it: numbers as leaves, so that a population may differ in them."""
+    """A function and the arguments that a table gives it; numbers are leaves, in which a population may differ."""
 
     make: Callable[..., Any] = eqx.field(static=True)
     name: str = eqx.field(static=True)
@@ -44,128 +50,9 @@ class Recipe(eqx.Module):
         return {**self.fixed, **self.numbers}
 
 
-class FieldInfo(NamedTuple):
-    """A field of a class, or an argument of a function, as a table may set it."""
-
-    name: str
-    kind: Any
-    default: Any
-    unit: str
-    doc: str
-    bounds: tuple[float, float] | None
-    choices: Any
-    otherwise: Callable[[dict[str, Any]], Any] | None = None
-
-    @property
-    def optional(self) -> bool:
-        """Whether None is allowed."""
-        return type(None) in get_args(self.kind)
-
-    @property
-    def kinds(self) -> tuple[Any, ...]:
-        """The types of a value that is not None."""
-        union = get_origin(self.kind) in (Union, types.UnionType)
-        return tuple(k for k in get_args(self.kind) if k is not type(None)) if union else (self.kind,)
-
-    @property
-    def part(self) -> type | None:
-        """The class of the part that belongs here, if one does."""
-        found = [k for k in self.kinds if isinstance(k, type) and issubclass(k, eqx.Module)]
-        return found[0] if found else None
-
-    @property
-    def numeric(self) -> bool:
-        """Whether an array of numbers is allowed: a parameter."""
-        return any(isinstance(k, type) and issubclass(k, AbstractArray) for k in self.kinds)
-
-
-def _of_class(cls: type) -> Iterator[FieldInfo]:
-    for f in dataclasses.fields(cls):
-        if not f.init:
-            continue
-        default = f.default
-        if default is dataclasses.MISSING:
-            default = dataclasses.MISSING if f.default_factory is dataclasses.MISSING else f.default_factory
-        meta = f.metadata
-        unit, doc = meta.get("unit", "1"), meta.get("doc", "")
-        bounds, choices = meta.get("bounds"), meta.get("choices")
-        yield FieldInfo(f.name, f.type, default, unit, doc, bounds, choices, meta.get("otherwise"))
-
-
-def _of_function(make: Callable[..., Any]) -> Iterator[FieldInfo]:
-    for p in inspect.signature(make).parameters.values():
-        if p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL) or get_origin(p.annotation) is not Annotated:
-            continue
-        kind, *notes = get_args(p.annotation)
-        meta = next(n for n in notes if isinstance(n, Meta))
-        default = dataclasses.MISSING if p.default is p.empty else p.default
-        yield FieldInfo(p.name, kind, default, meta.unit, meta.doc, meta.bounds, None)
-
-
-@functools.cache
-def fields_of(make: Any) -> dict[str, FieldInfo]:
-    """The fields that a table may set, of a class, or the documented arguments of a function."""
-    found = _of_class(make) if isinstance(make, type) else _of_function(make)
-    return {field.name: field for field in found}
-
-
-def kebab(name: str) -> str:
-    """The name of a class in tables: DifferentialPair → differential-pair."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()
-
-
-def finals(base: type) -> Iterator[type]:
-    """The final classes below an abstract one, itself included where it is final."""
-    if not inspect.isabstract(base) and not base.__name__.startswith(("Abstract", "_")):
-        yield base
-    for sub in base.__subclasses__():
-        yield from finals(sub)
-
-
-def product(make: Any) -> Any:
-    """The class of what a registered class or function makes."""
-    make = make.func if isinstance(make, functools.partial) else make
-    if not callable(make):
-        return type(make)
-    return make if isinstance(make, type) else inspect.signature(make).return_annotation
-
-
-def _fits(made: Any, wanted: type) -> bool:
-    return isinstance(made, type) and (issubclass(made, wanted) or issubclass(wanted, made))
-
-
-def _is_part(made: Any) -> bool:
-    return isinstance(made, type) and issubclass(made, eqx.Module)
-
-
-def _registries(wanted: type) -> list[Registry]:
-    return [r for r in registries().values() if any(_fits(product(e.value), wanted) for e in r)]
-
-
-def registries() -> dict[str, Registry]:
-    """The registries of parts, by their kinds."""
-    return {kind: r for kind, r in REGISTRIES.items() if kind not in ("experiments", "datasets")}
-
-
-def _loaded(wanted: type) -> None:
-    """Import all of the package of a class, so that every class below it is known."""
-    package = import_module(".".join(wanted.__module__.split(".")[:2]))
-    for name in getattr(package, "__all__", ()):
-        getattr(package, name)
-
-
-def choices_of(wanted: type) -> dict[str, Any]:
-    """Every name of a part of that class: registered ones, and final classes by their own name."""
-    _loaded(wanted)
-    found: dict[str, Any] = {kebab(cls.__name__): cls for cls in finals(wanted)}
-    for registry in _registries(wanted):
-        found |= {e.name: e.value for e in registry if _fits(product(e.value), wanted)}
-    return found
-
-
 def _named(name: str, wanted: type, where: str, registry: Registry | None) -> Any:
     if registry is not None:
-        by_class = {kebab(product(e.value).__name__): product(e.value) for e in registry if _is_part(product(e.value))}
+        by_class = {kebab(product(e.value).__name__): product(e.value) for e in registry if is_part(product(e.value))}
         if name not in registry and name in by_class:
             return by_class[name]
         if name not in registry:
@@ -179,7 +66,7 @@ def _named(name: str, wanted: type, where: str, registry: Registry | None) -> An
     if others:
         made = product(others[0].value)
         raise InputError(
-            f"{where} is '{name}', a {getattr(made, '__name__', 'value')}; another kind of part is needed, {_hint(wanted)}."
+            f"{where} is '{name}', a {getattr(made, '__name__', 'value')}; {_kind(wanted)} is needed, {_hint(wanted)}."
         )
     raise unknown(where, name, known, _hint(wanted))
 
@@ -188,69 +75,15 @@ def _listed(registry: Registry) -> str:
     return f"see: memspike list {next(kind for kind, r in REGISTRIES.items() if r is registry)}"
 
 
+def _kind(wanted: type) -> str:
+    """AbstractRelaxingDevice → a relaxing device."""
+    words = kebab(wanted.__name__.removeprefix("Abstract")).replace("-", " ")
+    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
+
+
 def _hint(wanted: type) -> str | None:
-    found = _registries(wanted)
+    found = registries_of(wanted)
     return _listed(found[0]) if found else "such as " + ", ".join(list(choices_of(wanted))[:3])
-
-
-def _number(value: Any, field: FieldInfo, where: str) -> Any:
-    if isinstance(value, str):
-        value = units.parse(value, field.unit, where)
-    if isinstance(value, list | tuple):
-        return [_number(v, field, where) for v in value]
-    array = isinstance(value, jax.Array | np.ndarray | np.generic)
-    if not array and (isinstance(value, bool) or not isinstance(value, int | float)):
-        raise InputError(f"{where} is {value!r}; a number in {field.unit} is needed.")
-    low, high = field.bounds or (-math.inf, math.inf)
-    for one in np.asarray(value).ravel():
-        if not (math.isfinite(one) and low <= one <= high):
-            here = "a finite number" if math.isinf(low) and math.isinf(high) else f"{low:g} to {high:g}"
-            unit = "" if field.unit == "1" else f" {field.unit}"
-            raise InputError(f"{where} is {one:g}{unit} ({field.doc}); allowed: {here}{unit}.")
-    return value
-
-
-def _whole(value: Any, field: FieldInfo, where: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise InputError(f"{where} is {value!r}; a whole number is needed.")
-    _number(int(value), field, where)
-    return int(value)
-
-
-def _simple(value: Any, kind: Any, field: FieldInfo, where: str) -> Any:
-    """A value that is no part, as its type wants it."""
-    if get_origin(kind) is tuple:
-        inner = get_args(kind)
-        if not isinstance(value, list | tuple):
-            raise InputError(f"{where} is {value!r}; a list such as [1, 2] is needed.")
-        if inner[-1] is not Ellipsis and len(value) != len(inner):
-            raise InputError(f"{where} has {len(value)} entries; {len(inner)} are needed.")
-        each = (inner[0],) * len(value) if inner[-1] is Ellipsis else inner
-        return tuple(_simple(v, k, field, where) for v, k in zip(value, each, strict=True))
-    if kind is bool:
-        if not isinstance(value, bool):
-            raise InputError(f"{where} is {value!r}; true or false is needed.")
-        return value
-    if kind is int:
-        return _whole(value, field, where)
-    if kind is float:
-        return float(_number(value, field, where)) if not isinstance(value, list) else _number(value, field, where)
-    if kind is str:
-        if not isinstance(value, str):
-            raise InputError(f"{where} is {value!r}; a text is needed.")
-        return _chosen(value, field, where)
-    return value
-
-
-def _chosen(value: str, field: FieldInfo, where: str) -> str:
-    if isinstance(field.choices, Registry):
-        try:
-            field.choices.get(value)
-        except InputError:
-            raise unknown(where, value, [e.name for e in field.choices]) from None
-    elif field.choices and value not in field.choices:
-        raise unknown(where, value, field.choices)
-    return value
 
 
 def convert(value: Any, field: FieldInfo, where: str, base: Any = None) -> Any:
@@ -263,7 +96,7 @@ def convert(value: Any, field: FieldInfo, where: str, base: Any = None) -> Any:
         registry = field.choices if isinstance(field.choices, Registry) else None
         return build(field.part, value, where, base, registry)
     if field.numeric:
-        found = _number(value, field, where)
+        found = number(value, field, where)
         return jnp.asarray(found, jnp.result_type(float)) if not isinstance(found, jax.Array) else found
     kinds = field.kinds
     if get_origin(kinds[0]) is tuple and get_args(kinds[0])[0] in _modules(kinds[0]):
@@ -271,8 +104,8 @@ def convert(value: Any, field: FieldInfo, where: str, base: Any = None) -> Any:
     if isinstance(value, Mapping) and kinds[0] is not dict and get_origin(kinds[0]) not in (dict, Mapping):
         raise InputError(f"{where} is a table; a value is needed.")
     if (callable(kinds[0]) and kinds[0] is Callable) or get_origin(kinds[0]) is Callable:
-        return _function(value, field, where)
-    return _simple(value, kinds[0], field, where)
+        return function(value, field, where)
+    return simple(value, kinds[0], field, where)
 
 
 def _modules(kind: Any) -> tuple[type, ...]:
@@ -293,35 +126,24 @@ def _parts(value: Any, wanted: type, where: str, base: Any) -> tuple[Any, ...]:
     return tuple(build(wanted, v, f"{where}.{k}") for k, v in enumerate(value))
 
 
-def _function(value: Any, field: FieldInfo, where: str) -> Callable[..., Any]:
-    """A function by its registered name, or beside the class that wants it."""
-    if callable(value):
-        return value
-    if isinstance(field.choices, Registry):
-        return field.choices.get(_chosen(value, field, where)).value
-    module = inspect.getmodule(field.default)
-    found = getattr(module, str(value), None) if str(value).isidentifier() else None
-    if not inspect.isfunction(found):
-        raise InputError(f"{where} is {value!r}; the name of a function is needed, such as {field.default.__name__}.")
-    return found
-
-
 def _key_of(given: str, known: Mapping[str, FieldInfo], where: str, what: str, wanted: type) -> FieldInfo:
     if given in known:
         return known[given]
     others = [n for n, make in choices_of(wanted).items() if given in fields_of(_class_of(make))]
     if others:
-        few = ", ".join(others[:FEW])
+        first, few = others[0], ", ".join(others[:FEW])
         raise InputError(
-            f"{where}.{given} does not exist: {where} is a {what}; types that have it: {few}. Set {where}={others[0]} first."
+            f"{where}.{given} does not exist: {where} is '{what}'; types that have it: {few}. "
+            f"Set {where}={first} first."
         )
-    raise unknown(f"key of {where} ({what})", given, known)
+    kind = f" ({what})" if len(list(finals(wanted))) > 1 else ""
+    raise unknown(f"key of {where}{kind}", given, known)
 
 
 def _class_of(make: Any) -> Any:
     """What to ask for fields: the class of what is made, or the function itself where that is no part."""
     made = product(make)
-    return made if _is_part(made) else make
+    return made if is_part(made) else make
 
 
 def build(wanted: type, value: Any, where: str, base: Any = None, registry: Registry | None = None) -> Any:
@@ -338,7 +160,7 @@ def build(wanted: type, value: Any, where: str, base: Any = None, registry: Regi
         value = {"type": value}
     if not isinstance(value, Mapping):
         raise InputError(f"{where} is {value!r}; a name or a table is needed.")
-    given = {k: v for k, v in value.items() if k not in TYPE}
+    given = {k: v for k, v in value.items() if k not in (*TYPE, BEFORE)}
     name = next((value[k] for k in TYPE if k in value), None)
     if name is not None and not isinstance(name, str):
         raise InputError(f"{where}.type is {name!r}; a name is needed.")
@@ -353,23 +175,55 @@ def build(wanted: type, value: Any, where: str, base: Any = None, registry: Regi
         else:
             return _changed(base, given, where, wanted)
     else:
+        if name.endswith(".toml"):
+            return build(wanted, {**read_table(Path(name)), **given}, where, base, registry)
         make = _named(name, wanted, where, registry)
+        given = _kept(make, value.get(BEFORE) or {}) | given
     return _made(make, name or kebab(make.__name__), given, where, wanted)
+
+
+def _kept(make: Any, before: Table) -> dict[str, Any]:
+    """What a new type keeps of the one it replaces: the keys that both have; presets keep nothing."""
+    return {k: v for k, v in before.items() if _class_of(make) is make and k in fields_of(make)}
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """The table in a TOML file; InputError in one sentence if there is none."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not TOML: {error}.") from None
+
+
+# other ways to write a class: a constructor, and its own keys with the field that has their unit and bounds
+FORMS: dict[type, tuple[tuple[Callable[..., Any], dict[str, str]], ...]] = {}
+
+
+def _form(make: Any, given: Table) -> tuple[Callable[..., Any], dict[str, str]]:
+    """The constructor that a table asks for by its keys."""
+    forms = FORMS.get(make, ())
+    return next(((other, names) for other, names in forms if any(k in names for k in given)), (make, {}))
 
 
 def _made(make: Any, name: str, given: Table, where: str, wanted: type) -> Any:
     if _class_of(make) is not make:
         return _changed(make(), given, where, wanted)
-    known = fields_of(make)
+    form, names = _form(make, given)
+    known = fields_of(make) | {k: fields_of(make)[f]._replace(name=k, bounds=None) for k, f in names.items()}
     for key in given:
         _key_of(key, known, where, name, wanted)
     if isinstance(make, type):
         values = {k: convert(v, known[k], f"{where}.{k}", default_of(known[k])) for k, v in given.items()}
-        values |= {k: f.otherwise(values) for k, f in known.items() if f.otherwise and k not in values}
-        missing = [k for k, f in known.items() if f.default is dataclasses.MISSING and k not in values]
+        missing = [
+            k
+            for k, f in known.items()
+            if f.default is dataclasses.MISSING and not f.otherwise and k not in {*values, *names.values()}
+        ]
         if missing:
             raise InputError(f"{where} ({name}) needs {', '.join(f'{where}.{k}' for k in missing)}.")
-        return make(**values)
+        return form(**values, **{k: f.otherwise(values) for k, f in known.items() if f.otherwise and k not in values})
     return _recipe(make, name, {k: convert(v, known[k], f"{where}.{k}") for k, v in given.items()})
 
 

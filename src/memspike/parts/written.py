@@ -9,8 +9,9 @@ import jax
 import numpy as np
 
 from memspike.parts.errors import InputError
+from memspike.parts.fields import FieldInfo, choices_of, fields_of, kebab, registries
 from memspike.parts.registry import Registry
-from memspike.parts.table import FieldInfo, Recipe, choices_of, fields_of, kebab, registries
+from memspike.parts.table import Recipe
 
 
 class Key(NamedTuple):

@@ -176,5 +176,6 @@ def samples(given: Classification, evaluator: Evaluator, chips: Chip, predicted:
         traces = {f"trace_{k}": np.asarray(v) + rest[k] for k, v in enumerate(activity.layers)}
         stored = {f"g_{k}": np.asarray(c.cell.stored(s)) for k, (c, s) in enumerate(zip(network.crossbars, chip.cells))}
         return found | traces | stored | {"rest": np.asarray(rest)}
-    spikes = activity.layers[-1].s if isinstance(activity, LocalActivity) else activity.z
+    other: Any = activity
+    spikes = activity.layers[-1].s if isinstance(activity, LocalActivity) else other.z
     return found | {"z": np.moveaxis(np.asarray(spikes), 1, 0).astype(np.uint8)}

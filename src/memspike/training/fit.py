@@ -160,8 +160,8 @@ def fit(
 
 def _last(history: list[dict[str, Any]], chips: int) -> float | None:
     """The accuracy of the last rows, if they were measured."""
-    found = [row.get("test_accuracy") for row in history[-chips:]]
-    return None if not found or None in found else float(np.mean(found))
+    found = [row["test_accuracy"] for row in history[-chips:] if row.get("test_accuracy") is not None]
+    return float(np.mean(found)) if found else None
 
 
 def _measured(accuracy: Float[np.ndarray, " chips"], rows: list[dict[str, Any]]) -> float:

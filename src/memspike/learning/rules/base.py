@@ -68,12 +68,12 @@ class View(NamedTuple):
         return self.digital and not wired(self.network) and all(c.periphery.ideal for c in self.network.crossbars)
 
     def readings(self) -> Any:
-        """Read statistics of the chip in this trial, behind the output gains of a drift compensation if there are any."""
+        """Read statistics of the chip in this trial, behind the output gains of a drift compensation."""
         seen = self.network.read(self.cells, self.clock.moments(), noise=self.noisy, corrections=self.corrections)
         return seen if self.gains is None else scaled_columns(seen, self.gains)
 
     def as_programmed(self) -> Any:
-        """What reads of the programmed conductances see, without drift and the noise of devices; aged chips are read."""
+        """What reads of programmed conductances see, without drift and noise of devices; old chips are read."""
         return self.readings() if self.aged else self.network.programmed(None, self.cells, self.corrections)
 
     def key(self, key: PRNGKeyArray | None) -> PRNGKeyArray | None:

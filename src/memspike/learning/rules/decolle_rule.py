@@ -20,8 +20,8 @@ from memspike.parts.registry import RULES
 class DecolleRule(AbstractRule):
     """The local gradients of `Decolle` on a `LocalNetwork`, scaled by the optimiser.
 
-    With `outer` a wanted change stays a sum of outer products, which a scheme such as bit-lines multiplies in the array;
-    the optimiser then has to be sgd.
+    With `outer` a wanted change stays a sum of outer products, which a scheme such as bit-lines multiplies in the
+    array; the optimiser then has to be sgd.
     """
 
     source: ClassVar[str] = SOURCE

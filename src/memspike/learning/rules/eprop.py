@@ -12,8 +12,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from memspike.learning.objectives import AbstractStepObjective, SquaredError
 from memspike.learning.rules.base import Rule
 from memspike.networks.base import Weights
-from memspike.networks.timeline import Clock
 from memspike.networks.recurrent import Activity, Readings, Recurrent, lowpass
+from memspike.networks.timeline import Clock
 from memspike.neurons.lif import SpikingState
 from memspike.parts.param import Parameter, check_bounds, param
 
