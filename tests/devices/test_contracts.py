@@ -11,7 +11,7 @@ from memspike import testing
 from memspike.arrays.rows import DynamicalRows
 from memspike.learning import Trains, Waveforms, stdp, stdp_waveform
 from memspike.learning.rules.decolle import Decolle
-from memspike.neurons import MIF, AbstractSpikingNeuron, Driver
+from memspike.neurons import MIF, AbstractNeuron, AbstractSpikingNeuron, Driver
 from memspike.parts import registry as registry
 
 
@@ -36,6 +36,9 @@ def test_neuron(x64, make):
     neuron = make()
     if isinstance(neuron, AbstractSpikingNeuron):
         testing.check_spiking_neuron(neuron)
+        return
+    if not isinstance(neuron, AbstractNeuron):
+        testing.check_parameters(neuron)  # a neuron with its synapses inside: its network is the contract
         return
     current = 50e-3 * float(neuron.m1.conductance(neuron.m1.init())) * 2 if isinstance(neuron, MIF) else 1e-6
     testing.check_neuron(neuron, current=current)
