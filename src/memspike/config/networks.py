@@ -99,7 +99,7 @@ def _reading(reading: Any, cell: Any) -> AbstractRows:
     """Dynamical rows without a device of their own move between the conductances of the cells."""
     if not isinstance(reading, DynamicalRows) or reading.device != DynamicalRows().device:
         return reading
-    low, high = (float(g) for g in cell.window())
+    low, high = (float(g) for g in cell.conductance_range())
     return DynamicalRows(MetastableSwitch(r_on=1 / high, r_off=1 / (low or 1e-12), tau=reading.device.tau))
 
 
