@@ -12,18 +12,18 @@ import numpy as np
 import pytest
 
 import memspike as ms
-from memspike.experiments.settings import resolve
+from memspike.experiments import resolve
 from memspike.parts import atomic
 from memspike.training.folder import RunFolder
 
-SMALL = ["data.train=320", "data.test=40", "hidden=[8]", "evaluation.chips=2", "fine_dt=50us", "checkpoint_every=10"]
+SMALL = ["data.train=320", "data.test=40", "size=8", "evaluation.chips=2", "fine_dt=50us", "checkpoint_every=10"]
 
 
 def small(*extra):
     return [word for item in (*SMALL, *extra) for word in ("--set", item)]
 
 
-KILLED = ("epochs=8", "batch=4", "checkpoint_every=40")  # 80 steps an epoch in two chunks
+KILLED = ("epochs=8", "training.batch=4", "checkpoint_every=40")  # 80 steps an epoch in two chunks
 DEADLINE = 1800  # seconds; a busy machine may take its time
 
 # a background job inherits "ignore SIGINT", and would never be interrupted; a run that is to be stopped waits for it
@@ -104,7 +104,7 @@ def test_a_stopped_run_resumes_to_the_same_numbers(undisturbed, tmp_path, number
 
 def test_resume_in_the_middle_of_an_epoch(tmp_path):
     """Stopped after the first of two chunks: the mean loss of the epoch counts both."""
-    _, config = resolve("memprop-digits", [*SMALL, "epochs=2", "batch=4", "checkpoint_every=40"])
+    config = resolve("memprop-digits", [*SMALL, "epochs=2", "training.batch=4", "checkpoint_every=40"]).settings
     whole = ms.experiments.run(config, tmp_path / "whole")
 
     def stop(progress):
@@ -145,5 +145,5 @@ def test_a_full_disk_while_writing_a_checkpoint(call, tmp_path, monkeypatch):
     assert not [p for p in files if p.name.startswith(".")], "a half-written file is left"
     assert RunFolder(out).latest() is not None
     monkeypatch.undo()
-    _, config = resolve("memprop-digits", [*SMALL, "epochs=4"])
+    config = resolve("memprop-digits", [*SMALL, "epochs=4"]).settings
     assert ms.experiments.run(config, out, resume=True)["steps"] == 40

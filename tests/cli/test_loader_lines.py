@@ -100,7 +100,14 @@ def test_an_exception_is_seen():
 
 
 def test_ctrl_c_ends_the_program_and_not_the_filter():
-    body = "try:\n    print('ready', flush=True)\n    while True:\n        time.sleep(0.05)\nexcept KeyboardInterrupt:\n    c(P + chr(10) + R)"
+    body = """
+try:
+    print('ready', flush=True)
+    while True:
+        time.sleep(0.05)
+except KeyboardInterrupt:
+    c(P + chr(10) + R)
+""".strip()
     process = guarded(body, start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"

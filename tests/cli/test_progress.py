@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from memspike.cli import progress
-from memspike.experiments.run import Progress
+from memspike.training.progress import Progress
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from memspike.devices import AbstractDevice
+    from memspike.parts.written import Key
 
 
 def _find(name: str) -> tuple[str, Entry]:
@@ -29,7 +30,7 @@ def _table(*columns: str) -> "Table":
 
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in columns:
-        table.add_column(column, no_wrap=column == "parameter")
+        table.add_column(column, no_wrap=column in ("parameter", "key"))
     return table
 
 
@@ -70,14 +71,28 @@ def _show_device(device: "AbstractDevice", name: str, folder: Path | None) -> No
         out.print(f"{path.stem}: {path}", soft_wrap=True, markup=False)
 
 
+def _shown(value: Any, unit: str) -> str:
+    if isinstance(value, int) and unit == "1":
+        return str(value)
+    if isinstance(value, int | float):
+        return units.show(float(value), unit)
+    return "none" if value is None else str(value)
+
+
+def _allowed(key: "Key") -> str:
+    if key.choices:
+        return ", ".join(key.choices)
+    return " … ".join(units.show(float(bound), key.unit) for bound in key.bounds) if key.bounds else ""
+
+
 def _show_experiment(experiment: Any) -> None:
-    from memspike.experiments.settings import flat
+    from memspike.parts.written import keys_of
 
     own, quick = experiment.shown(experiment.expected), experiment.shown(experiment.expected_quick)
     out.print(f"[dim]expected:[/dim] {own}, quick {quick}")
-    table = _table("key", "value")
-    for key, value in flat(experiment.config.model_dump()):
-        table.add_row(key, str(value))
+    table = _table("key", "value", "allowed", "meaning")
+    for key in keys_of(experiment.settings()):
+        table.add_row(key.path, _shown(key.value, key.unit), _allowed(key), key.doc)
     out.print(table)
 
 
