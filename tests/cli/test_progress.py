@@ -16,12 +16,13 @@ def shown(monkeypatch):
     def show(chunks, total=100, terminal=False, accuracy=None):
         now = [0.0]
         monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-        console = Console(file=io.StringIO(), force_terminal=terminal, width=200)
+        screen = io.StringIO()
+        console = Console(file=screen, force_terminal=terminal, width=200)
         with progress.RunProgress(console) as bar:
             for at, step in chunks:
                 now[0] = float(at)
                 bar.update(Progress(step, total, 0.5, accuracy))
-        return console.file.getvalue()
+        return screen.getvalue()
 
     return show
 

@@ -52,7 +52,7 @@ def loader_lines_dropped(*, every: bool) -> Iterator[None]:
     Otherwise only what is no feature of a processor is dropped.
     """
     before = sys.stderr
-    helper = None
+    helper, real = None, 2
     if os.name == "posix" and before is not None:
         before.flush()
         real = os.dup(2)

@@ -5,7 +5,9 @@ import os
 import platform
 import tempfile
 import warnings
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 FOLDER_VARIABLE = "MEMSPIKE_CACHE"
 # a full disk or a damaged file costs a compilation; nothing that a user must act on
@@ -27,7 +29,6 @@ def folder() -> Path | None:
     $MEMSPIKE_CACHE names the folder of all kinds and versions, and 0 switches off; otherwise it is in the cache
     folder of the user.
     """
-    import jaxlib
     import platformdirs
 
     from memspike import __version__
@@ -36,7 +37,7 @@ def folder() -> Path | None:
     if given == "0":
         return None
     root = Path(given) if given else Path(platformdirs.user_cache_dir("memspike")) / "compiled"
-    return root / f"memspike-{__version__}-jaxlib-{jaxlib.__version__}-{processor()}"
+    return root / f"memspike-{__version__}-jaxlib-{version('jaxlib')}-{processor()}"
 
 
 def usable(path: Path) -> bool:
@@ -49,6 +50,12 @@ def usable(path: Path) -> bool:
         return False
 
 
+def _setting(name: str) -> Any:
+    import jax
+
+    return getattr(jax.config, name)
+
+
 def keep() -> Path | None:
     """Let JAX keep what it compiles from here on, and take what was kept → the folder, or None.
 
@@ -57,10 +64,10 @@ def keep() -> Path | None:
     """
     import jax
 
-    if not jax.config.jax_enable_compilation_cache:
+    if not _setting("jax_enable_compilation_cache"):
         return None
-    if jax.config.jax_compilation_cache_dir:
-        return Path(jax.config.jax_compilation_cache_dir)
+    if given := _setting("jax_compilation_cache_dir"):
+        return Path(given)
     path = folder()
     if path is None or not usable(path):
         return None
