@@ -217,21 +217,14 @@ def test_an_out_folder_that_cannot_be_used(call, tmp_path):
     assert "Traceback" not in error
 
 
-@pytest.mark.parametrize(
-    ("settings", "words"),
-    [
-        (["integrator=forward-euler", "read_voltage=5V", "dt=20us"], ("layer 0", "forward Euler diverges")),
-        (["swing_weight=1e38", "swing=1mV"], ("not finite", "likely cause")),
-    ],
-)
-def test_a_loss_that_is_not_finite_names_layer_step_and_cause(call, tmp_path, settings, words):
-    out = tmp_path / "run"
-    status, _, error = call("run", "memprop-digits", *small("epochs=2", *settings), "--out", out)
+def test_a_loss_that_is_not_finite_names_step_and_cause(call, tmp_path):
+    settings = ("epochs=2", "integrator=forward-euler", "read_voltage=5V", "dt=20us")
+    status, _, error = call("run", "memprop-digits", *small(*settings), "--out", tmp_path / "run")
     assert status == 1
-    assert "at step" in error
-    assert all(word in error for word in words), error
-    assert "Traceback" not in error
-    assert not (out / "result.json").exists()
+    assert "at step 0" in error
+    assert "not finite; likely cause: forward Euler diverges" in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "run/result.json").exists()
 
 
 def test_quick_mnist_learns(tmp_path):
