@@ -79,6 +79,7 @@ def refused(name, key):
 def clean_registry(monkeypatch):
     """What a page registers is forgotten after it."""
     for registry in REGISTRIES.values():
+        registry.load()
         monkeypatch.setattr(registry, "_entries", dict(registry._entries))
 
 
