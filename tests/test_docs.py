@@ -170,7 +170,7 @@ def test_commands_in_the_docs_are_valid(root, page, tmp_path, monkeypatch):
 
 def test_answers_in_the_docs_are_those_of_the_program(root):
     (console,) = blocks(root / "README.md", "console")
-    shown = re.findall(r"^\$ memspike run (\S+) --set (\S+)\n(.+)$", console, re.M)
+    shown = re.findall(r"^\$ memspike run (\S+) --set (\S+)\nmemspike: (.+)$", console, re.M)
     rows = re.findall(r"^\| `([^`]+=[^`]+)` \| (.+) \|$", (root / "docs/configuration.md").read_text(), re.M)
     assert len(shown) >= 2
     assert len(rows) >= 5
