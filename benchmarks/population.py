@@ -10,28 +10,28 @@ import json
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from clock import alternate
 
 from memspike import use_cores
 from memspike.experiments import resolve
-from memspike.experiments.pcm_eprop import online
+from memspike.experiments.eprop_spoken import scale
+from memspike.training.population import Piece
 
 SETTINGS = (
-    "devices_per_side=1",
-    "shrink=1",
-    "theta=0.19252357575425721",
-    "rate_factor=1",
-    "rate_weight=8.3827e-4",
+    "synapse=differential-pair",
+    f"synapse.scale={scale()}",
+    "neuron.theta=0.19252357575425721",
+    "learning.optimizer.rate_factor=1",
+    "learning.rule.rate_weight=8.3827e-4",
 )
 
 
 def runs(count, first):
-    """The jitted training of `count` chips from seed `first` on, with fresh chips."""
-    config = resolve("pcm-eprop", (*SETTINGS, f"seeds={count}", f"seed={first}"))[1]
-    made = online(config)
-    return made, made.init()
+    """The population of `count` chips from seed `first` on, and its fresh chips."""
+    experiment, settings, _ = resolve("pcm-eprop", (*SETTINGS, f"seeds={count}", f"seed={first}"))
+    population = experiment.prepare(settings).population
+    return population, population.init()
 
 
 def main() -> None:
@@ -43,21 +43,19 @@ def main() -> None:
     options = parser.parse_args()
     use_cores()
     together, chips = runs(options.chips, 0)
-    single, _ = runs(1, 0)
-    keys = [together.keys[k : k + 1] for k in range(options.chips)]
-    alone = [jax.tree.map(lambda leaf, k=k: leaf[k : k + 1], chips) for k in range(options.chips)]
+    alone = [runs(1, k) for k in range(options.chips)]
+    piece = Piece(0, options.epochs, 0, together.per_epoch)
+    program = alone[0][0]._run
+    for one, _ in alone:
+        one._run = program  # one compiled program for all single chips
 
     def population():
-        return jax.block_until_ready(together.epochs(chips, 0, options.epochs)[1]["loss"])
+        return np.asarray(jax.block_until_ready(together.run(chips, piece))[1]["loss"])
 
     def one_by_one():
-        losses = []
-        for key, chip in zip(keys, alone, strict=True):
-            single.keys = key
-            losses.append(jax.block_until_ready(single.epochs(chip, 0, options.epochs)[1]["loss"]))
-        return jnp.concatenate(losses)
+        return np.concatenate([np.asarray(one.run(chip, piece)[1]["loss"]) for one, chip in alone])
 
-    np.testing.assert_allclose(np.asarray(population())[:, 0], np.asarray(one_by_one())[:, 0], rtol=1e-3)
+    np.testing.assert_allclose(population()[:, 0], one_by_one()[:, 0], rtol=1e-3)
     both = alternate((population, one_by_one), options.rounds)
     each = [1e3 * t / options.chips / options.epochs for t in both]
     result = {

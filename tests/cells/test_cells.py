@@ -28,6 +28,7 @@ MAKE = {
     "multi": lambda: cells.MultiDevice(PCM(), 3),
     "multi global": lambda: cells.MultiDevice(symmetric(), 4, cells.BothSides(), cells.GlobalCounter()),
     "single": lambda: cells.SingleReference(symmetric(), cells.midpoint(symmetric())),
+    "range": lambda: cells.RangeReference(asymmetric(), 0.5),
     "stack": lambda: cells.Stack(asymmetric(), cells.at_symmetry_point(asymmetric()), 3, 0.5),
     "single at symmetry": lambda: cells.SingleReference(asymmetric(), cells.at_symmetry_point(asymmetric())),
     "slices": lambda: cells.BitSliced(ConstantStep(pulses_up=30.0, pulses_down=30.0), 3, 4),

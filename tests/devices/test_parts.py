@@ -11,7 +11,7 @@ import pytest
 
 from memspike import arrays, cells, devices, neurons, testing
 from memspike.arrays import ADC, DAC, SenseAmplifier, Tiles, costs, rows
-from memspike.cells import SingleReference, Stack
+from memspike.cells import RangeReference, SingleReference, Stack
 from memspike.devices import SoftBounds
 from memspike.devices.part import AbstractPart
 from memspike.devices.pcm_joshi import Cubic, InversePower, Switched
@@ -25,6 +25,7 @@ SAMPLES = {
     DAC: lambda: DAC(8, 1.0),
     SenseAmplifier: lambda: SenseAmplifier(1e4),
     Tiles: lambda: Tiles(64, 64),
+    RangeReference: lambda: RangeReference(SoftBounds()),
     SingleReference: lambda: SingleReference(SoftBounds(), 5e-6),
     Stack: lambda: Stack(SoftBounds(), 5e-6),
     Switched: lambda: Switched(Cubic(), InversePower()),

@@ -9,6 +9,7 @@ import pytest
 from memspike.learning.rules.decolle import Decolle, ErrorTriggered, Segment, decolle
 from memspike.networks.local import local_network
 from memspike.neurons.surrogate import Box, FastSigmoid, Logistic
+from memspike.neurons.trace_lif import TraceLIF
 
 KEY = jax.random.key(0)
 
@@ -69,7 +70,7 @@ def test_segments_in_a_row_are_one_run(x64):
 def test_the_rule_is_autodiff_of_the_local_losses(x64, kind, price):
     """Every layer's own loss, with the traces of its inputs and of its refractoriness detached."""
     surrogate = kind()
-    problem = problem_of(layer={"surrogate": surrogate}, regulariser=price)
+    problem = problem_of(layer={"neuron": TraceLIF(surrogate=surrogate)}, regulariser=price)
     segment = segment_of()
     weights = problem.network.init_weights(3.0, key=jax.random.key(2))
     _, done = problem.run(weights, segment, problem.network.init((4,)))

@@ -1,6 +1,5 @@
 """Plasticity by spike times and by waveforms: sums over pairs, windows, bounds, and the networks that learn by it."""
 
-import importlib
 from typing import Any
 
 import jax
@@ -11,10 +10,9 @@ from scipy.integrate import solve_ivp
 
 from memspike import InputError
 from memspike.arrays import Crossbar
-from memspike.cells import DifferentialPair, SingleReference
+from memspike.cells import DifferentialPair, RangeReference, SingleReference
 from memspike.data import LatencySpikes, shapes
 from memspike.devices import Pulsed, mif_synapse, pulsed_mif_synapse
-from memspike.experiments import resolve, run
 from memspike.learning import (
     STDP,
     Additive,
@@ -26,9 +24,9 @@ from memspike.learning import (
     stdp,
     stdp_waveform,
 )
-from memspike.networks import Associative, Competitive
+from memspike.networks import Associative, Clock, Competitive
 from memspike.neurons import ALIF, Driver
-from memspike.report import stdp_window, window_figure, write_report
+from memspike.report import stdp_window, window_figure
 
 DT = 1e-3
 ROWS, COLUMNS, STEPS = 4, 3, 120
@@ -200,11 +198,6 @@ def test_the_synapse_of_waveforms_must_be_one_memory():
     np.testing.assert_array_equal(change, 0.0)
 
 
-# the package holds an experiment under the name of its module
-patterns_module = importlib.import_module("memspike.experiments.stdp_patterns")
-memory_module = importlib.import_module("memspike.experiments.memory_retrieval")
-
-
 def test_shapes_become_one_spike_a_pixel(x64):
     images = shapes(8)
     assert images.sum(1).tolist() == [28, 28, 32, 32]
@@ -226,28 +219,28 @@ def test_one_winner_silences_the_others(x64):
     w = jnp.asarray([[0.9, 0.5, 0.2]] * 6)
     cells = layer.crossbar.cell.place(layer.crossbar.cell.init((6, 3)), w)
     x = jnp.zeros((40, 6)).at[jnp.arange(6) * 3, jnp.arange(6)].set(1.0)
-    first = layer.run(layer.read(cells), x, jnp.zeros(3), 1e-3)
+    first = layer.present(layer.read((cells,)), x, jnp.zeros(3), 1e-3)
     np.testing.assert_array_equal(first.z.sum(0), [1.0, 0.0, 0.0])
     assert int(first.z[:, 0].argmax()) == 3  # the second spike brings 1.8
     np.testing.assert_allclose(first.adaptation, [np.exp(-35e-3 / 2.0), 0, 0], rtol=1e-6)
     # a winner that has adapted enough lets the next one win
-    after = layer.run(layer.read(cells), x, jnp.asarray([10.0, 0, 0]), 1e-3)
+    after = layer.present(layer.read((cells,)), x, jnp.asarray([10.0, 0, 0]), 1e-3)
     np.testing.assert_array_equal(after.z.sum(0), [0.0, 1.0, 0.0])
     short = Competitive((6, 3), neuron=ALIF(theta=1.5, refractory=1, soft=False))
-    assert float(short.run(short.read(cells), x, jnp.zeros(3), 1e-3).z.sum()) > 1
+    assert float(short.present(short.read((cells,)), x, jnp.zeros(3), 1e-3).z.sum()) > 1
     with pytest.raises(InputError, match="refractory"):
         Competitive((6, 3), neuron=ALIF(refractory=0))
 
 
 def test_an_associative_network_without_weights_is_its_neurons(x64):
     """Cells at their reference carry no current; with weights a driven neuron excites the others, never itself."""
-    cell = SingleReference(device=pulsed_mif_synapse(), reference=5e-6, scale=2.0)
+    cell = RangeReference(pulsed_mif_synapse())
     network = Associative(3, Crossbar(cell), coupling=0.3)
     current = Driver().current(jnp.zeros((150, 3)).at[10, 0].set(1.0), 10e-6)
     still, alone = cell.place(cell.init((3, 3)), jnp.zeros((3, 3))), Driver()
 
     def run(cells):
-        return network.run(network.read(cells), current, 10e-6)
+        return network.run(network.read((cells,)), current, Clock(10e-6, (150,))).v
 
     expected = alone(jnp.zeros((150, 3)).at[10, 0].set(1.0), 10e-6)
     np.testing.assert_allclose(run(still), expected, rtol=1e-6)
@@ -255,82 +248,3 @@ def test_an_associative_network_without_weights_is_its_neurons(x64):
     assert float(v[:, 1].max()) > float(expected[:, 1].max()) + 1e-3
     own = run(cell.place(still, 0.9 * jnp.eye(3)))
     np.testing.assert_allclose(own, expected, rtol=1e-6)
-
-
-def test_four_shapes_are_told_apart_and_without_learning_they_are_not(tmp_path):
-    experiment, config = resolve("stdp-patterns", quick=True)
-    result = run(config, tmp_path / "run")
-    assert result["test_accuracy"] == pytest.approx(experiment.expected_quick, abs=0.03)
-    assert result["untrained_accuracy"] < 0.45
-    assert result["chance"] == 0.25
-    assert result["rows"][0]["accuracy"] == result["test_accuracy"]
-    assert result["writes_per_device"] > 1
-    page = write_report(tmp_path / "run").read_text()
-    assert "without plasticity" in page
-    assert (tmp_path / "run/figures/weights.png").exists()
-
-
-def test_waveforms_tell_four_shapes_apart(tmp_path, monkeypatch):
-    monkeypatch.setattr(patterns_module, "untrained", lambda config: np.full(config.seeds, 0.25))
-    experiment, config = resolve("stdp-patterns-waveform", quick=True, seeds=1)
-    result = run(config, tmp_path / "run")
-    assert result["test_accuracy"] == pytest.approx(experiment.expected_quick, abs=0.03)
-    assert result["writes_per_device"] == 0
-
-
-def test_names_come_from_training_and_silence_is_wrong():
-    shape = np.asarray([[0, 1, 2, 3]])
-    told = patterns_module.Told(shape, np.asarray([[0, 0, -1, 2]]), np.asarray([[0, 1, -1]]), np.zeros((1, 4, 1, 3)))
-    assert told.accuracy().tolist() == [0.25]
-    gallery = patterns_module.Gallery(resolve("stdp-patterns", ["seeds=1", "evaluation.presentations=8"])[1])
-    chips = gallery.online.init()
-    assert (gallery.told(chips).names == -1).all()
-    assert gallery.told(chips).accuracy().tolist() == [0.0]
-
-
-def test_patterns_are_completed_after_learning_only(tmp_path):
-    experiment, config = resolve("memory-retrieval", quick=True)
-    result = run(config, tmp_path / "run")
-    assert result["overlap"] == pytest.approx(experiment.expected_quick, abs=0.15)
-    assert abs(result["overlap_before"]) < 0.1
-    assert abs(result["overlap_unseen"]) < 0.2
-    page = write_report(tmp_path / "run").read_text()
-    assert "before learning" in page
-    assert (tmp_path / "run/figures/recall.png").exists()
-
-
-def test_overlap_counts_what_was_neither_cued_nor_asked_for():
-    pattern, cued = jnp.asarray([1.0, 1, 1, 0, 0, 0]), jnp.asarray([1.0, 0, 0, 0, 0, 1])
-    v = jnp.zeros((5, 6)).at[2, jnp.asarray([0, 1, 3, 5])].set(0.1)
-    assert float(memory_module.Recall(v, cued, pattern).overlap(0.05)) == pytest.approx(0.5 - 0.5)
-    full = jnp.zeros((5, 6)).at[2, :3].set(0.1)
-    assert float(memory_module.Recall(full, cued, pattern).overlap(0.05)) == pytest.approx(1.0)
-
-
-def test_a_training_may_be_cut_between_epochs():
-    """Adaptation, votes, devices and ledger are all in what a checkpoint holds."""
-    online = patterns_module.Gallery(resolve("stdp-patterns", ["seeds=1", "task.presentations=8"])[1]).online
-    whole, _ = online.epochs(online.init(), 0, 2)
-    start = online.init()
-    for epoch in range(2):
-        start = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), online.epochs(start, epoch, 1)[0])
-    for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(start), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-6)
-    assert float(whole.rule.votes.sum()) > 10
-
-
-@pytest.mark.parametrize(
-    ("name", "settings", "message"),
-    [
-        ("stdp-patterns", ["learning.rule=hebb"], "stdp, stdp-waveform"),
-        ("stdp-patterns", ["device.device=vteam"], "a pulse device is needed"),
-        ("stdp-patterns", ["scheme=sgn"], "sign"),
-        ("memory-retrieval", ["device.device=epiram"], "a Pulsed device is needed"),
-        ("memory-retrieval", ["learning.epochs=0"], "learning.epochs"),
-    ],
-)
-def test_bad_settings_are_refused_in_one_sentence(name, settings, message, tmp_path):
-    with pytest.raises(InputError, match=message) as error:
-        run(resolve(name, settings)[1], tmp_path / "run")
-    assert "\n" not in str(error.value)
-    assert not (tmp_path / "run").exists()

@@ -1,6 +1,7 @@
 """Whole runs on wired arrays, with converters, over time; and the study of wires."""
 
 import json
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,81 +10,94 @@ import pytest
 
 import memspike as ms
 from memspike import InputError
-from memspike.experiments.model import classifier
-from memspike.experiments.run import read_data
-from memspike.experiments.settings import resolve
-from memspike.experiments.training import Evaluator, Trainer
+from memspike.config.build import classification
+from memspike.experiments import resolve
+from memspike.networks.base import corrections_of, lines_of
+from memspike.training.aging import Lifetime, over_time
+from memspike.training.evaluate import Evaluator
+from memspike.training.population import Piece
 
-SMALL = ["data.train=320", "data.test=40", "hidden=[8]", "evaluation.chips=2", "fine_dt=50us", "batch=32"]
-PCM_JOSHI = ["synapse.device=pcm-joshi", "read_voltage=0.36"]
-WIRED = ["r_row=20", "r_column=20", "array.tile=[40,16]"]
+SMALL = ["data.train=320", "data.test=40", "network.layers=[8]", "evaluation.chips=2", "evaluation.fine_dt=50us"]
+SMALL += ["training.batch=32"]
+PCM_JOSHI = ["synapse.device=pcm-joshi", "encoder.read_voltage=0.36"]
+WIRED = ["array.r_row=20", "array.r_column=20", "array.tile=[40,16]"]
 
 
 def parts(*settings):
-    _, config = resolve("memprop-digits", [*SMALL, *settings])
-    data = read_data(config)
-    return config, data, classifier(config, data)
+    given = classification(resolve("memprop-digits", [*SMALL, *settings]).settings)
+    return given.population, Evaluator(given.population, given.data)
 
 
 def run(tmp_path, *settings, name="run"):
-    _, config = resolve("memprop-digits", [*SMALL, *settings])
-    return ms.experiments.run(config, tmp_path / name)
+    return ms.experiments.run(resolve("memprop-digits", [*SMALL, *settings]).settings, tmp_path / name)
+
+
+def epoch(population, chips, number):
+    """The chips after an epoch, as the training runs it."""
+    chips = population.renewed(chips, first=number == 0)
+    return population.run(chips, Piece(number, 1, 0, population.per_epoch))[0]
 
 
 def test_training_renews_its_correction_and_says_how_far_off_it_was(tmp_path):
-    config, data, model = parts("epochs=2", *WIRED)
-    trainer = Trainer(model, data, config)
-    state = trainer.init()
-    assert all(np.all(np.asarray(c) == 1) for c in state.wires.correction)
-    after, _ = trainer.chunk(state, 0, trainer.indices(0))
-    exact = model.network.correction(jax.tree.map(lambda g: g[0], state.lines))
-    for used, true in zip(after.wires.correction, exact, strict=True):
+    population, _ = parts("training.epochs=2", *WIRED)
+    chips: Any = population.init()
+    assert all(np.all(np.asarray(c) == 1) for c in chips.wires.corrections)
+    after: Any = epoch(population, chips, 0)
+    network = population.learner.network
+    exact: Any = corrections_of(network, lines_of(network, population.first_of(chips.cells)))
+    for used, true in zip(after.wires.corrections, exact, strict=True):
         assert used is not None
         np.testing.assert_allclose(used[0], true, rtol=1e-4)
     assert float(after.wires.deviation[0]) == 0.0
-    later, _ = trainer.chunk(after, trainer.per_epoch, trainer.indices(1))
+    later: Any = epoch(population, after, 1)
     assert 0 < float(later.wires.deviation[0]) < 0.1
-    result = run(tmp_path, "epochs=2", *WIRED)
+    result = run(tmp_path, "training.epochs=2", *WIRED)
     assert result["wires_deviation"] == pytest.approx(float(later.wires.deviation[0]), rel=1e-3)
 
 
 def test_wires_cost_accuracy_only_where_they_were_left_out_of_the_training(tmp_path):
     """At 300 Ω a segment: trained with the wires, the network comes close to one with ideal wires."""
-    long = ["data.train=640", "data.test=200", "hidden=[16]", "epochs=8", "fine_dt=50us"]
-    heavy = ["r_row=300", "r_column=300", "array.tile=[65,32]"]
+    long = ["data.train=640", "data.test=200", "network.layers=[16]", "training.epochs=8"]
+    heavy = ["array.r_row=300", "array.r_column=300", "array.tile=[65,32]"]
     ideal = run(tmp_path, *long, name="ideal")["test_accuracy"]
-    left_out = run(tmp_path, *long, *heavy, "array.train=false", name="left-out")["test_accuracy"]
+    left_out = run(tmp_path, *long, *heavy, "training.wires=false", name="left-out")["test_accuracy"]
     inside = run(tmp_path, *long, *heavy, name="inside")["test_accuracy"]
     assert left_out < ideal - 0.05
     assert inside > left_out + 0.04
 
 
 def test_evaluation_uses_exact_wires(x64):
-    config, data, model = parts("epochs=1", *WIRED)
-    trainer, evaluator = Trainer(model, data, config), Evaluator(model, data)
-    lines = trainer.init().lines
-    one = jax.tree.map(lambda g: g[0], lines)
-    seen = tuple(layer.crossbar.transfer(g) for layer, g in zip(model.network.layers, one, strict=True))
-    by_hand = evaluator.accuracy_of(jax.tree.map(lambda x: x[None], seen))
-    np.testing.assert_array_equal(evaluator.accuracy(lines), by_hand)
+    population, evaluator = parts("training.epochs=1", *WIRED)
+    learner, chips = population.learner, population.init()
+    network: Any = learner.network
+    lines = lines_of(network, population.first_of(chips.cells))
+    seen = tuple(c.transfer(g) for c, g in zip(network.crossbars, lines, strict=True))
+    keys = evaluator.keys(False).shown[0]
+    correct = []
+    for x, key in zip(evaluator.x, keys, strict=True):
+        shown = evaluator.trials.shown(x, learner.clock.dt, key=key)
+        correct += list(np.asarray(learner.objective.predict(network.run(seen, shown, learner.clock).output)))
+    by_hand = np.asarray(correct)[: len(evaluator.data.y_test)]
+    np.testing.assert_array_equal(evaluator.predictions(chips)[0], by_hand)
 
 
 def test_converters_in_a_run(tmp_path):
-    coarse = run(tmp_path, "epochs=1", "array.adc_bits=8", "array.adc_range=60uA", "array.dac_bits=6", name="coarse")
+    converters = ("array.adc={type='adc', bits=8, range=60e-6}", "array.dac={type='dac', bits=6, range=0.3}")
+    coarse = run(tmp_path, "training.epochs=1", *converters, name="coarse")
     assert np.isfinite(coarse["final_loss"])
-    with pytest.raises(ms.InputError, match="adc_bits needs"):
-        resolve("memprop-digits", ["array.adc_bits=8"])
+    with pytest.raises(ms.InputError, match=r"array\.adc .*needs array\.adc\.range"):
+        resolve("memprop-digits", ["array.adc={type='adc', bits=8}"])
 
 
 def test_inference_over_time(call, tmp_path):
     status, text, _ = call(
         "run",
         "memprop-digits",
-        *(word for item in (*SMALL, "epochs=2", *PCM_JOSHI) for word in ("--set", item)),
-        *("--set", "age=[30s,1h,1y]", "--set", "compensation=global", "--out", tmp_path / "aged"),
+        *(word for item in (*SMALL, "training.epochs=2", *PCM_JOSHI) for word in ("--set", item)),
+        *("--set", "evaluation.age=[30s,1h,1y]", "--set", "evaluation.compensation=global", "--out", tmp_path / "aged"),
     )
     assert status == 0
-    assert "1 y after programming, compensation global" in text
+    assert any(line.split()[:3] == ["1", "y", "global"] for line in text.splitlines()), text
     rows = json.loads((tmp_path / "aged/result.json").read_text())["rows"]
     assert [(r["age_s"], r["compensation"]) for r in rows] == [
         (age, name) for name in ("none", "global") for age in (30.0, 3600.0, 31556952.0)
@@ -95,29 +109,26 @@ def test_inference_over_time(call, tmp_path):
 
 def test_chips_age_the_same_under_any_compensation(x64):
     """Same chips, same key: at the reference age a compensation changes next to nothing, and drift shows later."""
-    _, data, model = parts("epochs=1", *PCM_JOSHI)
-    weights = model.network.init_weights(key=jax.random.key(0))
-    evaluator = Evaluator(model, data)
+    population, evaluator = parts("training.epochs=1", *PCM_JOSHI)
+    chips, network = population.init(), population.learner.network
+    weights = network.weights(population.first_of(chips.cells))
 
     def aged(compensation, programmer=None):
-        plan = ms.experiments.Plan(
-            ages=(30.0, 3e7),
-            programmer=programmer or ms.arrays.Statistical(),
-            compensation=compensation,
-            chips=3,
-        )
-        return ms.experiments.inference_over_time(model, evaluator, weights, plan, key=jax.random.key(1))
+        lifetime = Lifetime((30.0, 3e7), programmer or ms.arrays.Statistical(), compensation, chips=3)
+        return over_time(evaluator, chips, lifetime, key=jax.random.key(1))
 
     without, held = aged(ms.arrays.NoCompensation()), aged(ms.arrays.GlobalDrift())
     assert without.accuracy.shape == (2, 3)
+    assert without.written is not None
+    assert held.written is not None
     np.testing.assert_allclose(without.written[0].state.devices.g, held.written[0].state.devices.g)
     np.testing.assert_allclose(without.accuracy[0], held.accuracy[0], atol=0.06)
-    verified = aged(ms.arrays.NoCompensation(), ms.arrays.WriteVerify(tolerance=0.02, settle=30.0))
-    assert float(verified.written[0].reads.max()) >= 1
-    target = model.network.layers[0].crossbar.cell.conductances(weights[0])
-    read = verified.written[0].state.devices
-    crossbar = model.network.layers[0].crossbar
-    seen = jax.vmap(lambda s: crossbar.cell.device.conductance(s, 30.0))(read)
+    verified = aged(ms.arrays.NoCompensation(), ms.arrays.WriteVerify(tolerance=0.02, settle=30.0)).written
+    assert verified is not None
+    assert float(verified[0].reads.max()) >= 1
+    cell = network.crossbars[0].cell
+    target = cell.conductances(weights[0])
+    seen = jax.vmap(lambda s: cell.device.conductance(s, 30.0))(verified[0].state.devices)
     error = jnp.abs(seen - target[None]) / 25e-6
     assert float(jnp.quantile(error, 0.9)) < 0.05
 
@@ -125,18 +136,18 @@ def test_chips_age_the_same_under_any_compensation(x64):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        (["age=[1h]"], "needs devices that age"),
-        (["age=[-1]", "synapse.device=pcm"], "greater than or equal to 0"),
-        (["r_row=-1"], "greater than or equal to 0"),
+        (["evaluation.age=[1h]"], "needs devices that age"),
+        (["evaluation.age=[-1]", "synapse.device=pcm"], "evaluation.age is -1 s"),
+        (["array.r_row=-1"], "array.r_row is -1"),
         (["array.tile=[4000,4000]"], "larger than every array"),
         (["array.tile=[16,1]"], "does not fit"),
-        (["compensation=globl"], "global"),
+        (["evaluation.compensation=globl"], "global"),
         (["evaluation.programmer=write"], "write-verify"),
-        (["adc_range=0", "adc_bits=4"], "greater than 0"),
+        (["array.adc={type='adc', bits=4, range=0}"], "array.adc.range is 0"),
     ],
 )
 def test_impossible_arrays_are_one_sentence(call, tmp_path, settings, words):
-    flags = [word for item in (*SMALL, "epochs=1", *settings) for word in ("--set", item)]
+    flags = [word for item in (*SMALL, "training.epochs=1", *settings) for word in ("--set", item)]
     status, _, error = call("run", "memprop-digits", *flags, "--out", tmp_path / "run")
     assert status == 2
     assert words in error
@@ -145,15 +156,14 @@ def test_impossible_arrays_are_one_sentence(call, tmp_path, settings, words):
 
 
 def test_an_age_before_the_programming_is_refused():
-    _, data, model = parts("synapse.device=pcm")
-    plan = ms.experiments.Plan(ages=(-5.0,), chips=1)
+    population, evaluator = parts("synapse.device=pcm")
     with pytest.raises(ms.InputError, match="before the programming"):
-        ms.experiments.inference_over_time(model, Evaluator(model, data), (), plan, key=jax.random.key(0))
+        over_time(evaluator, population.init(), Lifetime((-5.0,), chips=1), key=jax.random.key(0))
 
 
 def test_the_study_of_wires(call, tmp_path):
     """Interrupted and resumed, it trains nothing twice; rows, figure and page exist."""
-    flags = ["epochs=1", "data.train=320", "data.test=40", "hidden=[16]", "study.resistances=[50]", "fine_dt=50us"]
+    flags = ["training.epochs=1", "network.layers=[16]", "study.resistances=[50]", *SMALL[:2], SMALL[4]]
     arguments = ["run", "wire-study", "--quick", *(w for f in flags for w in ("--set", f)), "--out", tmp_path / "study"]
     status, text, error = call(*arguments)
     assert status == 0, error
@@ -174,13 +184,15 @@ def test_the_study_of_wires(call, tmp_path):
 
 def test_pulses_of_a_training_are_counted_and_cost_energy(tmp_path):
     """Backpropagation with a pulse scheme: whole pulses, each with its energy, and devices dealt in turn."""
-    settings = ["epochs=2", "scheme=mixed-precision", "device=pcm", "devices_per_side=2"]
-    result = run(tmp_path, *settings, "pulse_energy=3pJ", "programming.quantum=0.05")
+    settings = ["training.epochs=2", "learning.scheme=mixed-precision", "synapse.type=multi-device"]
+    settings += ["synapse.per_side=2", "synapse.device=pcm", "array.drive.up.energy=3pJ"]
+    result = run(tmp_path, *settings, "learning.scheme.quantum=0.05")
     assert result["scheme"] == "mixed-precision"
     devices = 2 * 2 * (65 * 8 + 8 * 10)
     assert result["energy_j"] == pytest.approx(3e-12 * result["writes_per_device"] * devices, rel=1e-5)
     assert result["writes_per_device"] * devices == pytest.approx(round(result["writes_per_device"] * devices))
     assert 0 < result["writes_per_device"] < result["writes_most"]
-    assert "energy_j" not in run(tmp_path, "epochs=1", name="ideal")
-    with pytest.raises(InputError, match=r"programming\.quantum has no effect on the scheme 'sign'"):
-        run(tmp_path, "scheme=sign", "programming.quantum=0.05", name="refused")
+    ideal = run(tmp_path, "training.epochs=1", name="ideal")
+    assert ideal["energy_j"] == ideal["writes_per_device"] == 0
+    with pytest.raises(InputError, match=r"learning\.scheme\b.*'quantum'.*dead_zone"):
+        run(tmp_path, "learning.scheme=sign", "learning.scheme.quantum=0.05", name="refused")

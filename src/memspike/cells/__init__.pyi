@@ -8,6 +8,7 @@ from .differential import DifferentialPair as DifferentialPair
 from .multi import GlobalCounter as GlobalCounter
 from .multi import MultiDevice as MultiDevice
 from .multi import PerSynapse as PerSynapse
+from .range_reference import RangeReference as RangeReference
 from .refresh import Refresh as Refresh
 from .refresh import Refreshed as Refreshed
 from .single import SingleReference as SingleReference

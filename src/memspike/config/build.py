@@ -15,6 +15,7 @@ from memspike.arrays.tiles import Tiles
 from memspike.cells.base import AbstractCell
 from memspike.cells.differential import DifferentialPair
 from memspike.cells.multi import MultiDevice
+from memspike.cells.range_reference import RangeReference
 from memspike.cells.single import SingleReference, midpoint
 from memspike.cells.stack import Stack
 from memspike.config.networks import FeedforwardTopology, Ingredients
@@ -88,6 +89,18 @@ def _drive(given: DriveSettings | None, published: Any) -> Drive | None:
     return jax.tree.map(jnp.asarray, Drive(_pulse(given.up), down, reset))
 
 
+def _check_tile(array: ArraySettings, network: AbstractNetwork) -> None:
+    """InputError for a tile into which every matrix of a network fits."""
+    pairs = zip(network.crossbars, network.shapes, strict=True)
+    sizes = [(rows, columns * c.cell.gains().shape[0]) for c, (rows, columns) in pairs]
+    if array.tile and not any(array.tile[0] <= rows and array.tile[1] <= columns for rows, columns in sizes):
+        rows, columns = max(sizes, key=lambda size: size[0] * size[1])
+        raise InputError(
+            f"array.tile is {list(array.tile)}, larger than every array of the network; the largest has "
+            f"{rows} × {columns} devices."
+        )
+
+
 class Maker(NamedTuple):
     """Makes the crossbars of a run, with wires and converters or without."""
 
@@ -119,6 +132,8 @@ def digital_memory(cell: AbstractCell) -> AbstractCell:
     device = ConstantStep(g_min=1e-6, g_max=100e-6)
     if isinstance(cell, SingleReference | Stack):
         return SingleReference(device, midpoint(device), scale=cell.scale)
+    if isinstance(cell, RangeReference):
+        return RangeReference(device, cell.share)
     return DifferentialPair(device)
 
 
@@ -191,7 +206,10 @@ def network_of(settings: Settings, inputs: int, outputs: int, *, wires: bool = T
     if isinstance(rule, EpropRule) and rule.reference_order and not settings.learning.scheme().digital:
         topology = dataclasses.replace(topology, loops=True)
     maker = Maker(settings, wires)
-    return topology.build(Ingredients(settings.neuron, maker.crossbar, inputs, outputs, charge))
+    network = topology.build(Ingredients(settings.neuron, maker.crossbar, inputs, outputs, charge))
+    if wires:
+        _check_tile(settings.array, network)
+    return network
 
 
 def learner_of(settings: Settings, network: AbstractNetwork, steps: int, trials: int) -> Learner:
@@ -301,10 +319,10 @@ def classification(settings: Settings, data: Dataset | None = None) -> Classific
     built, given = classifier(settings, data), settings.evaluation
     lifetime = None
     if given.age:
-        device = settings.synapse.device
-        if isinstance(device, ConstantStep):
+        if all(isinstance(c.cell.device, ConstantStep) for c in built.learner.network.crossbars):
             raise InputError(
-                "evaluation.age needs devices that age; set synapse.device, e.g. synapse.device=pcm-joshi."
+                "evaluation.age needs devices that age; set synapse.device, e.g. synapse.device=pcm-joshi, and a "
+                "learning.scheme that writes devices."
             )
         lifetime = Lifetime(given.age, given.programmer, reference_age=given.reference_age, chips=given.chips or 20)
     named = {"none": NoCompensation(), type_of(given.compensation): given.compensation}

@@ -13,6 +13,7 @@ import numpy as np
 from memspike.arrays.rows import AbstractRows, DynamicalRows, StaticRows
 from memspike.config.sections import LayerSettings
 from memspike.devices.metastable_switch import MetastableSwitch
+from memspike.networks.associative import Associative
 from memspike.networks.base import AbstractNetwork
 from memspike.networks.competitive import Competitive
 from memspike.networks.feedforward import Feedforward
@@ -184,4 +185,31 @@ class CompetitiveTopology(AbstractTopology):
         layer, shape = self.layers[0], (base.inputs, self.layers[0].size)
         neuron = _neuron(layer, base, ALIF, "network.layers.0", "alif neurons")
         crossbar = base.crossbar(layer.synapse, layer.array, shape, "network.layers.0")
-        return Competitive(shape, crossbar, neuron, noise=self.noise, read_voltage=self.read_voltage)
+        return Competitive(
+            shape, crossbar, neuron, noise=self.noise, read_voltage=self.read_voltage, classes=base.outputs
+        )
+
+
+class AssociativeTopology(AbstractTopology):
+    """Neurons with analog membranes that drive each other through one crossbar: a memory that completes patterns."""
+
+    layers: tuple[LayerSettings, ...] = eqx.field(default=(LayerSettings(size=40),), metadata={"doc": "the one layer"})
+    filter: AbstractFilter = part(lambda: ExponentialFilter(tau=0.1e-3), "filter of the column currents")
+    coupling: float = option(1.0, "current into a membrane over that of its column", bounds=(0, 1e6))
+    swing: float = option(0.12, "largest row voltage that a buffer gives", unit="V", bounds=(1e-6, 1e3))
+
+    def build(self, base: Ingredients) -> Associative:
+        """One crossbar from all neurons to all neurons."""
+        if base.outputs != base.inputs:
+            raise InputError("An associative network completes patterns and tells no classes; set another network.")
+        if len(self.layers) != 1 or self.layers[0].size != base.inputs:
+            sizes = [layer.size for layer in self.layers]
+            raise InputError(
+                f"network.layers has the sizes {sizes}; an associative network has one layer, of a neuron an input: "
+                f"{base.inputs}."
+            )
+        layer, where = self.layers[0], "network.layers.0"
+        neuron = _neuron(layer, base, AbstractNeuron, where, "a membrane voltage, such as mif")
+        crossbar = base.crossbar(layer.synapse, layer.array, (base.inputs, base.inputs), where)
+        filter = layer.filter or self.filter
+        return Associative(base.inputs, crossbar, neuron, filter, coupling=self.coupling, swing=self.swing)

@@ -47,12 +47,19 @@ def merged(old: Any, new: Any, *, keeps: bool = True) -> Any:
     if not isinstance(old, Mapping):
         return copy.deepcopy(dict(new))
     if new.get("type", old.get("type")) != old.get("type"):
+        if not keeps:
+            return copy.deepcopy(dict(new))
         before = {k: v for k, v in old.items() if k not in ("type", BEFORE)}
-        return copy.deepcopy({**new, BEFORE: {**old.get(BEFORE, {}), **before}} if keeps else dict(new))
+        old = {BEFORE: {**old.get(BEFORE, {}), **before}}
     found = dict(old)
     for key, value in new.items():
-        found[key] = merged(found.get(key), value, keeps=key not in DEVICE_KEYS)
+        found[key] = merged(_entry(found, key), value, keeps=key not in DEVICE_KEYS)
     return found
+
+
+def _entry(table: Mapping[str, Any], key: str) -> Any:
+    """What a table has under a key, or the one that it replaced."""
+    return table.get(key, table.get(BEFORE, {}).get(key))
 
 
 def _rows(old: list[Any], new: Mapping[str, Any]) -> list[Any]:
@@ -129,7 +136,7 @@ def completed(tables: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(layers, list):
         found["network"] = dict(network or {}) | {"layers": [_layer(one, found) for one in layers]}
     synapse, made = found.get("synapse"), found.get("fabrication")
-    device = synapse.get("device") if isinstance(synapse, Mapping) else None
+    device = _entry(synapse, "device") if isinstance(synapse, Mapping) else None
     if device is not None and isinstance(made, Mapping | None) and "preset" not in (made or {}):
         found["fabrication"] = dict(made or {}) | {"preset": preset_of(device)}
     return found

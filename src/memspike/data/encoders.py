@@ -87,10 +87,11 @@ class AbstractEvents(AbstractEncoder):
             return self
         if len(self.times) > 1 or self.interval < self.width:
             raise InputError(
-                f"The encoder {type(self).__name__} needs the start of the first frame alone as times, and an "
-                f"interval of at least width; times are {list(self.times)} s, interval {self.interval:g} s, width {self.width:g} s."
+                f"The encoder {type(self).__name__} needs the start of the first frame alone as times, and an interval "
+                f"of at least width; times are {list(self.times)} s, interval {self.interval:g} s, "
+                f"width {self.width:g} s."
             )
-        (first,) = self.times
+        first = min(self.times)
         return dataclasses.replace(self, times=tuple(first + k * self.interval for k in range(frames)))
 
     @abstractmethod

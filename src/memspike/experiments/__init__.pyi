@@ -1,3 +1,5 @@
+from .asymmetry_study import asymmetry_devices as asymmetry_devices
+from .asymmetry_study import asymmetry_study as asymmetry_study
 from .base import Experiment as Experiment
 from .base import register as register
 from .base import resolve as resolve
@@ -7,9 +9,18 @@ from .decolle import decolle_mnist as decolle_mnist
 from .eprop_evidence import eprop_evidence as eprop_evidence
 from .eprop_spoken import eprop_spoken as eprop_spoken
 from .eprop_spoken import eprop_spoken_speakers as eprop_spoken_speakers
+from .memory_retrieval import memory_retrieval as memory_retrieval
 from .memprop_digits import memprop_digits as memprop_digits
 from .memprop_fashion import memprop_fashion as memprop_fashion
 from .memprop_mnist import memprop_mnist as memprop_mnist
 from .memprop_spoken import memprop_spoken as memprop_spoken
 from .memprop_spoken import memprop_spoken_speakers as memprop_spoken_speakers
 from .pcm_eprop import pcm_eprop as pcm_eprop
+from .pcm_eprop_studies import pcm_eprop_effects as pcm_eprop_effects
+from .pcm_eprop_studies import pcm_eprop_life as pcm_eprop_life
+from .pcm_eprop_table import pcm_eprop_table as pcm_eprop_table
+from .pcm_writes import pcm_writes as pcm_writes
+from .stdp_patterns import stdp_patterns as stdp_patterns
+from .stdp_patterns import stdp_patterns_waveform as stdp_patterns_waveform
+from .tiki_taka_regression import tiki_taka_regression as tiki_taka_regression
+from .wire_study import wire_study as wire_study

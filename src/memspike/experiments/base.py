@@ -21,7 +21,7 @@ Tables = Mapping[str, Any]
 class Carrier(Protocol):
     """What carries an experiment out in a claimed folder → its result without what every result says."""
 
-    def __call__(self, settings: Any, folder: RunFolder, *, resume: bool, report: Report) -> Result:
+    def __call__(self, settings: Any, folder: RunFolder, /, *, resume: bool, report: Report) -> Result:
         """Run it."""
         ...
 

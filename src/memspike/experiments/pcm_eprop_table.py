@@ -1,100 +1,135 @@
 """All update schemes on phase-change memory, and what each imperfection of the devices costs them."""
 
-import json
-from pathlib import Path
+import dataclasses
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from memspike.experiments.base import Experiment, register
-from memspike.experiments.online_config import OnlineConfig, StudyConfig
-from memspike.experiments.pcm_eprop import BASE, REFERENCE, TUNED, generate, said
-from memspike.experiments.run import Report, silent
-from memspike.experiments.settings import changed
-from memspike.parts.errors import unknown
-from memspike.training.folder import RunFolder
+import equinox as eqx
 
+from memspike.config.resolve import written
+from memspike.devices.base import AbstractPulseDevice
+from memspike.experiments.base import Experiment, Result, changed, nested, register
+from memspike.experiments.eprop_spoken import scale
+from memspike.experiments.pcm_eprop import GenerationSettings, generation, prepare
+from memspike.experiments.table import (
+    DAYS,
+    ENDURANCE,
+    ENERGY,
+    ERROR,
+    MOST,
+    RATE,
+    SCHEME,
+    SEEDS,
+    WRITES,
+    Column,
+)
+from memspike.parts.errors import unknown
+from memspike.parts.param import option, part
+from memspike.training.folder import RunFolder
+from memspike.training.progress import Report
+
+Keys = dict[str, Any]
+Wrap = Callable[[AbstractPulseDevice], AbstractPulseDevice]
+
+
+def tuned(factor: float, theta: float, rate_factor: float, rate_weight: float, scheme: str | None = None) -> Keys:
+    """What a search finds for a scheme: scale of the conductances, threshold, rates, price of firing."""
+    found: Keys = {} if scheme is None else {"learning.scheme": {"type": scheme}}
+    return found | {
+        "synapse.scale": scale(factor),
+        "neuron.theta": theta,
+        "learning.optimizer.rate_factor": rate_factor,
+        "learning.rule.rate_weight": rate_weight,
+    }
+
+
+FOUR = {"synapse": {"type": "multi-device", "per_side": 4}}
+MIXED = (3.896, 0.2483, 1.18, 0.0003637)
 # dotted keys of each line of the table: a scheme on its cell, and what scripts/tune_pcm_eprop.py found for it in 40
 # trials on seeds 1000 and 1001, 120 epochs each; the released code keeps its own constants
-SCHEMES: dict[str, dict[str, Any]] = {
-    "fp32": {
-        "learning.scheme": "fp32",
-        "learning.rates": (2e-5, 5e-5, 2e-5),
-        "learning.feedback_gain": 0.1,
-        "learning.weight_gain": 0.1,
-        "learning.rate_factor": 1.728,
-        "learning.rate_weight": 1.747e-05,
-        "neuron.theta": 0.1685,
+SCHEMES: dict[str, Keys] = {
+    "fp32": tuned(1.0, 0.1685, 1.728, 1.747e-05, "fp32")
+    | {
+        "learning.optimizer.rates": [2e-5, 5e-5, 2e-5],
+        "learning.rule.feedback_gain": 0.1,
+        "learning.start.gain": 0.1,
     },
-    "mixed-precision": {
-        "device.shrink": 3.896,
-        "learning.rate_factor": 1.18,
-        "learning.rate_weight": 0.0003637,
-        "neuron.theta": 0.2483,
-    },
-    "mixed-precision 4 a side": {"device.devices_per_side": 4},
-    "stochastic": {
-        "learning.scheme": "stochastic",
-        "device.shrink": 3.959,
-        "learning.rate_factor": 0.06965,
-        "learning.rate_weight": 0.0003011,
-        "neuron.theta": 0.3112,
-    },
-    "sign": {
-        "learning.scheme": "sign",
-        "device.shrink": 3.709,
-        "learning.rate_factor": 2.599,
-        "learning.rate_weight": 0.002552,
-        "neuron.theta": 0.1618,
-        "programming.dead_zone": 0.002154,
-    },
-    "multi 4 a side": {
-        "learning.scheme": "multi",
-        "device.devices_per_side": 4,
-        "device.shrink": 0.8312,
-        "learning.rate_factor": 2.732,
-        "learning.rate_weight": 0.0001814,
-        "neuron.theta": 0.1203,
-    },
-    "update-ready": {
-        "learning.scheme": "update-ready",
-        "device.shrink": 3.896,
-        "learning.rate_factor": 1.18,
-        "learning.rate_weight": 0.0003637,
-        "neuron.theta": 0.2483,
-    },
-    "expected-step": {
-        "learning.scheme": "expected-step",
-        "device.shrink": 3.303,
-        "learning.rate_factor": 2.413,
-        "learning.rate_weight": 0.0001925,
-        "neuron.theta": 0.2978,
-    },
-    "write-verify": {
-        "learning.scheme": "write-verify",
-        "device.shrink": 3.298,
-        "learning.rate_factor": 0.8438,
-        "learning.rate_weight": 0.0004792,
-        "neuron.theta": 0.3996,
-    },
-    "released code": {
-        "learning.scheme": "mixed-precision-released",
-        "learning.released": True,
-        "device.start": "read-noise",
-        "device.shrink": 1.0,
-        "neuron.theta": 0.19252357575425721,
-        "learning.rate_factor": 1.0,
-        "learning.rate_weight": 8.3827e-4,
-    },
+    "mixed-precision": tuned(*MIXED),
+    "mixed-precision 4 a side": FOUR,
+    "stochastic": tuned(3.959, 0.3112, 0.06965, 0.0003011, "stochastic"),
+    "sign": tuned(3.709, 0.1618, 2.599, 0.002552, "sign") | {"learning.scheme.dead_zone": 0.002154},
+    "multi 4 a side": FOUR | tuned(0.8312, 0.1203, 2.732, 0.0001814, "multi"),
+    "update-ready": tuned(*MIXED, "update-ready"),
+    "expected-step": tuned(3.303, 0.2978, 2.413, 0.0001925, "expected-step"),
+    "write-verify": tuned(3.298, 0.3996, 0.8438, 0.0004792, "write-verify"),
+    "released code": tuned(1.0, 0.19252357575425721, 1.0, 8.3827e-4, "mixed-precision-released")
+    | {"learning.rule.reference_order": True, "learning.start": {"type": "near-reset"}},
 }
-CONDITIONS: dict[str, dict[str, Any]] = {
+
+
+def without(*names: str) -> Keys:
+    """The device with some of its constants at 0."""
+    return {f"synapse.device.{name}": 0.0 for name in names}
+
+
+CONDITIONS: dict[str, Keys] = {
     "full": {},
-    "no write noise": {"device.write_noise": False},
-    "no drift": {"device.drift": False},
-    "no read noise": {"device.read_noise": False},
-    "ideal 4 bit": {"device.bits": 4},
+    "no write noise": without("noise_slope", "noise_offset", "noise_history"),
+    "no drift": without("nu", "state_drift"),
+    "no read noise": without("read_slope", "read_offset"),
+    "ideal 4 bit": {
+        "synapse.device": {
+            "type": "constant-step",
+            "g_min": 0.01e-6,
+            "g_max": 12e-6,
+            "pulses_up": 16.0,
+            "pulses_down": 16.0,
+        }
+    },
 }
+MEASURED = (
+    ERROR,
+    WRITES,
+    MOST,
+    ENERGY,
+    ENDURANCE,
+    Column("mse_first", "error, first patterns", "fixed"),
+    DAYS,
+    RATE,
+    SEEDS,
+)
+CONDITION = Column("condition", "condition", "text")
+KEPT = ("mse_median", "mse_q1", "mse_q3", "diverged", "writes_per_device", "writes_most", "energy_j", "endurance_used")
 
 
-def wanted(kind: str, chosen: tuple[str, ...], known: dict[str, Any]) -> list[str]:
+class Lines(eqx.Module):
+    """Which lines a table has."""
+
+    schemes: tuple[str, ...] = option((), "schemes of the table; all by default")
+    conditions: tuple[str, ...] = option((), "conditions of the table; all by default")
+
+
+class TableSettings(GenerationSettings):
+    """The training that all lines of a table share, and the lines."""
+
+    study: Lines = part(Lines, "the lines of the table")
+
+
+class Line(NamedTuple):
+    """A line of a table: what its row says, and the settings of its training."""
+
+    row: dict[str, str]
+    training: GenerationSettings
+
+
+class Table(NamedTuple):
+    """The lines of a table, and what they share."""
+
+    settings: TableSettings
+    lines: list[Line]
+
+
+def wanted(kind: str, chosen: tuple[str, ...], known: Mapping[str, Any]) -> list[str]:
     """The chosen names, or all; InputError for an unknown one."""
     for name in chosen:
         if name not in known:
@@ -102,84 +137,96 @@ def wanted(kind: str, chosen: tuple[str, ...], known: dict[str, Any]) -> list[st
     return list(chosen or known)
 
 
-KEPT = ("mse_median", "mse_q1", "mse_q3", "diverged", "writes_per_device", "writes_most", "energy_j", "endurance_used")
+def around(settings: GenerationSettings, wrap: Wrap) -> GenerationSettings:
+    """Settings with a wrapper around the device, which keeps its spread."""
+    cell, made = settings.synapse, settings.fabrication
+    spread = {" ".join(f"device.{path}" for path in paths.split()): how for paths, how in made.spread.items()}
+    return dataclasses.replace(
+        settings,
+        synapse=dataclasses.replace(cell, device=wrap(cell.device)),
+        fabrication=dataclasses.replace(made, spread=spread),
+    )
 
 
-class Line(NamedTuple):
-    """A line of a table: what its row says, and the dotted keys that its training changes."""
+def line(settings: TableSettings, row: dict[str, str], keys: Keys, wrap: Wrap | None = None) -> Line:
+    """The training of a line: that of the table with other values of some keys, and a wrapper around its device."""
+    tables = {key: value for key, value in written(settings).items() if key != "study"}
+    training = changed(GenerationSettings, tables, keys | {"experiment": "pcm-eprop"})
+    return Line(row, training if wrap is None else around(training, wrap))
 
-    row: dict[str, str]
-    settings: dict[str, Any]
+
+def tabled(settings: TableSettings, lines: list[Line]) -> Table:
+    """The lines as one table; InputError where the first of them cannot be trained."""
+    prepare(lines[0].training)
+    return Table(settings, lines)
 
 
-def compare(
-    config: OnlineConfig, out: Path, lines: list[Line], *, resume: bool = False, report: Report = silent
-) -> dict[str, Any]:
-    """Train every line with the same seeds; the folder holds one run folder a training.
-
-    An interrupted study goes on where it was.
-    """
-    folder = RunFolder(out)
-    folder.start(config, resume=resume)
+def compare(table: Table, folder: RunFolder, *, resume: bool, report: Report) -> Result:
+    """Train every line with the same seeds; the folder holds one run folder a training."""
     rows: list[dict[str, Any]] = []
-    silence = 0.0
-    for line in lines:
-        own = changed(config, line.settings)
-        where = out / "trainings" / "-".join(line.row.values()).replace(" ", "-").replace(",", "").replace("/", "")
-        if (where / "result.json").exists():
-            result = json.loads((where / "result.json").read_text())
-        else:
-            result = generate(own, where, resume=(where / "config.toml").exists(), report=report)
-        silence = result["mse_silent"]
-        rows.append({**line.row, **{key: result[key] for key in KEPT if key in result}})
+    zero = 0.0
+    for one in table.lines:
+        name = "-".join(one.row.values()).replace(" ", "-").replace(",", "").replace("/", "")
+        result = nested(one.training, folder.path / "trainings" / name, report=report)
+        zero = result["mse_silent"]
+        rows.append({**one.row, **{key: result[key] for key in KEPT if key in result}})
         rows[-1] |= {key: result[key] for key in ("mse_first", "days") if key in result}
-        rows[-1] |= {"rate_hz": result["rate_hz"], "seeds": config.seeds}
+        rows[-1] |= {"rate_hz": result["rate_hz"], "seeds": table.settings.seeds}
         folder.write_csv("table.csv", rows)
-    found = {"experiment": config.experiment, "rows": rows, "mse_silent": silence}
-    found |= {"seeds": config.seeds, "seed": config.seed, "epochs": config.learning.epochs}
-    folder.write_json("result.json", found)
-    return found
+    return {"rows": rows, "mse_silent": zero, "epochs": table.settings.training.epochs}
 
 
-def compare_schemes(
-    config: OnlineConfig, out: Path, *, resume: bool = False, report: Report = silent
-) -> dict[str, Any]:
-    """Train every scheme under every condition with the same seeds.
+def schemes(settings: TableSettings) -> Table:
+    """Every scheme under every condition.
 
     A condition changes the devices, so that digital weights have one line. The weights start with a random SET on some
     synapses, so that also a network whose reads have no noise is active.
     """
-    schemes = wanted("scheme of the table", config.study.schemes, SCHEMES)
-    conditions = wanted("condition of the table", config.study.conditions, CONDITIONS)
+    names = wanted("scheme of the table", settings.study.schemes, SCHEMES)
+    conditions = wanted("condition of the table", settings.study.conditions, CONDITIONS)
     lines = [
-        Line({"scheme": name, "condition": condition}, SCHEMES[name] | CONDITIONS[condition])
-        for name in schemes
+        line(settings, {"scheme": name, "condition": condition}, SCHEMES[name] | CONDITIONS[condition])
+        for name in names
         for condition in (conditions if name != "fp32" else ["full"])
     ]
-    return compare(config, out, lines, resume=resume, report=report)
+    return tabled(settings, lines)
+
+
+def headline(result: Result) -> str:
+    """The line with the lowest error."""
+    best = min(result["rows"], key=lambda row: row["mse_median"])
+    name = best.get("scheme") or best["effect"]
+    return f"best of {len(result['rows'])} lines: {name}, error {best['mse_median']:.4f}"
+
+
+def errors(name: str, tables: Keys, first: tuple[Column, ...], **more: Any) -> Experiment:
+    """An experiment that compares errors of several trainings; the `first` columns tell its lines apart."""
+    return generation(
+        name,
+        tables,
+        carry=compare,
+        headline=headline,
+        kind="schemes",
+        columns=(*first, *MEASURED),
+        root=TableSettings,
+        **more,
+    )
 
 
 pcm_eprop_table = register(
-    Experiment(
-        BASE.model_copy(
-            update={
-                "experiment": "pcm-eprop-table",
-                "device": BASE.device.model_copy(update={"start": "random-set", "devices_per_side": 1}),
-                "learning": TUNED,
-                "study": StudyConfig(),
-            }
-        ),
+    errors(
+        "pcm-eprop-table",
+        {"synapse": {"type": "differential-pair"}, "learning": {"start": {"type": "random-set"}}},
+        (SCHEME, CONDITION),
         quick={
             "seeds": 2,
-            "learning.epochs": 10,
+            "training.epochs": 10,
             "study.schemes": ("fp32", "mixed-precision"),
             "study.conditions": ("full",),
         },
         expected=0.0104,
         expected_quick=0.2,
-        reference=REFERENCE,
-        study=compare_schemes,
-        summary=said,
+        prepare=schemes,
     ),
     "every update scheme on PCM: all its noise, and without each kind of it; error, pulses, energy",
 )

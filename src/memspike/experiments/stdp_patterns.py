@@ -1,189 +1,305 @@
 """Four shapes told apart without a teacher: spike-timing-dependent plasticity on memristive synapses."""
 
+import dataclasses
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from memspike.arrays.crossbar import Crossbar
+from memspike.cells.base import CellState, Weight
+from memspike.config.build import facts, generator, plan_of
+from memspike.config.settings import Settings, seeds_of
 from memspike.data.shapes import LatencySpikes, shapes
-from memspike.experiments.base import Experiment, register
-from memspike.experiments.learner import Chip
-from memspike.experiments.online import SHOWN, Blueprint, Online, Shown, costs, train
-from memspike.experiments.run import Report, silent, spread
-from memspike.experiments.stdp_config import (
-    EpisodeConfig,
-    PlasticityConfig,
-    ShapesConfig,
-    StdpConfig,
-    SynapseConfig,
-    WinnerConfig,
-)
-from memspike.experiments.winners import watcher
+from memspike.data.trials import SHOWN, AbstractTrials
+from memspike.experiments.base import Experiment, Result, register, together
+from memspike.experiments.table import LOWEST, Column
+from memspike.learning.programming.base import Applied, Scheme, nothing
+from memspike.learning.programming.ideal import unwritten
+from memspike.networks.competitive import Competitive
+from memspike.parts.errors import InputError
 from memspike.parts.parallel import map_split
+from memspike.parts.param import option, part
+from memspike.parts.table import Recipe
+from memspike.parts.written import type_of
+from memspike.training.classify import accuracies, spread
+from memspike.training.costs import costs
+from memspike.training.evaluate import exact_corrections
+from memspike.training.fit import fit
 from memspike.training.folder import RunFolder
+from memspike.training.learner import Chip
+from memspike.training.population import FabricatedChip, Population
+from memspike.training.progress import Report
 
 # keys of the test are apart from those of training
 TESTED = 17
 
 
-class Told(NamedTuple):
-    """Per chip: shape and winner (−1: none) of every test presentation, names of the neurons, spikes of the first."""
+class ShapesTask(eqx.Module):
+    """Noisy images of four shapes, one spike a pixel; a presentation lasts `simulation.duration`."""
 
-    shape: Int[np.ndarray, "seeds presentations"]
-    winner: Int[np.ndarray, "seeds presentations"]
-    names: Int[np.ndarray, "seeds neurons"]
-    z: Float[np.ndarray, "seeds shapes steps neurons"]
+    side: int = option(8, "pixels of a side", bounds=(6, 64))
+    presentations: int = option(40, "presentations of an epoch, shapes in turn", bounds=(1, 10**6))
+    flips: float = option(0.1, "probability of a pixel to be inverted", bounds=(0, 0.5))
+    early: float = option(5e-3, "latency of a bright pixel", unit="s", bounds=(0, 1e6))
+    late: float = option(30e-3, "latency of a dark pixel", unit="s", bounds=(0, 1e6))
+    jitter: float = option(1e-3, "s.d. of every latency", unit="s", bounds=(0, 1e6))
+    test_presentations: int = option(200, "held-out presentations, shapes in turn", bounds=(1, 10**6))
+    test_flips: tuple[float, ...] = option((0.0, 0.1, 0.2, 0.3), "noise of the rows of the table", bounds=(0, 0.5))
 
-    def accuracy(self) -> Float[np.ndarray, " seeds"]:
-        """Share of presentations whose winner has the name of the shape; without a winner it is wrong."""
-        named = np.take_along_axis(self.names, np.maximum(self.winner, 0), axis=1)
-        return ((named == self.shape) & (self.winner >= 0)).mean(1)
+
+class ShapesSettings(Settings):
+    """A training on shapes, whole."""
+
+    task: ShapesTask = part(ShapesTask, "the shapes")
 
 
-class Gallery:
-    """The chips of a configuration, the shapes they are shown, and how well they tell them apart."""
+class ShapeTrials(AbstractTrials):
+    """Presentations of shapes in turn; targets are one-hot."""
 
-    def __init__(self, config: StdpConfig, *, plastic: bool = True):
-        self.config, self.images = config, shapes(config.task.side)
-        self.online = Online(
-            [watcher(config, len(self.images), plastic=plastic)], self._task, config, config.task.presentations
-        )
-        self._tested = jax.jit(partial(map_split, lambda one: self._test(*one)))
+    images: Float[Array, "shapes pixels"]
+    encoder: LatencySpikes
+    presentations: int = eqx.field(static=True)
 
-    def encoder(self, flips: Any) -> LatencySpikes:
-        """How an image with a share of inverted pixels becomes spikes."""
-        task, time = self.config.task, self.config.time
-        return LatencySpikes(task.early, task.late, task.jitter, flips, time.dt, time.steps)
+    @property
+    def count(self) -> int:
+        """`presentations`."""
+        return self.presentations
 
-    def _task(self, key: PRNGKeyArray, epoch: Array) -> Shown:
-        images, encode = jnp.asarray(self.images, jnp.result_type(float)), self.encoder(self.config.task.flips)
+    def epoch(self, key: PRNGKeyArray, epoch: Int[Array, ""]) -> None:
+        """Nothing is made."""
 
-        def trial(index: Array, key: PRNGKeyArray) -> tuple[Array, Array]:
-            shape = index % len(self.images)
-            return encode(images[shape], key=key), shape
+    def trial(self, made: Any, index: Int[Array, ""], key: PRNGKeyArray) -> tuple[Array, Array]:
+        """Spikes [steps, pixels] and shape of a presentation."""
+        shape = index % len(self.images)
+        return self.encoder(self.images[shape], key=key), jax.nn.one_hot(shape, len(self.images))
 
-        return Shown(trial, self.config.task.presentations)
 
-    def _test(self, made: Blueprint, chip: Chip, flips: Array) -> tuple[Array, Array]:
-        key, network = made.key, self.online.network(made)
-        images, encode = jnp.asarray(self.images, flips.dtype), self.encoder(flips)
-        key = jax.random.fold_in(jax.random.fold_in(key, SHOWN), TESTED)
+def trials_of(settings: ShapesSettings) -> ShapeTrials:
+    """The presentations of a configuration."""
+    task, time = settings.task, settings.simulation
+    images = jnp.asarray(shapes(task.side), jnp.result_type(float))
+    encoder = LatencySpikes(task.early, task.late, task.jitter, task.flips, time.dt, time.steps)
+    return ShapeTrials(images, encoder, task.presentations)
+
+
+class Tested(NamedTuple):
+    """Of all chips: shape and heard shape (−1: none) of every test presentation, and spikes of the first ones."""
+
+    shape: Int[np.ndarray, " presentations"]
+    predicted: Int[np.ndarray, "chips presentations"]
+    z: Float[np.ndarray, "chips shapes steps neurons"]
+
+    def accuracy(self) -> Float[np.ndarray, " chips"]:
+        """Share of presentations that were told right; one without a winner, or with one without a name, is wrong."""
+        return (self.predicted == self.shape).mean(1)
+
+
+class ShapesTest:
+    """Held-out presentations to the chips of a population, `count` of each."""
+
+    def __init__(self, population: Population, count: int):
+        self.population, self.count = population, count
+        self._program = jax.jit(partial(map_split, lambda one: self._one(*one)))
+
+    def _one(self, made: FabricatedChip, cells: tuple[CellState, ...], rule: Any, flips: Array) -> tuple[Array, Array]:
+        population = self.population
+        learner, network = population.learner, population.network(made)
+        trials: Any = eqx.tree_at(lambda t: t.encoder.flips, population.trials, flips)
+        key = jax.random.fold_in(jax.random.fold_in(made.key, SHOWN), TESTED)
+        corrections = exact_corrections(network, cells, aged=False)
+        view = learner.view(network, cells, None)._replace(corrections=corrections)
 
         def one(k: Array) -> tuple[Array, Array]:
             for_x, for_run = jax.random.split(jax.random.fold_in(key, k))
-            z = self.online.learner.watch(network, chip, encode(images[k % len(images)], key=for_x), key=for_run).z
-            return jnp.where(z.sum() > 0, z.sum(0).argmax(), -1), z
+            z = learner.rule.run(rule, view, trials.trial(None, k, for_x)[0], key=for_run).output
+            return learner.rule.classes(rule, learner.objective.predict(z)), z
 
-        numbers = jnp.arange(self.config.evaluation.presentations, dtype=jnp.int32)
-        winner, z = jax.vmap(one)(numbers)
-        return winner, z[: len(images)]
+        predicted, z = jax.vmap(one)(jnp.arange(self.count, dtype=jnp.int32))
+        return predicted, z[: len(trials.images)]
 
-    def told(self, chips: Chip, flips: float | None = None) -> Told:
-        """What the chips of all seeds make of held-out presentations, named by what made them win in training."""
-        share = jnp.full(self.config.seeds, self.config.task.flips if flips is None else flips)
-        winner, z = self._tested((self.online.chips, chips, share))
-        number = self.config.evaluation.presentations
-        shape = np.broadcast_to(np.arange(number) % len(self.images), (self.config.seeds, number))
-        votes = np.asarray(chips.rule.votes)
-        return Told(shape, np.asarray(winner), np.where(votes.max(-1) > 0, votes.argmax(-1), -1), np.asarray(z))
-
-    def samples(self, chips: Chip, told: Told) -> dict[str, np.ndarray]:
-        """Of the first seed: weights of every neuron as images, their names, and spikes of one test of every shape."""
-        cells = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[0]), chips.cells[0])
-        cell, side = self.online.learner.network.crossbar.cell, self.config.task.side
-        fields = np.asarray(cell.weight(cell.stored(cells))).T.reshape(-1, side, side)
-        names, dt = told.names[0], np.asarray(self.config.time.dt)
-        return {"fields": fields, "names": names, "z": told.z[0].astype(np.uint8), "dt": dt}
+    def __call__(self, chips: Chip, flips: float) -> Tested:
+        """What the chips make of presentations with a share of inverted pixels."""
+        share = jnp.full(self.population.count, flips)
+        predicted, z = self._program((self.population.chips, chips.cells, chips.rule, share))
+        images: Any = self.population.trials
+        return Tested(np.arange(self.count) % len(images.images), np.asarray(predicted), np.asarray(z))
 
 
-def untrained(config: StdpConfig) -> Float[np.ndarray, " seeds"]:
+def frozen(digital: bool) -> Scheme:
+    """A scheme that writes nothing, for what chips do without learning."""
+
+    def apply(state: Any, crossbar: Crossbar, cells: CellState, dw: Weight, *, key: PRNGKeyArray | None) -> Applied:
+        return Applied(state, cells, unwritten(crossbar, cells))
+
+    return Scheme(nothing, apply, exact=True, digital=digital)
+
+
+class Study(NamedTuple):
+    """Chips that learn, the same chips never written, their test, and their settings."""
+
+    population: Population
+    untrained: Population
+    test: ShapesTest
+    settings: ShapesSettings
+
+
+def prepare(settings: ShapesSettings) -> Study:
+    """Chips and test of a configuration."""
+    trials = trials_of(settings)
+    count, pixels = trials.images.shape
+    learner = generator(settings, trials, settings.simulation.steps, (pixels, count))
+    if not isinstance(learner.network, Competitive):
+        raise InputError(
+            f"network is '{type_of(settings.network)}'; {settings.experiment} needs network=competitive, whose neurons "
+            "are named by what makes them win."
+        )
+    still = dataclasses.replace(learner, scheme=Recipe(frozen, "frozen", {"digital": learner.own.digital}))
+    order, seeds = settings.training.order, seeds_of(settings)
+    population, untrained = (Population([one], trials, order, seeds) for one in (learner, still))
+    return Study(population, untrained, ShapesTest(population, settings.task.test_presentations), settings)
+
+
+def samples(study: Study, chips: Chip, tested: Tested) -> dict[str, np.ndarray]:
+    """Of the first chip: weights of every neuron as images, their names, and spikes of one test of every shape."""
+    population, side = study.population, study.settings.task.side
+    chip = population.first_of(chips)
+    (w,) = population.network(population.first_of(population.chips)).weights(chip.cells)
+    return {
+        "fields": np.asarray(w).T.reshape(-1, side, side),
+        "names": np.asarray(chip.rule.names()),
+        "z": tested.z[0].astype(np.uint8),
+        "dt": np.asarray(study.settings.simulation.dt),
+    }
+
+
+def untrained(study: Study) -> Float[np.ndarray, " chips"]:
     """Accuracies of chips that were shown everything, their neurons named by it, but never written."""
-    still = Gallery(config, plastic=False)
-    chips, _ = still.online.epochs(still.online.init(), 0, config.learning.epochs)
-    return still.told(chips).accuracy()
+    return study.test(fit(study.untrained, plan_of(study.settings)).chips, study.settings.task.flips).accuracy()
 
 
-def tell_apart(config: StdpConfig, out: Path, *, resume: bool = False, report: Report = silent) -> dict[str, Any]:
-    """Train `config` in the folder `out` → the content of its result.json.
+def tell_apart(study: Study, folder: RunFolder, *, resume: bool, report: Report) -> Result:
+    """Train, and measure how well shapes are told apart."""
+    settings, population, test = study.settings, study.population, study.test
+    task, plan = settings.task, plan_of(settings)
 
-    `untrained_accuracy` is that of chips which were shown the same, named the same way, but never written.
-    """
-    gallery = Gallery(config)
-    folder = RunFolder(out)
-    folder.start(config, resume=resume)
-    chips, _, seconds = train(
-        gallery.online, folder, resume=resume, report=report, measure=lambda c: gallery.told(c).accuracy()
-    )
-    told = gallery.told(chips)
-    scores = told.accuracy()
-    blank = untrained(config)
+    def measure(chips: Chip) -> np.ndarray:
+        return test(chips, task.flips).accuracy()
+
+    done = fit(population, plan, folder, resume=resume, report=report, measure=measure)
+    tested = test(done.chips, task.flips)
+    blank = untrained(study)
     rows = [
         {"flips": flips, "accuracy": float(a.mean()), "accuracy_sd": spread(a), "accuracy_min": float(a.min())}
-        for flips in config.evaluation.flips
-        for a in (gallery.told(chips, flips).accuracy(),)
+        for flips in task.test_flips
+        for a in (test(done.chips, flips).accuracy(),)
     ]
-    result = {
-        "experiment": config.experiment,
-        "test_accuracy": float(scores.mean()),
-        "test_accuracy_sd": spread(scores),
-        "test_accuracy_min": float(scores.min()),
-        "test_accuracies": [float(s) for s in scores],
+    folder.write_arrays("samples.npz", samples(study, done.chips, tested))
+    return {
+        **accuracies(tested.accuracy()),
         "untrained_accuracy": float(blank.mean()),
-        "chance": 1 / len(gallery.images),
-        "rule": config.learning.rule,
-        "scheme": config.learning.scheme,
-        **costs(chips, config),
-        "seeds": config.seeds,
-        "seed": config.seed,
-        "epochs": config.learning.epochs,
-        "train_examples": config.learning.epochs * config.task.presentations,
-        "test_examples": config.evaluation.presentations,
-        "wall_s": round(seconds, 2),
+        "chance": 1 / len(tested.z[0]),
+        "rule": type_of(settings.learning.rule),
+        "scheme": settings.learning.scheme.name,
+        **costs(done.chips, population, settings.evaluation.endurance),
+        **facts(settings),
+        "epochs": plan.epochs,
+        "train_examples": plan.epochs * task.presentations,
+        "test_examples": task.test_presentations,
+        "wall_s": round(done.seconds, 2),
         "rows": rows,
     }
-    folder.write_arrays("samples.npz", gallery.samples(chips, told))
-    folder.write_json("result.json", result)
-    return result
+
+
+def headline(result: Result) -> str:
+    """Accuracy, with and without learning."""
+    sd = f" ± {100 * result['test_accuracy_sd']:.2f}" if result["seeds"] > 1 else ""
+    return (
+        f"test accuracy {100 * result['test_accuracy']:.2f}{sd} %; without plasticity "
+        f"{100 * result['untrained_accuracy']:.1f} %, by chance {100 * result['chance']:.0f} %"
+    )
 
 
 REFERENCE = (
     "Zhou et al., arXiv 2203.01416 report 97.5 % for four patterns with fully memristive neurons and synapses; their "
     "patterns, noise and network are not known to us: those here are a reconstruction"
 )
-SHORT: dict[str, Any] = {"seeds": 2, "evaluation.presentations": 80, "evaluation.flips": (0.1,)}
+COLUMNS = (
+    Column("flips", "inverted pixels", "percent", digits=1),
+    Column("accuracy", "test accuracy", "percent with sd", digits=2),
+    LOWEST,
+)
+# energy: an assumption
+PULSE = {"energy": 10e-12, "width": 50e-9}
+SHAPES: dict[str, Any] = {
+    "seeds": 5,
+    "network": {"type": "competitive", "layers": [{"size": 8}], "noise": 0.2, "read_voltage": 0.2},
+    # the refractory period outlasts any presentation: one winner
+    "neuron": {
+        "type": "alif",
+        "theta": 9.0,
+        "tau": 20e-3,
+        "tau_a": 2.0,
+        "beta": 0.3,
+        "refractory": 10**6,
+        "soft": False,
+    },
+    "synapse": {"type": "range-reference", "device": {"type": "epiram"}},
+    "array": {"drive": {"up": PULSE, "down": PULSE}},
+    "fabrication": {"published": True},
+    "learning": {
+        "rule": {
+            "type": "stdp",
+            "timing": {"plus": 0.06, "minus": 0.12},
+            "dependence": {"type": "multiplicative", "mu": 1.0},
+            "delay": 5e-3,
+        },
+        "scheme": {"type": "stochastic"},
+        "objective": {"type": "winner"},
+        "start": {"type": "around", "mean": 0.5, "sd": 0.02},
+    },
+    "simulation": {"dt": 1e-3, "duration": 60e-3, "pause": 1.0},
+    "training": {"batch": 1, "epochs": 15},
+}
+WAVEFORM: dict[str, Any] = {
+    "task": {"early": 0.3e-3, "late": 2.3e-3, "jitter": 0.05e-3},
+    "network": {"noise": 0.05},
+    "neuron": {"tau": 2e-3, "tau_a": 0.1, "beta": 2.0},
+    "synapse": {"device": {"type": "pulsed-mif-synapse"}},
+    "learning": {"rule": {"type": "stdp-waveform", "delay": 1e-3}, "scheme": {"type": "ideal"}},
+    "simulation": {"dt": 10e-6, "duration": 3.5e-3},
+    "training": {"epochs": 5},
+}
 
-stdp_patterns = register(
-    Experiment(
-        StdpConfig(experiment="stdp-patterns", seeds=5),
-        quick=SHORT | {"learning.epochs": 8},
+
+def shown(name: str, tables: dict[str, Any], epochs: int) -> Experiment:
+    """An experiment with shapes, so many epochs long at `--quick`."""
+    return Experiment(
+        name,
+        together(SHAPES, tables),
+        quick={"seeds": 2, "task.test_presentations": 80, "task.test_flips": (0.1,), "training.epochs": epochs},
         expected=0.999,
         expected_quick=0.98,
         reference=REFERENCE,
-        study=tell_apart,
-    ),
+        carry=tell_apart,
+        headline=headline,
+        kind="plasticity",
+        columns=COLUMNS,
+        root=ShapesSettings,
+        prepare=prepare,
+    )
+
+
+stdp_patterns = register(
+    shown("stdp-patterns", {}, 8),
     "four noisy shapes told apart without a teacher: STDP, winner-take-all neurons, memristive synapses",
 )
 
 stdp_patterns_waveform = register(
-    Experiment(
-        StdpConfig(
-            experiment="stdp-patterns-waveform",
-            seeds=5,
-            task=ShapesConfig(early=0.3e-3, late=2.3e-3, jitter=0.05e-3),
-            device=SynapseConfig(device="pulsed-mif-synapse"),
-            neuron=WinnerConfig(tau=2e-3, tau_a=0.1, beta=2.0, noise=0.05),
-            learning=PlasticityConfig(rule="stdp-waveform", scheme="ideal", epochs=5),
-            time=EpisodeConfig(dt=10e-6, steps=350, delay=1e-3),
-        ),
-        quick=SHORT | {"learning.epochs": 3},
-        expected=0.999,
-        expected_quick=0.98,
-        reference=REFERENCE,
-        study=tell_apart,
-    ),
+    shown("stdp-patterns-waveform", WAVEFORM, 3),
     "the same by the waveforms of MIF neurons at both ends of every memory; no rule compares spike times",
 )

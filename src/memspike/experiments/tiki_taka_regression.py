@@ -1,66 +1,63 @@
-"""Linear regression on asymmetric devices: analog SGD, mixed precision and fast tiles, against wrong references."""
+"""Linear regression on asymmetric devices: analog SGD, mixed precision, gradient arrays, against wrong references."""
 
-from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
-from pydantic import Field
 
 from memspike.arrays.crossbar import Crossbar
 from memspike.cells.calibration import calibrated_references
 from memspike.cells.stack import Stack
+from memspike.config.settings import Run
 from memspike.devices.asymmetry import symmetry_points
 from memspike.devices.base import AbstractPulseDevice, span
 from memspike.devices.presets.spread import chip_of
-from memspike.experiments.base import Experiment, register
-from memspike.experiments.config import Number, Positive, ProgrammingConfig, RunConfig, Section, field
-from memspike.experiments.run import Progress, Report, silent
-from memspike.experiments.schemes import scheme_of
+from memspike.experiments.base import Experiment, Result, register
+from memspike.experiments.table import PULSES, SCHEME, Column
 from memspike.learning.programming.base import Scheme
+from memspike.parts import table
 from memspike.parts.errors import InputError, unknown
-from memspike.parts.registry import DEVICES
+from memspike.parts.param import option, part
+from memspike.parts.registry import DEVICES, SCHEMES
+from memspike.parts.table import Recipe
 from memspike.training.folder import RunFolder
+from memspike.training.progress import Progress, Report
 
 POINTS, LAST = 50, 5
 
 
-class RegressionConfig(Section):
+class Regression(eqx.Module):
     """The problem, and what is compared on it."""
 
-    size: tuple[Positive, Positive] = Field(default=(20, 20), description="rows and columns of the matrix")
-    target: Number = field("1", "s.d. of the wanted weights", default=0.3, gt=0, le=1)
-    noise: Number = field("1", "s.d. of an error of every label", default=0.3, ge=0)
-    updates: Positive = Field(default=10_000, description="updates, each by the gradient of one input")
-    rate: Number | None = Field(default=None, gt=0, description="learning rate of every scheme; its own by default")
-    schemes: tuple[str, ...] = Field(default=(), description="lines of the table; all by default")
-    offsets: tuple[Number, ...] = Field(
-        default=(0.0, 0.05, 0.1, 0.2),
-        description="s.d. of references from symmetry points over the range",
-        min_length=1,
+    size: tuple[int, int] = option((20, 20), "rows and columns of the matrix", bounds=(1, 100_000))
+    target: float = option(0.3, "s.d. of the wanted weights", bounds=(1e-12, 1))
+    noise: float = option(0.3, "s.d. of an error of every label", bounds=(0, 1e6))
+    updates: int = option(10_000, "updates, each by the gradient of one input", bounds=(POINTS, 10**9))
+    rate: float | None = option(
+        None, "learning rate of every scheme; none: the one that was found for it", bounds=(1e-12, 1e6)
+    )
+    schemes: tuple[str, ...] = option((), "lines of the table; all by default")
+    offsets: tuple[float, ...] = option(
+        (0.0, 0.05, 0.1, 0.2), "s.d. of references from symmetry points over the range", bounds=(0, 1e3)
     )
 
 
-class TilesConfig(Section):
-    """The devices."""
+class RegressionSettings(Run):
+    """One comparison, whole."""
 
-    device: str = Field(default="reram-array-om", description="pulse device, see: memspike list devices")
-
-
-class TikiTakaConfig(RunConfig):
-    """One run, whole."""
-
-    task: RegressionConfig = RegressionConfig()
-    device: TilesConfig = TilesConfig()
-    programming: ProgrammingConfig = ProgrammingConfig()
+    task: Regression = part(Regression, "the problem, and what is compared on it")
+    device: str = option("reram-array-om", "pulse device, with its published spread", choices=DEVICES)
+    programming: dict[str, Any] = eqx.field(
+        default_factory=dict, static=True, metadata={"doc": "options of all schemes in place of their own; e.g. chop"}
+    )
 
 
 class Line(NamedTuple):
-    """A line of the table: the scheme, its cell, learning rate and options."""
+    """A line of the table: the scheme, its learning rate and options, and its cell."""
 
     scheme: str
     rate: float
@@ -89,17 +86,32 @@ class Trained(NamedTuple):
     pulses: Float[Array, "*runs"]
 
 
-def train(config: TikiTakaConfig, line: Line, scheme: Scheme, rate: Any, offset: Any, key: PRNGKeyArray) -> Trained:
-    """One chip with its own devices, references that miss their symmetry points by `offset`, and its own targets."""
-    task = config.task
-    shape = (line.tiles, *task.size)
-    fabrication, missed, targets, order = jax.random.split(key, 4)
-    device = chip_of(config.device.device, shape, key=fabrication)
+class Comparison(NamedTuple):
+    """The settings, and the scheme of every line."""
+
+    settings: RegressionSettings
+    schemes: dict[str, Recipe]
+
+
+def cell_of(settings: RegressionSettings, line: Line, offset: Any, *, keys: tuple[PRNGKeyArray, PRNGKeyArray]) -> Stack:
+    """Devices of one chip, with references that miss their symmetry points by `offset` of the range (s.d.)."""
+    shape = (line.tiles, *settings.task.size)
+    fabrication, missed = keys
+    device = chip_of(settings.device, shape, key=fabrication)
     point = symmetry_points(device, shape)
     # a device whose pulses are as long as its range has no such point
     point = jnp.where(jnp.isnan(point), device.g_min + 0.5 * span(device), point)
     shift = offset * jnp.mean(span(device)) * jax.random.normal(missed, shape)
-    cell = Stack(device, jnp.maximum(point + shift, 0.0), line.tiles, line.gamma)
+    return Stack(device, jnp.maximum(point + shift, 0.0), line.tiles, line.gamma)
+
+
+def train(
+    settings: RegressionSettings, line: Line, scheme: Scheme, rate: Any, offset: Any, key: PRNGKeyArray
+) -> Trained:
+    """One chip with its own devices, references that miss their symmetry points by `offset`, and its own targets."""
+    task = settings.task
+    fabrication, missed, targets, order = jax.random.split(key, 4)
+    cell = cell_of(settings, line, offset, keys=(fabrication, missed))
     crossbar = Crossbar(cell)
     wanted = task.target * jax.random.normal(targets, task.size)
     cells = cell.place(cell.init(task.size), jnp.zeros(task.size))
@@ -128,64 +140,70 @@ def train(config: TikiTakaConfig, line: Line, scheme: Scheme, rate: Any, offset:
     return Trained(curve[:, 0], curve[:, 1], sent / wanted.size)
 
 
-def _checked(config: TikiTakaConfig) -> list[str]:
-    """The names of the lines; InputError for what cannot be compared."""
-    device = DEVICES.get(config.device.device).value()
+def scheme_of(line: Line, given: dict[str, Any]) -> Recipe:
+    """The scheme of a line with `given` options in place of its own; InputError for one that it does not have."""
+    takes = table.fields_of(SCHEMES.get(line.scheme).value)
+    for key in given:
+        if key not in takes:
+            raise InputError(
+                f"programming.{key} has no effect on the scheme '{line.scheme}'; its options: {', '.join(takes)}."
+            )
+    return table.build(Recipe, {"type": line.scheme, **line.options, **given}, "programming", None, SCHEMES)
+
+
+def prepare(settings: RegressionSettings) -> Comparison:
+    """The scheme of every line; InputError for what cannot be compared."""
+    device, task = DEVICES.get(settings.device).value(), settings.task
     if not isinstance(device, AbstractPulseDevice):
-        raise InputError(f"device.device '{config.device.device}' takes no counts of pulses; choose a pulse device.")
+        raise InputError(f"device is '{settings.device}', which takes no counts of pulses; choose a pulse device.")
     calibrated_references(device, pairs=5000)
-    if config.task.updates < POINTS:
-        raise InputError(f"task.updates is {config.task.updates}; at least {POINTS} are needed.")
-    for name in config.task.schemes:
+    if not task.offsets:
+        raise InputError("task.offsets is empty; one or more are needed, e.g. task.offsets=[0, 0.1].")
+    for name in task.schemes:
         if name not in LINES:
             raise unknown("scheme of the comparison", name, LINES)
-    return list(config.task.schemes or LINES)
+    found = {name: scheme_of(LINES[name], settings.programming) for name in task.schemes or LINES}
+    for scheme in found.values():
+        scheme()
+    return Comparison(settings, found)
 
 
-def _of_line(config: TikiTakaConfig, line: Line) -> Callable[[Any, Any], Trained]:
-    """(offset, key) → one training of a line, with what the configuration says instead of its own options."""
-    given = config.programming.model_dump(exclude_none=True)
-    scheme = scheme_of(line.scheme, ProgrammingConfig(**(line.options | given)))
-    return partial(train, config, line, scheme, config.task.rate or line.rate)
+def trained(comparison: Comparison, name: str, folder: RunFolder) -> Trained:
+    """A line with every offset [offsets, seeds], once: a study that goes on reads it from its file."""
+    settings, file = comparison.settings, f"{name.replace(' ', '-')}.npz"
+    if not (folder.path / file).exists():
+        line, scheme = LINES[name], comparison.schemes[name]()
+        one = partial(train, settings, line, scheme, settings.task.rate or line.rate)
+        keys = jax.vmap(jax.random.key)(settings.seed + jnp.arange(settings.seeds))
+        found = jax.jit(jax.vmap(jax.vmap(one, (None, 0)), (0, None)))(jnp.asarray(settings.task.offsets), keys)
+        folder.write_arrays(file, {part: np.asarray(x) for part, x in found._asdict().items()})
+    with np.load(folder.path / file, allow_pickle=False) as done:
+        return Trained(*(np.asarray(done[part], float) for part in Trained._fields))
 
 
-def compare_tiles(
-    config: TikiTakaConfig, out: Path, *, resume: bool = False, report: Report = silent
-) -> dict[str, Any]:
-    """Every scheme with every offset of the references on the same chips; an interrupted study goes on where it was.
+def compare(comparison: Comparison, folder: RunFolder, *, resume: bool, report: Report) -> Result:
+    """Every scheme with every offset of the references on the same chips.
 
     `error` is the mean over seeds of the error in the last tenth of the updates as reads see the weights, with the
     write noise of the device; `error_stored` is that without it; `pulses_per_weight` counts all tiles.
     """
-    names, offsets = _checked(config), config.task.offsets
-    folder = RunFolder(out)
-    folder.start(config, resume=resume)
-    keys = jax.vmap(jax.random.key)(config.seed + jnp.arange(config.seeds))
+    settings, names = comparison.settings, list(comparison.schemes)
     rows, curves = [], {}
     for k, name in enumerate(names):
-        file = out / f"{name.replace(' ', '-')}.npz"
-        if not file.exists():
-            one = jax.vmap(jax.vmap(_of_line(config, LINES[name]), (None, 0)), (0, None))
-            found = jax.jit(one)(jnp.asarray(offsets), keys)
-            folder.write_arrays(file.name, {part: np.asarray(x) for part, x in found._asdict().items()})
-        with np.load(file, allow_pickle=False) as done:
-            error, stored, pulses = (np.asarray(done[part], float) for part in Trained._fields)
+        error, stored, pulses = trained(comparison, name, folder)
         curves[name] = [[float(f"{x:.4g}") for x in curve] for curve in error.mean(1)]
         ends = (x[:, :, -LAST:].mean(-1) for x in (error, stored))
-        for offset, own, hidden, sent in zip(offsets, *ends, pulses, strict=True):
-            sd = {"error_sd": float(own.std(ddof=1))} if config.seeds > 1 else {}
+        for offset, own, hidden, sent in zip(settings.task.offsets, *ends, pulses, strict=True):
+            sd = {"error_sd": float(own.std(ddof=1))} if settings.seeds > 1 else {}
             row = {"scheme": name, "offset": offset, "error": float(own.mean()), **sd}
             rows.append(row | {"error_stored": float(hidden.mean()), "pulses_per_weight": float(sent.mean())})
         report(Progress(k + 1, len(names), rows[-1]["error"], None))
-    updates = [(k + 1) * (config.task.updates // POINTS) for k in range(POINTS)]
-    result = {"experiment": config.experiment, "rows": rows, "updates": updates, "curves": curves}
-    result |= {"seeds": config.seeds, "seed": config.seed}
-    folder.write_json("result.json", result)
-    return result
+    updates = [(k + 1) * (settings.task.updates // POINTS) for k in range(POINTS)]
+    return {"rows": rows, "updates": updates, "curves": curves}
 
 
-def said(result: dict[str, Any]) -> str:
-    """A result in one line: the lowest error with the worst references."""
+def headline(result: Result) -> str:
+    """The lowest error with the worst references."""
     worst = max(row["offset"] for row in result["rows"])
     best = min((row for row in result["rows"] if row["offset"] == worst), key=lambda row: row["error"])
     return f"lowest error with references off by {100 * worst:.3g} %: {best['scheme']}, {best['error']:.3g}"
@@ -193,7 +211,8 @@ def said(result: dict[str, Any]) -> str:
 
 tiki_taka_regression = register(
     Experiment(
-        TikiTakaConfig(experiment="tiki-taka-regression", seeds=5),
+        "tiki-taka-regression",
+        {"seeds": 5},
         quick={
             "seeds": 2,
             "task.updates": 3000,
@@ -206,8 +225,19 @@ tiki_taka_regression = register(
             "shape of Fig. 3 of Rasch et al., Nat. Commun. (2024), doi 10.1038/s41467-024-51221-z: a wrong reference "
             "breaks tiki-taka-2, slows its choppers and leaves agad; size, rates and noise are our own"
         ),
-        study=compare_tiles,
-        summary=said,
+        carry=compare,
+        headline=headline,
+        kind="references",
+        columns=(
+            SCHEME,
+            Column("offset", "references off by", "percent", digits=1),
+            Column("error", "error", "fixed with sd"),
+            Column("error_stored", "error of stored weights", "fixed"),
+            PULSES,
+        ),
+        root=RegressionSettings,
+        prepare=prepare,
+        measure="error",
     ),
     "linear regression on ReRAM: analog SGD, mixed precision and the Tiki-Taka family against wrong references",
 )

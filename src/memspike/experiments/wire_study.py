@@ -1,105 +1,158 @@
 """Accuracy against wire resistance, with the wires in the training loop and without."""
 
+import dataclasses
 from itertools import product
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from memspike.experiments.base import Experiment, register
-from memspike.experiments.config import (
-    ArrayConfig,
-    DataConfig,
-    EvaluationConfig,
-    ExperimentConfig,
-    InputConfig,
-    NetworkConfig,
-    TrainingConfig,
-)
-from memspike.experiments.model import classifier
-from memspike.experiments.run import Report, read_data, restore, run, silent, spread
-from memspike.experiments.training import Evaluator, Trainer
-from memspike.parts.errors import RunError
+import equinox as eqx
+import numpy as np
+
+from memspike.config.build import Built, classifier, data_set, learner_of, network_of
+from memspike.config.sections import ArraySettings
+from memspike.config.settings import Settings
+from memspike.data.base import Dataset
+from memspike.experiments.base import Result, nested, register
+from memspike.experiments.memprop_digits import headline, memprop
+from memspike.experiments.table import ACCURACY, LOWEST, Column
+from memspike.parts.errors import InputError, RunError
+from memspike.parts.param import option, part
+from memspike.training.classify import accuracies, spread
+from memspike.training.evaluate import Evaluator
+from memspike.training.fit import restored
 from memspike.training.folder import RunFolder
+from memspike.training.learner import Chip, Learner
+from memspike.training.progress import Report
 
 
-def _wired(config: ExperimentConfig, tile: int, r: float) -> ExperimentConfig:
-    array = ArrayConfig(**(config.array.model_dump() | {"r_row": r, "r_column": r, "tile": (tile, tile)}))
-    return config.model_copy(update={"array": array})
+class Wires(eqx.Module):
+    """The arrays that are compared."""
+
+    resistances: tuple[float, ...] = option(
+        (0.1, 1.0, 3.0, 10.0), "wire resistances of a segment", unit="Ω", bounds=(1e-12, 1e9)
+    )
+    tiles: tuple[int, ...] = option((128, 256), "rows and columns of devices on one array", bounds=(1, 10**6))
 
 
-def _trained(config: ExperimentConfig, out: Path, report: Report) -> Any:
-    """Train in `out`, or go on there; → the programmed conductances of all seeds."""
-    result = out / "result.json"
-    if not result.exists():
-        run(config, out, resume=(out / "config.toml").exists(), report=report)
-    data = read_data(config)
-    state, checkpoint = restore(Trainer(classifier(config, data), data, config), RunFolder(out), resume=True)
+class WireSettings(Settings):
+    """The training that is repeated on several arrays."""
+
+    study: Wires = part(Wires, "the arrays that are compared")
+
+
+class Wired(NamedTuple):
+    """An array: its tile size and wire resistance, the training on it, and the learner that is evaluated."""
+
+    tile: int
+    resistance: float
+    settings: Settings
+    learner: Learner
+
+
+class Study(NamedTuple):
+    """Chips without wires, and all arrays with wires."""
+
+    settings: WireSettings
+    ideal: Settings
+    built: Built
+    wired: list[Wired]
+
+
+def training(settings: WireSettings, array: ArraySettings) -> Settings:
+    """The settings of one training."""
+    given = {f.name: getattr(settings, f.name) for f in dataclasses.fields(Settings)}
+    return Settings(**given | {"experiment": "memprop-mnist", "array": array})
+
+
+def prepare(settings: WireSettings) -> Study:
+    """The learner of every array; InputError where tiles do not fit."""
+    study, array, data = settings.study, settings.array, data_set(settings)
+    if not (study.resistances and study.tiles):
+        raise InputError("study.resistances and study.tiles need one or more entries each.")
+    ideal = training(settings, dataclasses.replace(ArraySettings(), drive=array.drive))
+    built = classifier(ideal, data)
+    trials, found = built.population.trials, []
+    inputs = built.learner.network.shapes[0][0]
+    for tile, r in product(study.tiles, study.resistances):
+        own = training(settings, dataclasses.replace(array, r_row=r, r_column=r, tile=(tile, tile)))
+        network = network_of(own, inputs, data.classes)
+        found.append(Wired(tile, r, own, learner_of(own, network, built.learner.clock.steps, trials.count)))
+    return Study(settings, ideal, built, found)
+
+
+def trained(settings: Settings, data: Dataset, folder: RunFolder, report: Report) -> Chip:
+    """All chips after a training in `folder`, which goes on where it was."""
+    nested(settings, folder.path, report=report)
+    chips, checkpoint = restored(classifier(settings, data).population, folder)
     if not checkpoint.step:
-        raise RunError(f"The training in {out} left no readable checkpoint.")
-    return state.lines
+        raise RunError(f"The training in {folder.path} left no readable checkpoint.")
+    return chips
 
 
-def compare_wires(
-    config: ExperimentConfig, out: Path, *, resume: bool = False, report: Report = silent
-) -> dict[str, Any]:
+def compare(study: Study, folder: RunFolder, *, resume: bool, report: Report) -> Result:
     """Train once with ideal wires and once for every tile size and resistance; evaluate all with their wires.
 
-    All trainings have the same seeds and number of steps. The folder holds one run folder a training; an interrupted
-    study goes on where it was.
+    All trainings have the same seeds and number of steps. The folder holds one run folder a training.
     """
-    folder = RunFolder(out)
-    folder.start(config, resume=resume)
-    data = read_data(config)
-    ideal = config.model_copy(update={"array": ArrayConfig()})
-    without = _trained(ideal, out / "trainings" / "ideal", report)
-    base = Evaluator(classifier(ideal, data), data).accuracy(without)
-    rows = []
-    for tile, r in product(config.study.tiles, config.study.resistances):
-        wired = _wired(config, tile, r)
-        evaluator = Evaluator(classifier(wired, data), data)
-        inside = _trained(wired, out / "trainings" / f"tile-{tile}-{r:g}-ohm", report)
-        for trained, lines in (("ideal wires", without), ("with its wires", inside)):
-            scores = evaluator.accuracy(lines)
-            row = {"tile": tile, "r_ohm": r, "trained": trained, "accuracy_mean": float(scores.mean())}
+    data, trainings = study.built.data, folder.path / "trainings"
+    evaluator = Evaluator(study.built.population, data, study.settings.evaluation.at_once)
+    without = trained(study.ideal, data, RunFolder(trainings / "ideal"), report)
+    base = accuracies(evaluator.accuracy(without))
+    rows: list[dict[str, Any]] = []
+    for one in study.wired:
+        name = f"tile-{one.tile}-{one.resistance:g}-ohm"
+        inside = trained(one.settings, data, RunFolder(trainings / name), report)
+        for how, chips in (("ideal wires", without), ("with its wires", inside)):
+            scores: np.ndarray = evaluator.accuracy(chips, learner=one.learner)
+            row = {"tile": one.tile, "r_ohm": one.resistance, "trained": how, "accuracy_mean": float(scores.mean())}
             rows.append(row | {"accuracy_sd": spread(scores), "accuracy_min": float(scores.min())})
-    result = {
-        "experiment": config.experiment,
-        "test_accuracy": float(base.mean()),
-        "test_accuracy_sd": spread(base),
-        "seeds": config.seeds,
-        "seed": config.seed,
-        "epochs": config.training.epochs,
-        "test_images": len(data.y_test),
+    return {
+        "test_accuracy": base["test_accuracy"],
+        "test_accuracy_sd": base["test_accuracy_sd"],
+        "epochs": study.settings.training.epochs,
+        "test_examples": len(data.y_test),
         "rows": rows,
     }
-    folder.write_json("result.json", result)
-    return result
 
 
 wire_study = register(
-    Experiment(
-        ExperimentConfig(
-            experiment="wire-study",
-            seeds=2,
-            data=DataConfig(name="mnist"),
-            input=InputConfig(read_voltage=0.2),
-            network=NetworkConfig(hidden=(400,)),
-            training=TrainingConfig(epochs=4, learning_rate=2e-3, shift=0.5),
-            evaluation=EvaluationConfig(chips=2),
-        ),
+    memprop(
+        "wire-study",
+        {
+            "seeds": 2,
+            "data": {"name": "mnist"},
+            "encoder": {"read_voltage": 0.2},
+            "network": {"layers": [{"size": 400}]},
+            "augment": {"shift": 0.5},
+            "learning": {"optimizer": {"learning_rate": 2e-3}},
+            "training": {"epochs": 4},
+            "evaluation": {"chips": 2},
+        },
         quick={
             "seeds": 1,
             "data.name": "digits",
-            "network.hidden": (32,),
+            "network.layers": (32,),
             "training.epochs": 4,
             "training.batch": 32,
-            "training.learning_rate": 1e-2,
+            "learning.optimizer.learning_rate": 1e-2,
             "study.resistances": (10.0, 100.0),
             "study.tiles": (32,),
         },
         expected=0.986,
         expected_quick=0.928,
         reference="no figure is published for this network",
-        study=compare_wires,
+    )._replace(
+        carry=compare,
+        prepare=prepare,
+        kind="wires",
+        columns=(
+            Column("tile", "tile", "count"),
+            Column("r_ohm", "wire resistance", "number", "Ω"),
+            Column("trained", "trained on", "text"),
+            ACCURACY,
+            LOWEST,
+        ),
+        root=WireSettings,
+        headline=headline,
     ),
     "accuracy of MEMprop on MNIST, 784-400-10 on tiles, against wire resistance, trained with and without the wires",
 )

@@ -9,11 +9,13 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.arrays.crossbar import Crossbar
 from memspike.arrays.fidelity import Ideal
-from memspike.cells.base import CellState, Lines
+from memspike.cells.base import CellState
 from memspike.networks.timeline import Clock
 
 Weights = tuple[Float[Array, "_ _"], ...]
 Cells = tuple[CellState, ...]
+# conductances of every crossbar, [lines, rows, columns] in S each
+Conductances = tuple[Float[Array, "... _ _ _"], ...]
 Corrections = tuple[Any, ...] | None
 """Of every crossbar the lagged correction of its wires (`Crossbar.correction`), None where they are ideal."""
 
@@ -34,11 +36,19 @@ class AbstractNetwork(eqx.Module):
     if TYPE_CHECKING:
 
         @property
-        def crossbars(self) -> tuple[Crossbar, ...]: ...
+        def crossbars(self) -> tuple[Crossbar, ...]:
+            """All crossbars."""
+            ...
+
         @property
-        def names(self) -> tuple[str, ...]: ...
+        def names(self) -> tuple[str, ...]:
+            """Their names."""
+            ...
+
         @property
-        def shapes(self) -> tuple[tuple[int, int], ...]: ...
+        def shapes(self) -> tuple[tuple[int, int], ...]:
+            """Rows and columns of their matrices."""
+            ...
 
     else:
         crossbars: eqx.AbstractVar[tuple[Crossbar, ...]]
@@ -80,7 +90,7 @@ class AbstractNetwork(eqx.Module):
         """A trial from rest: an activity with `output` [steps, *batch, outputs]; with a key reads are noisy."""
 
 
-def lines_of(network: AbstractNetwork, cells: Cells) -> tuple[Lines, ...]:
+def lines_of(network: AbstractNetwork, cells: Cells) -> Conductances:
     """The programmed conductances in S of every crossbar."""
     return tuple(c.cell.stored(state) for c, state in zip(network.crossbars, cells, strict=True))
 
@@ -90,18 +100,18 @@ def wired(network: AbstractNetwork) -> bool:
     return any(not isinstance(c.wires, Ideal) for c in network.crossbars)
 
 
-def corrections_of(network: AbstractNetwork, lines: tuple[Lines, ...], tolerance: float | None = None) -> Corrections:
+def corrections_of(network: AbstractNetwork, lines: Conductances, tolerance: float | None = None) -> Corrections:
     """The exact correction of all wires at these conductances (`Crossbar.correction`)."""
     return tuple(c.correction(g, tolerance) for c, g in zip(network.crossbars, lines, strict=True))
 
 
-def unity(network: AbstractNetwork, lines: tuple[Lines, ...]) -> Corrections:
+def unity(network: AbstractNetwork, lines: Conductances) -> Corrections:
     """Corrections of 1, None for ideal wires: what training starts from before the first exact one."""
     pairs = zip(network.crossbars, lines, strict=True)
     return tuple(None if isinstance(c.wires, Ideal) else jax.numpy.ones_like(g) for c, g in pairs)
 
 
-def exact_lines(network: AbstractNetwork, weights: Weights | None, cells: Cells | None) -> tuple[Lines, ...]:
+def exact_lines(network: AbstractNetwork, weights: Weights | None, cells: Cells | None) -> Conductances:
     """The conductances in S that `AbstractNetwork.programmed` is to be taken of."""
     if weights is None:
         assert cells is not None

@@ -13,7 +13,7 @@ from memspike.networks.recurrent import Reading, driven, programmed_readings, re
 from memspike.networks.timeline import Clock
 from memspike.neurons.lif import ALIF, SpikingState
 from memspike.parts.errors import InputError
-from memspike.parts.param import Parameter, check_bounds, param
+from memspike.parts.param import Parameter, check_bounds, option, param
 from memspike.parts.random import normal
 
 
@@ -50,6 +50,7 @@ class Competitive(AbstractNetwork):
         0.0, "1", "s.d. of what is added to a membrane in a step, in units of weight", bounds=(0, 1e6)
     )
     read_voltage: Parameter = param(0.2, "V", "row voltage of a spike", bounds=(1e-6, 10))
+    classes: int = option(4, "classes that the neurons may be named by", bounds=(1, 10**6))
 
     def __check_init__(self) -> None:
         check_bounds(self)

@@ -10,15 +10,21 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.arrays.crossbar import Crossbar, Seen
-from memspike.networks.base import AbstractNetwork, Cells, Corrections, Fabricated, Weights, exact_lines, lines_of
+from memspike.networks.base import (
+    AbstractNetwork,
+    Cells,
+    Conductances,
+    Corrections,
+    Fabricated,
+    Weights,
+    exact_lines,
+    lines_of,
+)
 from memspike.networks.layer import Layer
 from memspike.networks.simulate import Events, simulate
 from memspike.networks.timeline import Clock
 from memspike.parts.errors import InputError
 from memspike.parts.param import option
-
-# conductances of every layer, [lines, rows, columns] in S each
-Conductances = tuple[Float[Array, "... _ _ _"], ...]
 
 
 class Membranes(NamedTuple):

@@ -99,7 +99,9 @@ class Recurrent(AbstractNetwork):
 
     sizes: tuple[int, int, int] = eqx.field(static=True)
     neuron: AbstractSpikingNeuron = eqx.field(default_factory=LIF)
-    crossbars: tuple[Crossbar, Crossbar, Crossbar] = eqx.field(default_factory=lambda: (Crossbar(),) * 3)
+    crossbars: tuple[Crossbar, Crossbar, Crossbar] = eqx.field(  # pyright: ignore[reportIncompatibleMethodOverride]
+        default_factory=lambda: (Crossbar(),) * 3
+    )
     tau_out: Parameter = param(30e-3, "s", "time constant of the readout", bounds=(1e-9, 1e6))
     read_voltage: Parameter = param(0.2, "V", "row voltage of a spike", bounds=(1e-6, 10))
     loops: bool = eqx.field(static=True, default=False)
@@ -204,7 +206,7 @@ class Recurrent(AbstractNetwork):
         """What arrives at the neurons at one step, given inputs and the last spikes; with a key, noisy."""
         keys = (None, None) if key is None else jax.random.split(key)
         recurrent = driven(self.crossbars[1], part.recurrent, z, self.read_voltage, key=keys[1])
-        own = jnp.zeros_like(z) if self.loops else z * jnp.diagonal(part.recurrent.mean)
+        own = jnp.zeros_like(z) if self.loops else z * jnp.broadcast_to(jnp.diagonal(part.recurrent.mean), z.shape)
         return driven(self.crossbars[0], part.input, x, self.read_voltage, key=keys[0]) + recurrent - own
 
     def output(self, part: Readings, z: Real, *, key: PRNGKeyArray | None) -> Real:

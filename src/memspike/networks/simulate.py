@@ -131,7 +131,7 @@ def run_layer(
 
 def simulate(
     network: Any,
-    seen: tuple[Seen, ...] | tuple[Lines, ...],
+    seen: tuple[Seen, ...] | tuple[Float[Array, "... _ _ _"], ...],
     inputs: Events | Float[Array, "steps *batch rows"],
     *,
     steps: int,

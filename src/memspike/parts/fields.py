@@ -100,7 +100,12 @@ def product(make: Any) -> Any:
     make = make.func if isinstance(make, functools.partial) else make
     if not callable(make):
         return type(make)
-    return make if isinstance(make, type) else inspect.signature(make).return_annotation
+    return make if isinstance(make, type) else _returned(make)
+
+
+@functools.cache
+def _returned(make: Callable[..., Any]) -> Any:
+    return inspect.signature(make).return_annotation
 
 
 def _fits(made: Any, wanted: type) -> bool:

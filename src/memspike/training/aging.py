@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from memspike.arrays.compensation import AbstractCompensation, NoCompensation
 from memspike.arrays.crossbar import Crossbar, Seen
@@ -15,7 +15,7 @@ from memspike.cells.base import CellState
 from memspike.networks.base import AbstractNetwork, Cells
 from memspike.parts.errors import InputError
 from memspike.training.evaluate import Evaluator, TestKeys, read_keys, repeated, stacked
-from memspike.training.learner import Aged, Chip
+from memspike.training.learner import Aged, Chip, Learner
 from memspike.training.population import FabricatedChip
 
 
@@ -61,9 +61,8 @@ def _gains(
     return tuple(found)
 
 
-def _programmed(evaluator: Evaluator, chip: Chip, lifetime: Lifetime, key: PRNGKeyArray) -> tuple[Written, ...]:
-    """Chips programmed with the weights of one chip."""
-    network = evaluator.population.learner.network
+def _programmed(network: AbstractNetwork, chip: Chip, lifetime: Lifetime, key: PRNGKeyArray) -> tuple[Written, ...]:
+    """Chips programmed with the weights of one chip, whose devices `network` has."""
     weights = network.weights(chip.cells)
 
     @jax.jit
@@ -80,6 +79,7 @@ def over_time(
     chips: Chip,
     lifetime: Lifetime,
     *,
+    learner: Learner | None = None,
     written: tuple[Written, ...] | None = None,
     key: PRNGKeyArray,
 ) -> Old:
@@ -87,6 +87,7 @@ def over_time(
 
     Chips whose scheme sends pulses are those that were trained; where weights are exact or digital new chips are
     programmed with the weights of the first one, unless `written` are chips of an earlier call with the same key.
+    They are read through the wires and converters of `learner`, by default those of the training.
     Chips, reads and calibrations have keys of their own, so that the same key with another compensation shows the
     same chips. InputError for an age before the programming.
     """
@@ -94,11 +95,13 @@ def over_time(
         if not (np.isfinite(age) and age >= 0):
             raise InputError(f"An age is {age:g} s, before the programming; ages from 0 s on are needed.")
     population = evaluator.population
-    learner, made = population.learner, population.chips
+    made, scheme = population.chips, population.learner.own
+    shown = evaluator.keys(False).shown
     chip_key, for_reads, calibration_key = jax.random.split(key, 3)
-    if learner.own.exact:
-        one = population.first_of(chips)
-        written = _programmed(evaluator, one, lifetime, chip_key) if written is None else written
+    if scheme.exact or scheme.digital:
+        one, network = population.first_of(chips), evaluator.network(population.first_of(made), learner)
+        written = _programmed(network, one, lifetime, chip_key) if written is None else written
+        shown = jnp.broadcast_to(shown[:1], (lifetime.chips, *shown.shape[1:]))
         made = repeated(made, lifetime.chips) if made.network is None else _same(made, lifetime.chips)
         rest = jax.tree.map(
             lambda leaf: jnp.broadcast_to(leaf, (lifetime.chips, *jnp.shape(leaf))), one._replace(cells=())
@@ -107,10 +110,12 @@ def over_time(
     count = jax.tree.leaves(chips.cells)[0].shape[0]
 
     @jax.jit
-    def old(made: FabricatedChip, cells: Cells, age: Array, key: PRNGKeyArray) -> tuple[Cells, tuple[Array, ...]]:
+    def old(
+        made: FabricatedChip, cells: Cells, age: Array, key: Key[Array, " chips"]
+    ) -> tuple[Cells, tuple[Array, ...]]:
         def each(item: tuple[FabricatedChip, Cells, PRNGKeyArray]) -> tuple[Cells, tuple[Array, ...]]:
             made, cells, key = item
-            network = population.network(made)
+            network = evaluator.network(made, learner)
             return later(network, cells, age), _gains(network, cells, lifetime, age, key)
 
         return jax.lax.map(each, (made, cells, key))
@@ -120,10 +125,8 @@ def over_time(
         keys = jax.random.split(jax.random.fold_in(calibration_key, number), count)
         cells, gains = jax.block_until_ready(old(made, chips.cells, jnp.asarray(age, jnp.result_type(float)), keys))
         noise = read_keys(jax.random.fold_in(for_reads, number), count, evaluator.chunks)
-        shown = jnp.broadcast_to(evaluator.keys(False).shown[:1], noise.shape)
-        found = evaluator.accuracy(
-            chips._replace(cells=cells), aged=Aged(gains), made=made, keys=TestKeys(shown, noise)
-        )
+        options = {"aged": Aged(gains), "learner": learner, "made": made, "keys": TestKeys(shown, noise)}
+        found = evaluator.accuracy(chips._replace(cells=cells), **options)
         scores.append(found)
     return Old(np.stack(scores), written)
 
@@ -139,12 +142,14 @@ def age_rows(
     lifetime: Lifetime,
     compensations: dict[str, AbstractCompensation],
     *,
+    learner: Learner | None = None,
     key: PRNGKeyArray,
 ) -> list[dict[str, Any]]:
     """A row for every age and compensation."""
     rows, written = [], None
     for name, compensation in compensations.items():
-        found = over_time(evaluator, chips, lifetime._replace(compensation=compensation), written=written, key=key)
+        own = lifetime._replace(compensation=compensation)
+        found = over_time(evaluator, chips, own, learner=learner, written=written, key=key)
         written = found.written
         extra: dict[str, Any] = {}
         if written is not None:

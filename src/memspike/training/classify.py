@@ -96,7 +96,7 @@ def _more(given: Classification, evaluator: Evaluator, done: Trained, other: Lea
     if measured.lifetime is not None:
         key = jax.random.key(population.seeds[0] + 2_000_003)
         named = measured.compensations or {}
-        found["rows"] = age_rows(evaluator, done.chips, measured.lifetime, named, key=key)
+        found["rows"] = age_rows(evaluator, done.chips, measured.lifetime, named, learner=other, key=key)
     if done.chips.wires is not None:
         found["wires_deviation"] = float(np.max(done.chips.wires.deviation))
     return found
@@ -107,7 +107,7 @@ def noisy_copies(given: Classification, evaluator: Evaluator, chips: Chip) -> np
     population, measured = given.population, given.measured
     chip_key, for_reads = jax.random.split(jax.random.key(population.seeds[0] + 1_000_003))
     first = population.first_of(population.chips)
-    network = population.network(first) if population.chips.network is not None else given.learner.network
+    network = evaluator.network(first, given.learner)
     noise = (jnp.asarray(measured.programming_spread), jnp.asarray(measured.read_noise))
     crossbars = [
         eqx.tree_at(lambda c: (c.programming_spread, c.read_noise), crossbar, noise) for crossbar in network.crossbars
@@ -156,7 +156,7 @@ def samples(given: Classification, evaluator: Evaluator, chips: Chip, predicted:
     """Of the first chip: confusion matrix, and what its neurons do in the first few test trials."""
     population, data, learner = given.population, given.data, given.learner
     made, chip = population.first_of(population.chips), population.first_of(chips)
-    network = population.network(made) if population.chips.network is not None else learner.network
+    network = evaluator.network(made, learner)
     dt = given.measured.fine_dt or learner.clock.dt
     view = learner.view(network, chip.cells, None)
     view = view._replace(corrections=exact_corrections(network, chip.cells, aged=False))

@@ -2,10 +2,11 @@
 
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from memspike.data.base import Dataset
 from memspike.data.trials import SHOWN, Examples
@@ -25,7 +26,7 @@ class TestKeys(NamedTuple):
     read: PRNGKeyArray | None
 
 
-def read_keys(key: PRNGKeyArray, chips: int, chunks: int) -> PRNGKeyArray:
+def read_keys(key: PRNGKeyArray, chips: int, chunks: int) -> Key[Array, "chips chunks"]:
     """Keys of read noise [chips, chunks] that follow from one key."""
     each = [jax.random.split(jax.random.fold_in(key, k), chips) for k in range(chunks)]
     return jnp.stack(each, axis=1)
@@ -57,6 +58,16 @@ class Evaluator:
         fold = jax.vmap(jax.vmap(jax.random.fold_in, (0, None)), (0, None))
         return TestKeys(fold(each, HEARD), fold(each, READ) if noisy else None)
 
+    def network(self, made: FabricatedChip, learner: Learner | None = None) -> AbstractNetwork:
+        """The network of a chip, with the wires and converters of `learner`; a copy without its own has all of it."""
+        if learner is not None and made.network is None:
+            return learner.network
+        own = self.population.network(made)
+        if learner is None:
+            return own
+        pairs = zip(learner.network.crossbars, own.crossbars, strict=True)
+        return own.with_crossbars(tuple(eqx.tree_at(lambda c: c.cell, one, chip.cell) for one, chip in pairs))
+
     def _all(
         self,
         made: FabricatedChip,
@@ -74,7 +85,7 @@ class Evaluator:
         def one(item: tuple[FabricatedChip, Chip, TestKeys, Any]) -> Int[Array, "chunks batch"]:
             made, chip, keys, gains = item
             own = learner.value or self.population.learner_of(made.numbers)
-            network = self.population.network(made) if learner.value is None else learner.value.network
+            network = self.network(made, learner.value)
             view = own.view(network, chip.cells, None, gains)
             view = view._replace(
                 clock=view.clock if dt == view.clock.dt else view.clock.at_step(dt),
@@ -104,7 +115,7 @@ class Evaluator:
         """The class that each chip takes each test example for; −1 for none.
 
         `dt` is another time step; `aged` says that the cells are old, with gains [chips, columns] of their drift
-        compensation. `learner` sees `made` chips in place of those of the population.
+        compensation. `learner` has other wires and converters; `made` are other chips than those of the population.
         """
         noisy = (learner or self.population.learner).noisy
         found = self._classes(

@@ -179,7 +179,7 @@ def _snapshot(population: Population, chips: Chip, epoch: int, folder: RunFolder
     if path.exists():
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             old = {name: archive[name] for name in archive.files}
-    network = population.learner.network
+    network = population.network(population.first_of(population.chips))
     width = float(max(np.mean(np.asarray(c.cell.device.g_max)) for c in network.crossbars))
     edges = np.linspace(-width, width, BINS + 1)
     new = {"edges": edges}

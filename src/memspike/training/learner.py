@@ -75,7 +75,7 @@ class Learner(eqx.Module):
     noisy: bool = eqx.field(static=True, default=True)
 
     def __check_init__(self) -> None:
-        self.rule.check(self.network, self.objective)
+        self.rule.check(self.network, self.objective, self.batch)
         if self.every is not None and not self.rule.segments:
             raise InputError("Weights can be written within a trial by decolle alone; set training.update_every=none.")
 

@@ -12,7 +12,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int, PRNGKeyArray
+from jaxtyping import Array, Int, Key, PRNGKeyArray
 
 MADE, STARTED, ORDERED = range(3)
 
@@ -37,7 +37,7 @@ class AbstractOrder(eqx.Module):
 
     @abstractmethod
     def shuffled(
-        self, seeds: list[int], keys: PRNGKeyArray, epochs: range, count: int
+        self, seeds: list[int], keys: Key[Array, " chips"], epochs: range, count: int
     ) -> Int[np.ndarray, "chips epochs count"]:
         """The order of the trials in each of the epochs."""
 
@@ -54,7 +54,7 @@ class BySteps(AbstractOrder):
     """NumPy shuffles by seed and epoch; the key of a step follows from its number in the training."""
 
     def shuffled(
-        self, seeds: list[int], keys: PRNGKeyArray, epochs: range, count: int
+        self, seeds: list[int], keys: Key[Array, " chips"], epochs: range, count: int
     ) -> Int[np.ndarray, "chips epochs count"]:
         """A permutation of a generator of its own for each seed and epoch."""
         each = [[np.random.default_rng([s, e]).permutation(count) for e in epochs] for s in seeds]
@@ -74,7 +74,7 @@ class ByEpochs(AbstractOrder):
     """JAX shuffles by the key of the chip and the epoch; the keys of a step follow from its number in the epoch."""
 
     def shuffled(
-        self, seeds: list[int], keys: PRNGKeyArray, epochs: range, count: int
+        self, seeds: list[int], keys: Key[Array, " chips"], epochs: range, count: int
     ) -> Int[np.ndarray, "chips epochs count"]:
         """A permutation of the key of each chip and epoch."""
         return np.asarray(_permutations(keys, jnp.asarray(list(epochs), jnp.int32), count), np.int32)
@@ -90,7 +90,9 @@ class ByEpochs(AbstractOrder):
 
 
 @partial(jax.jit, static_argnums=2)
-def _permutations(keys: PRNGKeyArray, epochs: Int[Array, " epochs"], count: int) -> Int[Array, "chips epochs count"]:
+def _permutations(
+    keys: Key[Array, " chips"], epochs: Int[Array, " epochs"], count: int
+) -> Int[Array, "chips epochs count"]:
     def one(key: PRNGKeyArray, epoch: Int[Array, ""]) -> Int[Array, " count"]:
         return jax.random.permutation(jax.random.fold_in(jax.random.fold_in(key, ORDERED), epoch), count)
 

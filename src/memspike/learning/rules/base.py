@@ -45,7 +45,8 @@ class View(NamedTuple):
     """What a rule may see of a chip: its network, what is wanted of it, its clock and its cells.
 
     `corrections` are those of the wires for now. `digital` weights lie in digital memory; `exact` ones are programmed
-    without error; reads are `noisy` or not. An `aged` chip is seen as reads see it, with output `gains` a column.
+    without error; reads are `noisy` or not. An `aged` chip is seen as reads see it, with the read noise of its devices
+    and with output `gains` a column.
     """
 
     network: AbstractNetwork
@@ -69,7 +70,8 @@ class View(NamedTuple):
 
     def readings(self) -> Any:
         """Read statistics of the chip in this trial, behind the output gains of a drift compensation."""
-        seen = self.network.read(self.cells, self.clock.moments(), noise=self.noisy, corrections=self.corrections)
+        noise = self.noisy or self.aged
+        seen = self.network.read(self.cells, self.clock.moments(), noise=noise, corrections=self.corrections)
         return seen if self.gains is None else scaled_columns(seen, self.gains)
 
     def as_programmed(self) -> Any:
@@ -99,8 +101,8 @@ class AbstractRule(eqx.Module):
         check_bounds(self)
 
     @abstractmethod
-    def check(self, network: AbstractNetwork, objective: AbstractObjective) -> None:
-        """InputError in one sentence for a network or an objective that the rule cannot learn."""
+    def check(self, network: AbstractNetwork, objective: AbstractObjective, batch: int) -> None:
+        """InputError in one sentence for a network, an objective or a batch that the rule cannot learn."""
 
     @abstractmethod
     def keys(self, key: PRNGKeyArray) -> tuple[PRNGKeyArray, PRNGKeyArray]:

@@ -52,7 +52,7 @@ class BPTTRule(AbstractRule):
     swing: float = option(0.25, "membrane excursion from rest that costs nothing", unit="V", bounds=(1e-6, 1e3))
     swing_weight: float = option(1.0, "price of larger excursions in the loss", bounds=(0, 1e6))
 
-    def check(self, network: AbstractNetwork, objective: AbstractObjective) -> None:
+    def check(self, network: AbstractNetwork, objective: AbstractObjective, batch: int) -> None:
         """Every network and objective with a loss will do; a shape is tried out before anything is written."""
 
     def keys(self, key: PRNGKeyArray) -> tuple[PRNGKeyArray, PRNGKeyArray]:

@@ -34,7 +34,7 @@ class DecolleRule(AbstractRule):
     trigger: AbstractTrigger = part(Always, "what becomes of error, slope and trace before they are multiplied")
     outer: bool = option(False, "outer products that are not summed up outside the array")
 
-    def check(self, network: AbstractNetwork, objective: AbstractObjective) -> None:
+    def check(self, network: AbstractNetwork, objective: AbstractObjective, batch: int) -> None:
         """Layers with a readout each."""
         if not isinstance(network, LocalNetwork):
             raise InputError(

@@ -44,7 +44,7 @@ class EpropRule(AbstractRule):
     reference_order: bool = option(False, "order of operations of the released code: early traces, RESET loops")
     online: bool = option(False, "a trace for every synapse, step by step")
 
-    def check(self, network: AbstractNetwork, objective: AbstractObjective) -> None:
+    def check(self, network: AbstractNetwork, objective: AbstractObjective, batch: int) -> None:
         """A recurrent network of spiking neurons, and an error at every step."""
         if not isinstance(network, Recurrent):
             raise InputError(
@@ -55,6 +55,11 @@ class EpropRule(AbstractRule):
             raise InputError(
                 f"e-prop needs an error at every step, as of cross-entropy or squared-error; "
                 f"learning.objective is a {type(objective).__name__}."
+            )
+        if self.online and batch > 1:
+            raise InputError(
+                f"eprop-online shows one trial at a time; training.batch is {batch}. Set training.batch=1, or "
+                "learning.rule=eprop."
             )
 
     def keys(self, key: PRNGKeyArray) -> tuple[PRNGKeyArray, PRNGKeyArray]:

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from memspike.learning.rules.base import Rule
 from memspike.networks.base import Weights
 from memspike.parts.errors import InputError
-from memspike.parts.param import Parameter, check_bounds, is_concrete, param
+from memspike.parts.param import Parameter, check_bounds, is_concrete, option, param
 
 Real = Float[Array, "..."]
 SOURCE = (
@@ -73,7 +73,7 @@ class Timing(eqx.Module):
     tau_minus: Parameter = param(20e-3, "s", "τ₋: memory of a post spike, for depression", bounds=(1e-9, 1e6))
     tau_x: Parameter = param(100e-3, "s", "τ_x: memory of an earlier pre spike", bounds=(1e-9, 1e6))
     tau_y: Parameter = param(100e-3, "s", "τ_y: memory of an earlier post spike", bounds=(1e-9, 1e6))
-    nearest: bool = eqx.field(static=True, default=False)
+    nearest: bool = option(False, "only the last spike of a train counts")
 
     def __check_init__(self) -> None:
         check_bounds(self)

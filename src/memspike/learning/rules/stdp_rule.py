@@ -35,40 +35,55 @@ class Learned(NamedTuple):
     adaptation: Float[Array, " neurons"]
     votes: Float[Array, "neurons classes"]
 
+    def names(self) -> Array:
+        """The class of every neuron, −1 for one that never won."""
+        return jnp.where(self.votes.max(-1) > 0, self.votes.argmax(-1), -1)
 
-class Presented(NamedTuple):
-    """The target of a presentation: its class, of how many, and which rows are bright [rows], for the metrics."""
-
-    label: Array
-    one_hot: Float[Array, " classes"]
-    bright: Float[Array, " rows"]
-
-
-def _keys(key: PRNGKeyArray) -> tuple[PRNGKeyArray, PRNGKeyArray]:
-    """A key for the presentation; of the other one the second half is that of the scheme."""
-    first, second = two_keys(key)
-    return first, jax.random.split(second)[1]
+    def named(self, winner: Array) -> Array:
+        """The classes of neurons by their numbers; −1 for −1."""
+        return jnp.where(winner >= 0, self.names()[jnp.maximum(winner, 0)], -1)
 
 
-def _named(votes: Float[Array, "neurons classes"], predicted: Array) -> Array:
-    """The class of the neuron that won, −1 without a winner or a name."""
-    names = jnp.where(votes.max(-1) > 0, votes.argmax(-1), -1)
-    return jnp.where(predicted >= 0, names[jnp.maximum(predicted, 0)], -1)
+def _competitive(network: AbstractNetwork, what: str) -> None:
+    if not isinstance(network, Competitive):
+        raise InputError(
+            f"{what} needs a winner-take-all layer of adapting neurons, which {type(network).__name__} is not: set "
+            "network=competitive and neuron=alif, or another learning.rule."
+        )
+
+
+def _alone(batch: int) -> None:
+    if batch > 1:
+        raise InputError(f"training.batch is {batch}; plasticity learns from one presentation at a time: set it to 1.")
+
+
+def _read_once(view: View) -> None:
+    if len(view.clock.parts) > 1:
+        raise InputError(
+            f"simulation.parts is {len(view.clock.parts)}; plasticity reads conductances once a presentation: "
+            "set it to 1."
+        )
+
+
+def _new(view: View) -> Learned:
+    """No adaptation, no votes."""
+    _read_once(view)
+    network: Any = view.network
+    return Learned(jnp.zeros(network.shape[1]), jnp.zeros((network.shape[1], network.classes)))
 
 
 def _watched(state: Learned, view: View, x: Real, key: PRNGKeyArray | None) -> Episode:
-    assert isinstance(view.network, Competitive)
-    return view.network.present(view.readings(), x, state.adaptation, view.clock.dt, key=key)
+    """What the layer makes of a presentation [steps, rows], or of several [steps, batch, rows], each by itself."""
+    network: Any = view.network
+    readings, dt = view.readings(), view.clock.dt
 
+    def one(x: Real, key: PRNGKeyArray | None) -> Episode:
+        return network.present(readings, x, state.adaptation, dt, key=key)
 
-def _voted(state: Learned, view: View, seen: Episode, target: Presented) -> tuple[Learned, dict[str, Array]]:
-    """Votes and adaptation after a presentation; `loss`: mean square of winner's weights less what was shown, or 1."""
-    fired = seen.z.sum(0)
-    votes = MEMORY * state.votes + fired[:, None] * target.one_hot[None]
-    (w,) = view.weights()
-    off = jnp.square(w - target.bright[:, None]).mean(0)
-    miss = jnp.where(fired.sum() > 0, (off * fired).sum() / fired.sum(), 1.0)
-    return Learned(seen.adaptation, votes), {"loss": miss, "spikes": fired.sum()}
+    if x.ndim == 2:
+        return one(x, key)
+    keys = None if key is None else jax.random.split(key, x.shape[1])
+    return jax.vmap(one, (1, None if keys is None else 0), Episode(1, 0))(x, keys)  # pyright: ignore[reportArgumentType]
 
 
 def _late(z: Real, delay: float, dt: float) -> Real:
@@ -77,17 +92,19 @@ def _late(z: Real, delay: float, dt: float) -> Real:
     return jnp.concatenate([jnp.zeros_like(z[:late]), z[: z.shape[0] - late]])
 
 
-def _blank(view: View, classes: int) -> Learned:
-    neurons = view.network.shapes[0][1]
-    return Learned(jnp.zeros(neurons), jnp.zeros((neurons, classes)))
+def _voted(state: Learned, view: View, seen: Episode, trains: Trains, target: Real) -> tuple[Learned, dict[str, Array]]:
+    """Votes and adaptation after a presentation of a class (`target`: a 1 at its place, or probabilities).
 
-
-def _competitive(network: AbstractNetwork, what: str) -> None:
-    if not isinstance(network, Competitive):
-        raise InputError(
-            f"{what} needs a winner-take-all layer of adapting neurons; this network is a {type(network).__name__}. "
-            "Set network.type=competitive and neuron=alif, or another learning.rule."
-        )
+    `loss` is the mean square of the winner's weights less what rows did before its spike came back: 1 for those that
+    spiked, 0 for the others. Without a winner it is 1.
+    """
+    fired, (w,) = seen.z.sum(0), view.weights()
+    votes = MEMORY * state.votes + fired[:, None] * target[None]
+    before = jnp.cumsum(trains.post.sum(-1)) == 0
+    shown = jnp.where(before[:, None], trains.pre, 0.0).max(0)
+    off = jnp.square(w - shown[:, None]).mean(0)
+    loss = jnp.where(fired.sum() > 0, (off * fired).sum() / fired.sum(), 1.0)
+    return Learned(seen.adaptation, votes), {"loss": loss, "spikes": fired.sum()}
 
 
 @RULES.register(
@@ -105,21 +122,21 @@ class STDPRule(AbstractRule):
     timing: Timing = part(Timing, "constants of pairs and triplets")
     dependence: AbstractDependence = part(Additive, "how a change depends on the weight")
     delay: float = option(5e-3, "from a spike of a neuron to its arrival at the synapses", unit="s", bounds=(0, 1e6))
-    classes_shown: int = option(4, "classes that neurons are named by", bounds=(1, 1_000_000))
 
-    def check(self, network: AbstractNetwork, objective: AbstractObjective) -> None:
-        """A winner-take-all layer."""
+    def check(self, network: AbstractNetwork, objective: AbstractObjective, batch: int) -> None:
+        """A winner-take-all layer that is shown one thing at a time."""
+        _alone(batch)
         _competitive(network, "STDP")
 
     def keys(self, key: PRNGKeyArray) -> tuple[PRNGKeyArray, PRNGKeyArray]:
         """Of the presentation and of the scheme."""
-        return _keys(key)
+        return two_keys(key)
 
     def init(
         self, view: View, optimizer: optax.GradientTransformation, batch: tuple[int, ...], *, key: PRNGKeyArray
     ) -> Learned:
         """No adaptation, no votes."""
-        return _blank(view, self.classes_shown)
+        return _new(view)
 
     def prepare(self, view: View, *, key: PRNGKeyArray) -> tuple[Cells, tuple[Ledger | None, ...]]:
         """Nothing."""
@@ -129,21 +146,20 @@ class STDPRule(AbstractRule):
         self, state: Any, view: View, batch: Batch, optimizer: optax.GradientTransformation, *, key: PRNGKeyArray
     ) -> tuple[Any, tuple[Any, ...], dict[str, Array]]:
         """A presentation; traces start after a long silence. The target goes into the votes alone."""
-        seen = _watched(state, view, batch.x, key)
-        law = stdp.stdp(STDP(self.timing, self.dependence, dt=view.clock.dt))
-        weights = view.weights()
-        trains = Trains(batch.x, _late(seen.z, self.delay, view.clock.dt))
+        seen, weights, dt = _watched(state, view, batch.x, key), view.weights(), view.clock.dt
+        trains = Trains(batch.x, _late(seen.z, self.delay, dt))
+        law = stdp.stdp(STDP(self.timing, self.dependence, dt=dt))
         _, change, _ = law.update(law.init(weights), weights, (trains,), key=None)
-        state, metrics = _voted(state, view, seen, batch.target)
+        state, metrics = _voted(state, view, seen, trains, batch.target)
         return state, change, metrics
 
     def run(self, state: Any, view: View, x: Any, *, key: PRNGKeyArray | None) -> Episode:
-        """A presentation without learning; with a key, with the noise of reads and neurons."""
+        """Presentations without learning; with a key, with the noise of reads and neurons."""
         return _watched(state, view, x, key)
 
     def classes(self, state: Any, predicted: Array) -> Array:
         """The classes by which the winners are named."""
-        return _named(state.votes, predicted)
+        return state.named(predicted)
 
 
 @RULES.register(
@@ -155,7 +171,8 @@ class WaveformRule(AbstractRule):
     """`WaveformSTDP` by the devices of the network's own crossbar; the scheme `ideal` lets them move by themselves.
 
     On a winner-take-all layer row spikes meet the column spikes that come back `delay` seconds later; in an associative
-    network every neuron meets every other. A spike injects `peak` A into the neuron of its line.
+    network every neuron meets every other, with no current in the columns. A spike injects a current with the `peak`
+    into the neuron of its line.
     """
 
     source: ClassVar[str] = waveform_stdp.SOURCE
@@ -167,53 +184,66 @@ class WaveformRule(AbstractRule):
     gain: Parameter = param(1.0, "1", "voltage across a synapse over v_pre − v_post", bounds=(-1e4, 1e4))
     peak: Parameter = param(5e-6, "A", "peak of the current of one spike", bounds=(0, 1))
     delay: float = option(1e-3, "from a spike of a neuron to its arrival at the synapses", unit="s", bounds=(0, 1e6))
-    classes_shown: int = option(4, "classes that neurons are named by", bounds=(1, 1_000_000))
 
-    def check(self, network: AbstractNetwork, objective: AbstractObjective) -> None:
+    def check(self, network: AbstractNetwork, objective: AbstractObjective, batch: int) -> None:
         """A winner-take-all layer or an associative network, on memories whose law can be followed."""
+        _alone(batch)
         if not isinstance(network, Associative):
             _competitive(network, "Plasticity by waveforms")
         WaveformSTDP(network.crossbars[0].cell)
 
     def keys(self, key: PRNGKeyArray) -> tuple[PRNGKeyArray, PRNGKeyArray]:
         """Of the presentation and of the scheme."""
-        return _keys(key)
+        return two_keys(key)
 
     def init(
         self, view: View, optimizer: optax.GradientTransformation, batch: tuple[int, ...], *, key: PRNGKeyArray
     ) -> Any:
         """No adaptation, no votes; nothing in an associative network."""
-        return () if isinstance(view.network, Associative) else _blank(view, self.classes_shown)
+        if not isinstance(view.network, Associative):
+            return _new(view)
+        _read_once(view)
+        return ()
 
     def prepare(self, view: View, *, key: PRNGKeyArray) -> tuple[Cells, tuple[Ledger | None, ...]]:
         """Nothing."""
         return untouched(view)
 
+    def driver(self, view: View) -> Driver:
+        """What makes the neurons of an associative network spike, or those at the lines of a winner-take-all layer."""
+        network = view.network
+        return Driver(network.neuron, peak=self.peak) if isinstance(network, Associative) else Driver(peak=self.peak)
+
     def update(
         self, state: Any, view: View, batch: Batch, optimizer: optax.GradientTransformation, *, key: PRNGKeyArray
     ) -> tuple[Any, tuple[Any, ...], dict[str, Array]]:
-        """A presentation."""
-        dt, cell = view.clock.dt, view.network.crossbars[0].cell
-        law = waveform_stdp.stdp_waveform(WaveformSTDP(cell, gain=self.gain, dt=dt))
+        """A presentation of spikes [steps, rows]. Only the metrics see the target: the class, or the stored pattern."""
+        dt, driver = view.clock.dt, self.driver(view)
         if isinstance(view.network, Associative):
-            v = Driver(view.network.neuron, peak=self.peak)(batch.x, dt)
-            _, change, metrics = law.update((), view.weights(), (Waveforms(v, v),), key=None)
-            return state, change, {"loss": _contrast(view.weights()[0], batch.target), **metrics}
-        seen, driver = _watched(state, view, batch.x, key), Driver(peak=self.peak)
-        waves = Waveforms(driver(batch.x, dt), driver(_late(seen.z, self.delay, dt), dt))
-        _, change, _ = law.update((), view.weights(), (waves,), key=None)
-        state, metrics = _voted(state, view, seen, batch.target)
+            v = driver(batch.x, dt)
+            change = self._change(view, Waveforms(v, v))
+            return state, change, {"loss": _contrast(view.weights()[0], batch.target)}
+        seen = _watched(state, view, batch.x, key)
+        trains = Trains(batch.x, _late(seen.z, self.delay, dt))
+        change = self._change(view, Waveforms(driver(trains.pre, dt), driver(trains.post, dt)))
+        state, metrics = _voted(state, view, seen, trains, batch.target)
         return state, change, metrics
 
+    def _change(self, view: View, waves: Waveforms) -> tuple[Array, ...]:
+        """What the devices do by themselves."""
+        law = WaveformSTDP(view.network.crossbars[0].cell, gain=self.gain, dt=view.clock.dt)
+        return (law.change(view.weights()[0], waves),)
+
     def run(self, state: Any, view: View, x: Any, *, key: PRNGKeyArray | None) -> Any:
-        """A trial without learning."""
+        """Trials without learning: presentations, or spikes that drive an associative network."""
         if isinstance(view.network, Associative):
-            return view.network.run(view.readings(), x, view.clock, key=key)
+            current = self.driver(view).current(x, view.clock.dt)
+            return view.network.run(view.readings(), current, view.clock, key=key)
         return _watched(state, view, x, key)
 
     def classes(self, state: Any, predicted: Array) -> Array:
         """The classes by which the winners are named."""
-        return _named(state.votes, predicted)
+        return state.named(predicted)
 
 
 def _contrast(w: Float[Array, "n n"], pattern: Float[Array, " n"]) -> Real:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.cells.base import AbstractCell, Weight
-from memspike.cells.single import SingleReference
+from memspike.cells.range_reference import RangeReference
 from memspike.devices.presets.vteam import pulsed_mif_synapse
 from memspike.devices.pulsed import Pulsed
 from memspike.learning.rules.base import Rule
@@ -30,9 +30,8 @@ class Waveforms(NamedTuple):
     post: Float[Array, "steps columns"]
 
 
-def _cell() -> SingleReference:
-    device = pulsed_mif_synapse()
-    return SingleReference(device=device, reference=device.g_min, scale=2.0)
+def _cell() -> RangeReference:
+    return RangeReference(pulsed_mif_synapse())
 
 
 class WaveformSTDP(eqx.Module):
@@ -54,7 +53,7 @@ class WaveformSTDP(eqx.Module):
         check_bounds(self)
         if not isinstance(self.cell.device, Pulsed) or self.cell.programmed() != 1:
             raise InputError(
-                f"Plasticity by waveforms needs one memory device a weight, as in SingleReference(Pulsed(…)); "
+                "Plasticity by waveforms needs one memory device a weight, one whose law follows a voltage: Pulsed; "
                 f"{type(self.cell).__name__} of {type(self.cell.device).__name__} was given."
             )
 

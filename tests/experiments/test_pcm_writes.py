@@ -9,8 +9,8 @@ from memspike.experiments import resolve
 
 def test_write_accuracy_is_an_experiment_with_a_page(tmp_path):
     """Grids of the four writers and the curve of pulses, in numbers and on the page."""
-    config = resolve("pcm-writes", ("points=5", "repeats=60"))[1]
-    result = ms.experiments.run(config, tmp_path / "run")
+    settings = resolve("pcm-writes", ("points=5", "repeats=60")).settings
+    result = ms.experiments.run(settings, tmp_path / "run")
     errors = {row["writer"]: row["error"] for row in result["rows"]}
     assert list(errors) == ["N = 1", "N = 8", "N = 16", "update-ready"]
     assert errors["update-ready"] < 0.4 * min(errors["N = 1"], errors["N = 16"])
@@ -20,4 +20,5 @@ def test_write_accuracy_is_an_experiment_with_a_page(tmp_path):
     page = report.write_report(tmp_path / "run").read_text()
     assert page.count("<img") == 2
     with pytest.raises(ms.InputError, match="seeds is 2; allowed for pcm-writes: 1"):
-        ms.experiments.run(resolve("pcm-writes", ("seeds=2",))[1], tmp_path / "two")
+        ms.experiments.run(resolve("pcm-writes", ("seeds=2",)).settings, tmp_path / "two")
+    assert not (tmp_path / "two").exists()

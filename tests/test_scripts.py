@@ -1,0 +1,36 @@
+"""Every script of scripts/ runs: at a tiny size, or only to check what it would write."""
+
+import importlib.util
+import subprocess
+import sys
+
+import pytest
+
+TINY = ("--set", "task.steps=40", "--set", "task.inputs=5", "--set", "network.layers=[6]")
+CASES = {
+    "catalogue.py": (["--check"], ""),
+    "results.py": (["table", "--check"], ""),
+    "tune_pcm_eprop.py": (
+        ["sign", "--trials", "2", "--together", "2", "--seeds", "1", "--epochs", "2", *TINY],
+        "sign 2",
+    ),
+    "tune_tiki_taka.py": (["agad", "--trials", "2", "--updates", "50"], "'period'"),
+}
+# downloads; see the tests of the data store
+EXCLUDED = {"offline_data.sh"}
+
+
+def test_every_script_has_a_case(root):
+    assert {file.name for file in (root / "scripts").iterdir() if file.is_file()} == {*CASES, *EXCLUDED}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_script_runs(root, name):
+    given, said = CASES[name]
+    if "optuna" in (root / "scripts" / name).read_text() and importlib.util.find_spec("optuna") is None:
+        pytest.skip("optuna is not installed")
+    done = subprocess.run(
+        [sys.executable, root / "scripts" / name, *given], cwd=root, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert said in done.stdout
