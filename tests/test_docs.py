@@ -38,7 +38,7 @@ def commands(path):
     """Experiment and options of every `memspike run` of a page, also in tables and of `--set …` behind one of them."""
     given = [line for block in blocks(path, "sh") for line in block.splitlines()]
     found = [shlex.split(line, comments=True)[2:] for line in given if line.startswith("memspike run ")]
-    last = None
+    last = ""
     for code in prose(path):
         words = shlex.split(code.replace("\\|", "|")) if code.startswith(("memspike run ", "--set ")) else [code]
         if words[:2] == ["memspike", "run"]:
