@@ -51,10 +51,9 @@ def test_a_population_is_a_loop_of_runs(tmp_path):
 
 
 def test_learners_of_different_parts_are_trained_one_group_after_the_other():
-    _, base, _ = resolve("decolle-digits", [*QUICK, "data.train=20", "learning.scheme=mixed-precision"])
-    published = {"array.drive": None}
-    devices = {"ag-a-si": published, "ideal": {}, "pcmo": published}
-    several = [variant(base, {"synapse.device": name, **drive}) for name, drive in devices.items()]
+    given = [*QUICK, "data.train=20", "study.devices=[ag-a-si,ideal,pcmo]", "study.methods=[none]", "study.hold_out=5"]
+    study = prepare(resolve("asymmetry-devices", [*given, "seeds=1"])[1])
+    several = [study.variant(METHODS["accumulate"], case, {RATE: 0.5, RANGE: 1.0}, {}) for case in study.cases]
     learners = [learner_of(one, network_of(one, 64, 10), 20, 20) for one in several]
     assert groups_of(learners) == [[0, 2], [1]]
     found = outcomes_of(several)
