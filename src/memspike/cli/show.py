@@ -11,6 +11,8 @@ from memspike.parts import units
 from memspike.parts.errors import unknown
 from memspike.parts.registry import DEVICES, REGISTRIES, Entry
 
+FEW = 8
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -80,18 +82,26 @@ def _shown(value: Any, unit: str) -> str:
 
 
 def _allowed(key: "Key") -> str:
+    """Bounds, or names: of many the first few and where the others are listed."""
+    if len(key.choices) > FEW:
+        return f"{', '.join(key.choices[:FEW])} … ({len(key.choices)}, see: memspike list)"
     if key.choices:
         return ", ".join(key.choices)
     return " … ".join(units.show(float(bound), key.unit) for bound in key.bounds) if key.bounds else ""
 
 
-def _show_experiment(experiment: Any) -> None:
+def _show_experiment(experiment: Any, wanted: str | None) -> None:
+    """Every key with value, what is allowed, and meaning; with `wanted` those that contain this text."""
     from memspike.parts.written import keys_of
 
     own, quick = experiment.shown(experiment.expected), experiment.shown(experiment.expected_quick)
     out.print(f"[dim]expected:[/dim] {own}, quick {quick}")
+    keys = [key for key in keys_of(experiment.settings()) if wanted is None or wanted in key.path]
+    if not keys:
+        every = [key.path for key in keys_of(experiment.settings())]
+        raise unknown("part of a key", wanted or "", every, f"see: memspike show {experiment.name}")
     table = _table("key", "value", "allowed", "meaning")
-    for key in keys_of(experiment.settings()):
+    for key in keys:
         table.add_row(key.path, _shown(key.value, key.unit), _allowed(key), key.doc)
     out.print(table)
 
@@ -99,6 +109,7 @@ def _show_experiment(experiment: Any) -> None:
 @computing()
 def show(
     name: Annotated[str, typer.Argument(help="Anything that `memspike list` names, or a device file (.toml).")],
+    wanted: Annotated[str | None, typer.Argument(help="Of an experiment: only keys that contain this.")] = None,
     out_dir: Annotated[
         Path | None, typer.Option("--out", help="Folder for its figures; runs/devices/NAME, or beside the file.")
     ] = None,
@@ -121,7 +132,7 @@ def show(
     if entry.source:
         out.print(f"[dim]source:[/dim] {entry.source}")
     if kind == "experiments":
-        _show_experiment(entry.value)
+        _show_experiment(entry.value, wanted)
     elif kind == "devices":
         _show_device(entry.value(), entry.name, folder)
     elif kind in ("neurons", "filters", "synapses", "losses"):

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
 import equinox as eqx
+import jax
 from jaxtyping import AbstractArray
 
 from memspike.parts.param import Meta
@@ -48,7 +49,7 @@ class FieldInfo(NamedTuple):
     @property
     def numeric(self) -> bool:
         """Whether an array of numbers is allowed: a parameter."""
-        return any(isinstance(k, type) and issubclass(k, AbstractArray) for k in self.kinds)
+        return any(isinstance(k, type) and issubclass(k, AbstractArray | jax.Array) for k in self.kinds)
 
 
 def _of_class(cls: type) -> Iterator[FieldInfo]:

@@ -44,13 +44,17 @@ def number(value: Any) -> Any:
     return float(str(value[()])) if np.issubdtype(value.dtype, np.floating) else value.item()
 
 
+def _function_name(value: Callable[..., Any], field: FieldInfo) -> str:
+    """The registered name of a function, or its own."""
+    entries = field.choices if isinstance(field.choices, Registry) else ()
+    return next((e.name for e in entries if e.value is value), value.__name__)
+
+
 def _value(value: Any) -> Any:
     if isinstance(value, jax.Array | np.ndarray | np.generic):
         return number(value)
     if isinstance(value, tuple | list):
         return [_value(v) for v in value]
-    if inspect.isfunction(value):
-        return value.__name__
     return value
 
 
@@ -70,6 +74,8 @@ def plain(part: Any) -> dict[str, Any]:
             found[field.name] = [plain(v) for v in value]
         elif isinstance(value, Callable) and not inspect.isfunction(value):
             raise InputError(f"{type(part).__name__}.{field.name} is a {type(value).__name__}; a file cannot hold it.")
+        elif inspect.isfunction(value):
+            found[field.name] = _function_name(value, field)
         elif value is not None:
             found[field.name] = _value(value)
     return found
@@ -101,4 +107,5 @@ def keys_of(part: Any, prefix: str = "") -> Iterator[Key]:
             for k, one in enumerate(value):
                 yield from keys_of(one, f"{path}.{k}.")
         else:
-            yield Key(path, _value(value), field.unit, field.doc, field.bounds, _choices(field))
+            shown = _function_name(value, field) if inspect.isfunction(value) else _value(value)
+            yield Key(path, shown, field.unit, field.doc, field.bounds, _choices(field))
