@@ -1,11 +1,14 @@
 """How fresh cells get the weights that training starts from."""
 
+import math
 from abc import abstractmethod
+from collections.abc import Callable, Sequence
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import PRNGKeyArray
+import numpy as np
+from jaxtyping import Array, PRNGKeyArray
 
 from memspike.arrays.crossbar import Crossbar
 from memspike.arrays.programmer import OpenLoop
@@ -101,6 +104,13 @@ class NearReset(AbstractFresh):
         return fresh._replace(devices=cell.device.place(fresh.devices, jnp.clip(g, *cell.conductance_range())))
 
 
+def _drawn(draw: Callable[..., Array], shapes: Sequence[tuple[int, ...]], *, key: PRNGKeyArray) -> list[Array]:
+    """One draw of all elements, cut into arrays of these shapes."""
+    ends = np.cumsum([math.prod(shape) for shape in shapes])
+    parts = jnp.split(draw(key, (int(ends[-1]),)), ends[:-1].tolist())
+    return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
 class Around(AbstractStart):
     """Weights around a mean, kept in [0, 1], set without error."""
 
@@ -110,10 +120,13 @@ class Around(AbstractStart):
     def cells(self, network: AbstractNetwork, digital: bool, *, key: PRNGKeyArray) -> Cells:
         """Every cell at its weight, on fresh devices."""
         for_w, for_cells = jax.random.split(key)
+        keys = jax.random.split(for_cells, len(network.shapes))
         found = []
-        for crossbar, shape in zip(network.crossbars, network.shapes, strict=True):
-            w = jnp.clip(self.mean + self.sd * jax.random.normal(for_w, shape), 0.0, 1.0)
-            found.append(crossbar.cell.place(crossbar.cell.init(shape, key=for_cells), w))
+        for crossbar, normal, k in zip(
+            network.crossbars, _drawn(jax.random.normal, network.shapes, key=for_w), keys, strict=True
+        ):
+            w = jnp.clip(self.mean + self.sd * normal, 0.0, 1.0)
+            found.append(crossbar.cell.place(crossbar.cell.init(w.shape, key=k), w))
         return tuple(found)
 
 
@@ -124,10 +137,11 @@ class UniformShare(AbstractStart):
 
     def cells(self, network: AbstractNetwork, digital: bool, *, key: PRNGKeyArray) -> Cells:
         """Fresh devices, set without error."""
+        pairs = list(zip(network.crossbars, network.shapes, strict=True))
+        shapes = [(crossbar.cell.programmed(), *shape) for crossbar, shape in pairs]
         found = []
-        for crossbar, shape in zip(network.crossbars, network.shapes, strict=True):
+        for (crossbar, shape), share in zip(pairs, _drawn(jax.random.uniform, shapes, key=key), strict=True):
             cell, (low, high) = crossbar.cell, crossbar.cell.conductance_range()
-            fresh = cell.init(shape)
-            share = jax.random.uniform(key, (cell.programmed(), *shape)) * self.most
-            found.append(fresh._replace(devices=cell.device.place(fresh.devices, low + share * (high - low))))
+            fresh, g = cell.init(shape), low + share * self.most * (high - low)
+            found.append(fresh._replace(devices=cell.device.place(fresh.devices, g)))
         return tuple(found)
