@@ -18,7 +18,7 @@ from clock import alternate
 
 import memspike as ms
 from memspike.arrays import Crossbar
-from memspike.learning.losses import Windowed, cross_entropy
+from memspike.learning.losses import Windowed
 from memspike.networks import Events, Feedforward, Layer, simulate
 from memspike.neurons import AlphaFilter, ExponentialFilter
 from memspike.parts.parallel import split
@@ -43,7 +43,7 @@ def jax_gradient(weights, v, labels, *, cores):
 
         def loss(weights):
             out = simulate(network, network.program(weights), Events(v[None], (0.0,)), steps=STEPS, dt=DT)[-1]
-            return cross_entropy(readout, out - network.layers[-1].neuron.rest(), target).mean()
+            return readout.loss(out - network.layers[-1].neuron.rest(), target).mean()
 
         return jax.value_and_grad(loss)(weights)
 

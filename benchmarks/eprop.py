@@ -31,7 +31,7 @@ from torch.nn.functional import conv1d
 from memspike.arrays import Crossbar
 from memspike.cells import DifferentialPair
 from memspike.devices import PCM
-from memspike.learning import Broadcast, Eprop, Trial
+from memspike.learning import Batch, Eprop, SquaredError, View
 from memspike.learning.programming.schemes import mixed_precision
 from memspike.networks import Activity, Recurrent, clock
 from memspike.networks.recurrent import lowpass
@@ -90,17 +90,29 @@ def pattern_of(cells, seed):
 # ---- memspike
 
 
-def problem_of(net, pattern, clip=100.0):
-    feedback = Broadcast(jnp.asarray(pattern.feedback))
-    return Eprop(net, clock(STEPS, DT), feedback=feedback, rate_weight=C_REG, rate=RATE, clip=clip)
+class Problem(NamedTuple):
+    """The rule and the network it learns on."""
+
+    rule: Eprop
+    network: Recurrent
+
+    def view(self, cells, noisy):
+        return View(self.network, SquaredError(), clock(STEPS, DT), cells, noisy=noisy)
+
+    def gradient(self, cells, activity, x, target, feedback):
+        batch = Batch(x, target, jnp.ones(STEPS), jnp.asarray(True))
+        return self.rule.gradient(self.view(cells, False), activity, batch, feedback)
+
+
+def problem_of(net, clip=100.0):
+    return Problem(Eprop(rate_weight=C_REG, target_rate=RATE, clip=clip), net)
 
 
 def memspike_pattern(problem, x, target, feedback, cells, key):
     """Activity and gradient of one pattern; without a key reads are noiseless."""
-    readings = problem.network.read(cells, problem.clock.moments(), noise=key is not None)
-    trial = Trial(x, target, readings)
-    activity = problem.run((), trial, key=key)
-    return activity, problem.gradient(activity, feedback, trial)
+    view = problem.view(cells, key is not None)
+    activity = problem.network.run(view.readings(), x, view.clock, key=key)
+    return activity, problem.gradient(cells, activity, x, target, feedback)
 
 
 def memspike_every_step(problem, x, target, feedback, cells):
@@ -115,7 +127,7 @@ def memspike_every_step(problem, x, target, feedback, cells):
 
     states, output = jax.lax.scan(step, net.neuron.init((SIZES[1],)), (x, (jnp.arange(float(STEPS)) + 0.5) * DT))[1]
     activity = Activity(states, lowpass(output, jnp.exp(-DT / net.tau_out)))
-    return activity, problem.gradient(activity, feedback, Trial(x, target))
+    return activity, problem.gradient(cells, activity, x, target, feedback)
 
 
 def memspike_update(problem, scheme, x, target, feedback, cells, states, key):
@@ -268,7 +280,7 @@ def deviation(ours, theirs):
 
 def without_noise(net, pattern, cells, peer):
     """Agreement with drift at every step on both sides, and what drift in 8 parts changes."""
-    problem, arrays = problem_of(net, pattern, UNCLIPPED), [jnp.asarray(a) for a in pattern[:3]]
+    problem, arrays = problem_of(net, UNCLIPPED), [jnp.asarray(a) for a in pattern[:3]]
     exact, slopes = jax.jit(lambda *a: memspike_every_step(problem, *a))(*arrays, cells)
     rough, rough_slopes = jax.jit(lambda *a: memspike_pattern(problem, *a, None))(*arrays, cells)
     (v, z, y), product = peer.pattern(peer.product, noise=False, clip=UNCLIPPED)
@@ -295,7 +307,7 @@ def without_noise(net, pattern, cells, peer):
 
 def with_noise(net, pattern, cells, peer, counts=(128, 16)):
     """Means of many noisy runs: rate, mean squared error and gradients; differences in standard errors."""
-    problem, arrays = problem_of(net, pattern), [jnp.asarray(a) for a in pattern[:3]]
+    problem, arrays = problem_of(net), [jnp.asarray(a) for a in pattern[:3]]
 
     def one(key):
         activity, slopes = memspike_pattern(problem, *arrays, cells, key)
@@ -339,7 +351,7 @@ def threads(f, count):
 
 def timed(net, pattern, cells, peer, rounds):
     """Median seconds of memspike (gradient, update) on one core, of PyTorch with 1 and 2 threads."""
-    problem, scheme = problem_of(net, pattern), mixed_precision(QUANTUM)
+    problem, scheme = problem_of(net), mixed_precision(QUANTUM)
     arrays, key = [jnp.asarray(a) for a in pattern[:3]], jax.random.key(0)
     states = tuple(scheme.init(c, cell) for c, cell in zip(net.crossbars, cells, strict=True))
     ours = jax.jit(lambda *a: memspike_pattern(problem, *a)[1])

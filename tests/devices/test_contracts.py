@@ -1,25 +1,13 @@
 """Ring 1: the contract suites over everything that is registered, unasked."""
 
-import inspect
-
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 from memspike import testing
 from memspike.arrays.rows import DynamicalRows
-from memspike.learning import Trains, Waveforms, stdp, stdp_waveform
-from memspike.learning.rules.decolle import Decolle
-from memspike.neurons import MIF, AbstractNeuron, AbstractSpikingNeuron, Driver
+from memspike.neurons import MIF, AbstractNeuron, AbstractSpikingNeuron
 from memspike.parts import registry as registry
-
-
-def local_batches():
-    """For every local rule the activity of three neurons that spike, and of three that spike a little later."""
-    spikes = jnp.zeros((600, 6)).at[10, :3].set(1.0).at[110, 3:].set(1.0)
-    v = Driver()(spikes, 10e-6)
-    return {stdp: (Trains(spikes[:, :3], spikes[:, 3:]),), stdp_waveform: (Waveforms(v[:, :3], v[:, 3:]),)}
 
 
 def entries(kind):
@@ -50,21 +38,13 @@ def test_filter(x64, make):
 
 
 @pytest.mark.parametrize("make", entries(registry.LOSSES))
-def test_readout(x64, make):
-    testing.check_readout(make())
+def test_objective(x64, make):
+    testing.check_objective(make())
 
 
 @pytest.mark.parametrize("make", entries(registry.RULES))
 def test_rule(x64, make):
-    takes = inspect.signature(make).parameters
-    if "plasticity" in takes:
-        testing.check_local_rule(make, local_batches()[make])
-    elif "problem" not in takes:
-        testing.check_rule(make, optax.adam(0.02))
-    elif takes["problem"].annotation is Decolle:
-        testing.check_decolle_rule(make, optax.sgd(1.0))
-    else:
-        testing.check_eprop_rule(make, optax.adam(2e-3))
+    testing.check_rule(make)
 
 
 @pytest.mark.parametrize("make", entries(registry.SCHEMES))

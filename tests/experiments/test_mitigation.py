@@ -187,12 +187,14 @@ def test_worth_is_that_of_the_mean_cell_for_references_of_their_own():
 
 def test_wanted_changes_as_outer_products_are_those_of_the_rule(x64):
     """One update by either rule."""
-    problem = learning.Decolle(ms.networks.local_network((7, 6, 5), 3, key=KEY))
+    network = ms.networks.local_network((7, 6, 5), 3, key=KEY)
+    pairs = zip(network.crossbars, network.init_weights(1.0, key=KEY), strict=True)
+    cells = tuple(c.cell.place(c.cell.init(w.shape), w) for c, w in pairs)
+    view = learning.View(network, learning.SummedOutput(), ms.networks.Clock(1e-3, (12,)), cells, noisy=False)
     x = jax.random.bernoulli(KEY, 0.4, (12, 4, 7)).astype(float)
-    segment = learning.Segment(x, jax.nn.one_hot(jnp.arange(4) % 3, 3), jnp.ones(12), jnp.asarray(True))
-    weights = problem.network.init_weights(3.0, key=KEY)
-    rules = [make(problem, optax.sgd(0.3), (4,)) for make in (learning.decolle, learning.decolle_outer)]
-    changes = [rule.update(rule.init(weights), weights, segment, key=None)[1] for rule in rules]
+    batch = learning.Batch(x, jax.nn.one_hot(jnp.arange(4) % 3, 3), jnp.ones(12), jnp.asarray(True))
+    rules, sgd = (learning.Decolle(), learning.decolle_outer()), optax.sgd(0.3)
+    changes = [rule.update(rule.init(view, sgd, (4,), key=KEY), view, batch, sgd, key=KEY).change for rule in rules]
     assert changes[1][0].rows.shape == (48, 8)
     for one, other in zip(*changes, strict=True):
         np.testing.assert_allclose(one, learning.dense(other), atol=1e-14)

@@ -6,34 +6,46 @@ import numpy as np
 import optax
 import pytest
 
-from memspike.learning.rules.decolle import Decolle, ErrorTriggered, Segment, decolle
+from memspike.learning import Batch, SummedOutput, View, dense
+from memspike.learning.rules.decolle import Decolle, ErrorTriggered
+from memspike.networks import Clock
 from memspike.networks.local import local_network
+from memspike.networks.recurrent import Reading
 from memspike.neurons.surrogate import Box, FastSigmoid, Logistic
 from memspike.neurons.trace_lif import TraceLIF
 
-KEY = jax.random.key(0)
+KEY, DT = jax.random.key(0), 1e-3
 
 
-def problem_of(**given):
-    sizes = given.pop("sizes", (7, 6, 5))
-    network = local_network(sizes, 3, amplitude=2.0, key=KEY, **given.pop("layer", {}))
-    return Decolle(network, **given)
+def network_of(sizes=(7, 6, 5), **layer):
+    return local_network(sizes, 3, amplitude=2.0, key=KEY, **layer)
 
 
-def segment_of(steps=12, batch=(4,), skip=3):
+def batch_of(steps=12, batch=(4,), skip=3):
     x = jax.random.bernoulli(jax.random.key(1), 0.4, (steps, *batch, 7)).astype(float)
     target = jax.nn.one_hot(jnp.asarray([0, 2, 1, 0]), 3, dtype=float)
-    return Segment(x, target, (jnp.arange(steps) >= skip).astype(float), jnp.asarray(True))
+    return Batch(x, target, (jnp.arange(steps) >= skip).astype(float), jnp.asarray(True))
+
+
+def advanced(network, weights, x, start=None):
+    """The layers under input spikes with exactly these weights."""
+    readings = tuple(Reading(w, jnp.zeros_like(w)) for w in weights)
+    return network.advance(readings, x, network.init((4,)) if start is None else start, DT)
+
+
+def view_of(network, weights, steps):
+    cells = tuple(c.cell.place(c.cell.init(w.shape), w) for c, w in zip(network.crossbars, weights, strict=True))
+    return View(network, SummedOutput(), Clock(DT, (steps,)), cells, noisy=False)
 
 
 def test_traces_are_those_of_the_equations(x64):
     """Plain loops over time and layers: P takes the old Q, R the last spikes, layers see spikes of the same step."""
-    problem, segment = problem_of(), segment_of()
-    weights = problem.network.init_weights(3.0, key=jax.random.key(2))
-    _, done = problem.run(weights, segment, problem.network.init((4,)))
+    network, batch = network_of(), batch_of()
+    weights = network.init_weights(3.0, key=jax.random.key(2))
+    _, done = advanced(network, weights, batch.x)
     alpha, beta, rho = (np.exp(-1e-3 / tau) for tau in (32.8e-3, 12e-3, 2.3e-3))
-    x = np.asarray(segment.x)
-    for w, local, layer in zip(weights, done, problem.network.layers, strict=True):
+    x = np.asarray(batch.x)
+    for w, local, layer in zip(weights, done, network.layers, strict=True):
         w = np.asarray(w)
         q = p = np.zeros((4, w.shape[0] - 1))
         r = s = np.zeros((4, w.shape[1]))
@@ -52,17 +64,32 @@ def test_traces_are_those_of_the_equations(x64):
 
 
 def test_segments_in_a_row_are_one_run(x64):
-    problem, whole = problem_of(), segment_of()
-    weights = problem.network.init_weights(3.0, key=jax.random.key(2))
-    _, done = problem.run(weights, whole, problem.network.init((4,)))
-    state, parts = problem.network.init((4,)), []
+    network, whole = network_of(), batch_of()
+    weights = network.init_weights(3.0, key=jax.random.key(2))
+    _, done = advanced(network, weights, whole.x)
+    state, parts = network.init((4,)), []
     for begin in (0, 5):
-        part = Segment(
-            whole.x[begin : begin + 5 + 2 * (begin > 0)], whole.target, whole.counts[:1], jnp.asarray(begin == 0)
-        )
-        state, local = problem.run(weights, part, state)
+        state, local = advanced(network, weights, whole.x[begin : begin + 5 + 2 * (begin > 0)], state)
         parts.append(local[1].u)
     np.testing.assert_allclose(jnp.concatenate(parts), done[1].u, atol=1e-12)
+
+
+def test_the_rule_carries_its_traces_from_segment_to_segment(x64):
+    """Two segments leave the traces of one run behind; the first of a trial begins at rest, whatever was before."""
+    network, whole = network_of(), batch_of()
+    rule, sgd = Decolle(), optax.sgd(1.0)
+    view = view_of(network, network.init_weights(1.0, key=jax.random.key(2)), 12)
+    start = rule.init(view, sgd, (4,), key=KEY)
+    once = rule.update(start, view, whole, sgd, key=KEY).state
+    again = rule.update(once, view, whole, sgd, key=KEY).state
+    state = once
+    for begin, end in ((0, 5), (5, 12)):
+        part = Batch(whole.x[begin:end], whole.target, whole.counts[begin:end], jnp.asarray(begin == 0))
+        state = rule.update(state, view, part, sgd, key=KEY).state
+    for one, two, three in zip(*(jax.tree.leaves(s.traces) for s in (once, again, state)), strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-12)
+        np.testing.assert_allclose(one, three, atol=1e-12)
+    assert any(float(jnp.abs(leaf).max()) > 0 for leaf in jax.tree.leaves(once.traces))
 
 
 @pytest.mark.parametrize("kind", [FastSigmoid, Box, Logistic])
@@ -70,12 +97,10 @@ def test_segments_in_a_row_are_one_run(x64):
 def test_the_rule_is_autodiff_of_the_local_losses(x64, kind, price):
     """Every layer's own loss, with the traces of its inputs and of its refractoriness detached."""
     surrogate = kind()
-    problem = problem_of(layer={"neuron": TraceLIF(surrogate=surrogate)}, regulariser=price)
-    segment = segment_of()
-    weights = problem.network.init_weights(3.0, key=jax.random.key(2))
-    _, done = problem.run(weights, segment, problem.network.init((4,)))
-    found = problem.gradient(done, segment)
-    for k, (layer, local) in enumerate(zip(problem.network.layers, done, strict=True)):
+    network, batch = network_of(neuron=TraceLIF(surrogate=surrogate)), batch_of()
+    rule, weights = Decolle(regulariser=price), network.init_weights(3.0, key=jax.random.key(2))
+    _, done = advanced(network, weights, batch.x)
+    for k, (layer, local) in enumerate(zip(network.layers, done, strict=True)):
         held = local.u - local.p @ weights[k]
 
         @jax.custom_jvp
@@ -86,22 +111,22 @@ def test_the_rule_is_autodiff_of_the_local_losses(x64, kind, price):
 
         def loss(w, local=local, layer=layer, held=held, fire=fire):
             u = local.p @ w + held
-            off = fire(u) @ layer.readout + layer.offset[None, None] - segment.target[None]
+            off = fire(u) @ layer.readout + layer.offset[None, None] - batch.target[None]
             huber = jnp.where(jnp.abs(off) < 1, 0.5 * off**2, jnp.abs(off) - 0.5).mean(-1)
             active = jax.nn.sigmoid(u).mean(-1)
             own = price * (jax.nn.relu(u + 0.01).mean(-1) + 0.003 * jax.nn.relu(0.1 - active))
-            return ((huber + own) * segment.counts[:, None]).sum(0).mean()
+            return ((huber + own) * batch.counts[:, None]).sum(0).mean()
 
-        np.testing.assert_allclose(found[k], jax.grad(loss)(weights[k]), rtol=1e-9, atol=1e-12)
-        assert np.abs(found[k]).max() > 1e-4
+        found = dense(rule.product(layer, local, batch))
+        np.testing.assert_allclose(found, jax.grad(loss)(weights[k]), rtol=1e-9, atol=1e-12)
+        assert np.abs(found).max() > 1e-4
 
 
 def test_events_are_whole_multiples_on_active_rows(x64):
-    problem = problem_of(trigger=ErrorTriggered(theta=0.05, low=-0.2, high=0.2, cutoff=0.1))
-    plain, segment = problem_of(), segment_of()
-    weights = problem.network.init_weights(1.0, key=jax.random.key(2))
-    _, done = problem.run(weights, segment, problem.network.init((4,)))
-    events, factors = problem.factors(done[0], 0, segment), plain.factors(done[0], 0, segment)
+    rule = Decolle(trigger=ErrorTriggered(theta=0.05, low=-0.2, high=0.2, cutoff=0.1))
+    network, batch = network_of(), batch_of()
+    _, done = advanced(network, network.init_weights(1.0, key=jax.random.key(2)), batch.x)
+    events, factors = (r.factors(network.layers[0], done[0], batch) for r in (rule, Decolle()))
     ratio = np.asarray(events.error) / 0.05
     np.testing.assert_allclose(ratio, np.round(ratio), atol=1e-9)
     assert (np.abs(ratio * 0.05) <= np.abs(factors.error) + 1e-12).all()
@@ -113,21 +138,21 @@ def test_events_are_whole_multiples_on_active_rows(x64):
 
 def test_it_learns(x64):
     """Two patterns of rates are told apart after some tens of updates."""
-    problem = problem_of(sizes=(7, 60, 60))
-    rule = decolle(problem, optax.adamax(3e-2), (4,))
+    network, rule, adamax = network_of((7, 60, 60)), Decolle(), optax.adamax(3e-2)
     rates = jnp.asarray(np.random.default_rng(0).uniform(0, 0.8, (3, 7)))
     labels = jnp.asarray([0, 2, 1, 0])
-    target = jax.nn.one_hot(labels, 3, dtype=float)
+    target, counts = jax.nn.one_hot(labels, 3, dtype=float), (jnp.arange(40) >= 10).astype(float)
+    view = view_of(network, network.init_weights(1.0, key=jax.random.key(2)), 40)
 
-    @jax.jit
     def step(carry, key):
-        weights, state = carry
+        cells, state = carry
         x = jax.random.bernoulli(key, rates[labels][None], (40, 4, 7)).astype(float)
-        segment = Segment(x, target, (jnp.arange(40) >= 10).astype(float), jnp.asarray(True))
-        state, dw, metrics = rule.update(state, weights, segment, key=key)
-        return (jax.tree.map(jnp.add, weights, dw), state), metrics["loss"]
+        now = view._replace(cells=cells)
+        state, dw, metrics = rule.update(state, now, Batch(x, target, counts, jnp.asarray(True)), adamax, key=key)
+        moved = zip(network.crossbars, cells, now.weights(), dw, strict=True)
+        return (tuple(c.cell.place(s, w + d) for c, s, w, d in moved), state), metrics["loss"]
 
-    weights = problem.network.init_weights(1.0, key=jax.random.key(2))
-    _, losses = jax.lax.scan(step, (weights, rule.init(weights)), jax.random.split(KEY, 150))
+    start = (view.cells, rule.init(view, adamax, (4,), key=KEY))
+    losses = jax.jit(lambda keys: jax.lax.scan(step, start, keys)[1])(jax.random.split(KEY, 150))
     trivial = 0.104  # of the outputs that are best whatever was shown
     assert losses[-10:].mean() < 0.65 * trivial

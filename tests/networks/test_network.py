@@ -8,7 +8,7 @@ import pytest
 
 import memspike as ms
 from memspike.arrays import Crossbar, DynamicalRows
-from memspike.learning.losses import SmoothMaximum, TimeMean, Windowed, cross_entropy
+from memspike.learning.losses import SmoothMaximum, TimeMean, Windowed
 from memspike.networks import Events, feedforward, simulate
 from memspike.neurons import AlphaFilter, ExponentialFilter
 from memspike.parts.registry import SYNAPSES
@@ -146,7 +146,7 @@ def test_gradient_equals_finite_differences(x64, rows, readout):
     def loss(arguments):
         network, weights, v, readout = arguments
         out = simulate(network, network.program(weights), v, steps=16, dt=5e-5)[-1]
-        return cross_entropy(readout, out - network.layers[-1].neuron.rest(), target).mean()
+        return readout.loss(out - network.layers[-1].neuron.rest(), target).mean()
 
     leaves, treedef = jax.tree.flatten((network, weights, v, readout))
     flat = jax.jit(lambda values: loss(jax.tree.unflatten(treedef, values)))

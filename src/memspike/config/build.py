@@ -32,7 +32,7 @@ from memspike.devices.presets.spread import spread_of
 from memspike.devices.soft_bounds import SoftBounds
 from memspike.devices.variation.base import AbstractWrapper
 from memspike.devices.variation.spread import AbstractSpread, OfLabel, Relative
-from memspike.learning.rules.eprop_rule import EpropRule
+from memspike.learning.rules.eprop import Eprop
 from memspike.networks.base import AbstractNetwork
 from memspike.networks.timeline import Clock, clock
 from memspike.parts import table
@@ -203,7 +203,7 @@ def network_of(settings: Settings, inputs: int, outputs: int, *, wires: bool = T
     encoder, topology = settings.encoder, settings.network
     charge = float(encoder.max_rate) * settings.simulation.dt if isinstance(encoder, AbstractRates) else 1.0
     rule: Any = settings.learning.rule
-    if isinstance(rule, EpropRule) and rule.reference_order and not settings.learning.scheme().digital:
+    if isinstance(rule, Eprop) and rule.reference_order and not settings.learning.scheme().digital:
         topology = dataclasses.replace(topology, loops=True)
     maker = Maker(settings, wires)
     network = topology.build(Ingredients(settings.neuron, maker.crossbar, inputs, outputs, charge))
@@ -305,7 +305,7 @@ def facts(settings: Settings) -> dict[str, Any]:
     for name, pulse in (("set_energy_j", drive and drive.up), ("reset_energy_j", drive and drive.reset)):
         if pulse and pulse.energy is not None:
             found[name] = pulse.energy
-    if isinstance(rule, EpropRule):
+    if isinstance(rule, Eprop):
         found["target_rate_hz"] = float(rule.target_rate)
     if isinstance(cell, MultiDevice):
         found["devices_per_side"] = cell.per_side

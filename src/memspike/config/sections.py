@@ -16,7 +16,7 @@ from memspike.learning.objectives import AbstractObjective
 from memspike.learning.optimizers import adamw
 from memspike.learning.programming.ideal import ideal
 from memspike.learning.rules.base import AbstractRule
-from memspike.learning.rules.bptt import BPTTRule
+from memspike.learning.rules.bptt import BPTT
 from memspike.neurons.filters import AbstractFilter
 from memspike.parts.param import Parameter, option, param, part
 from memspike.parts.registry import DATASETS, LOSSES, NEURONS, OPTIMIZERS, RULES, SCHEMES
@@ -126,7 +126,7 @@ class FabricationSettings(eqx.Module):
 class LearningSettings(eqx.Module):
     """What is wanted of the network, the rule, the optimiser, and the scheme that writes."""
 
-    rule: AbstractRule = part(BPTTRule, "learning rule", choices=RULES)
+    rule: AbstractRule = part(BPTT, "learning rule", choices=RULES)
     scheme: Recipe = part(lambda: Recipe(ideal, "ideal"), "programming scheme", choices=SCHEMES)
     optimizer: Recipe = part(lambda: Recipe(adamw, "adamw"), "optimiser", choices=OPTIMIZERS)
     objective: AbstractObjective = part(Windowed, "readout and loss", choices=LOSSES)

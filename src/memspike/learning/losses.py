@@ -19,12 +19,13 @@ class AbstractReadout(AbstractObjective):
     """Output voltages above rest, [steps, ..., classes] in V → scores [samples, ..., classes]."""
 
     def loss(self, y: Real, target: Real) -> Real:
-        """Cross-entropy per example against target probabilities."""
-        return cross_entropy(self, y, target)
+        """Cross-entropy per example against target probabilities, averaged over the samples."""
+        scores = self.scores(y)
+        return optax.softmax_cross_entropy(scores, jnp.broadcast_to(target, scores.shape)).mean(0)
 
     def predict(self, y: Real) -> Int[Array, "..."]:
         """The class with the largest mean score."""
-        return predict(self, y)
+        return self.scores(y).mean(0).argmax(-1)
 
     def counts(self, steps: int) -> Float[Array, " steps"]:
         """All."""
@@ -35,14 +36,6 @@ class AbstractReadout(AbstractObjective):
         """Dimensionless scores; the loss is the mean cross-entropy over `samples`."""
 
 
-def cross_entropy(
-    readout: AbstractReadout, v: Float[Array, "steps *batch classes"], target: Float[Array, "*batch classes"]
-) -> Float[Array, "*batch"]:
-    """Cross-entropy per example against target probabilities, averaged over the readout's samples."""
-    scores = readout.scores(v)
-    return optax.softmax_cross_entropy(scores, jnp.broadcast_to(target, scores.shape)).mean(0)
-
-
 def excess(v: Float[Array, "*shape"], swing: float) -> Float[Array, ""]:
     """Mean square of what |v| has beyond `swing` (both in V above rest), in units of `swing`.
 
@@ -50,11 +43,6 @@ def excess(v: Float[Array, "*shape"], swing: float) -> Float[Array, ""]:
     where no memristor would be left unharmed. Smooth in its first derivative.
     """
     return jnp.square(jnp.maximum(jnp.abs(v) / swing - 1, 0)).mean()
-
-
-def predict(readout: AbstractReadout, v: Float[Array, "steps *batch classes"]) -> Int[Array, "*batch"]:
-    """Index of the class with the largest mean score."""
-    return readout.scores(v).mean(0).argmax(-1)
 
 
 @LOSSES.register("smooth-maximum", "cross-entropy of a smooth maximum over time: the height of the spike decides")

@@ -1,6 +1,7 @@
 """What every network declares: crossbars, how they are read, and how a trial runs on what reads see."""
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import equinox as eqx
@@ -28,9 +29,8 @@ class Fabricated(NamedTuple):
 
 
 class AbstractNetwork(eqx.Module):
-    """Matrices of weights on a crossbar each, in a fixed order, and neurons between them. Holds no state.
-
-    `crossbars`, their `names` and the `shapes` (rows, columns) of their matrices are in the order of weights and cells.
+    """Matrices of weights on a crossbar each, in the order of weights and cells, and neurons between them. Holds no
+    state.
     """
 
     if TYPE_CHECKING:
@@ -40,24 +40,22 @@ class AbstractNetwork(eqx.Module):
             """All crossbars."""
             ...
 
-        @property
-        def names(self) -> tuple[str, ...]:
-            """Their names."""
-            ...
-
-        @property
-        def shapes(self) -> tuple[tuple[int, int], ...]:
-            """Rows and columns of their matrices."""
-            ...
-
     else:
         crossbars: eqx.AbstractVar[tuple[Crossbar, ...]]
-        names: eqx.AbstractVar[tuple[str, ...]]
-        shapes: eqx.AbstractVar[tuple[tuple[int, int], ...]]
 
+    @property
     @abstractmethod
+    def names(self) -> tuple[str, ...]:
+        """Names of the matrices."""
+
+    @property
+    @abstractmethod
+    def shapes(self) -> tuple[tuple[int, int], ...]:
+        """Rows and columns of the matrices."""
+
     def with_crossbars(self, crossbars: tuple[Crossbar, ...]) -> Any:
         """The same network on other crossbars."""
+        return eqx.tree_at(lambda n: n.crossbars, self, crossbars)
 
     @abstractmethod
     def drawn(self, *, key: PRNGKeyArray) -> Fabricated:
@@ -90,6 +88,20 @@ class AbstractNetwork(eqx.Module):
         """A trial from rest: an activity with `output` [steps, *batch, outputs]; with a key reads are noisy."""
 
 
+# what most networks share; a network takes it as its own: drawn = as_designed
+
+
+def as_designed(self: AbstractNetwork, *, key: PRNGKeyArray) -> Fabricated:
+    """A chip draws nothing but its devices."""
+    return Fabricated(self, key)
+
+
+def stored_weights(self: AbstractNetwork, cells: Cells) -> Weights:
+    """The logical weights of the programmed conductances."""
+    pairs = zip(self.crossbars, lines_of(self, cells), strict=True)
+    return tuple(crossbar.cell.weight(lines) for crossbar, lines in pairs)
+
+
 def lines_of(network: AbstractNetwork, cells: Cells) -> Conductances:
     """The programmed conductances in S of every crossbar."""
     return tuple(c.cell.stored(state) for c, state in zip(network.crossbars, cells, strict=True))
@@ -105,6 +117,11 @@ def corrections_of(network: AbstractNetwork, lines: Conductances, tolerance: flo
     return tuple(c.correction(g, tolerance) for c, g in zip(network.crossbars, lines, strict=True))
 
 
+def corrected(network: AbstractNetwork, things: tuple[Any, ...], corrections: Corrections) -> Iterator[Any]:
+    """Every crossbar with its cells or lines, and the correction of its wires."""
+    return zip(network.crossbars, things, corrections or (None,) * len(things), strict=True)
+
+
 def unity(network: AbstractNetwork, lines: Conductances) -> Corrections:
     """Corrections of 1, None for ideal wires: what training starts from before the first exact one."""
     pairs = zip(network.crossbars, lines, strict=True)
@@ -117,7 +134,10 @@ def exact_lines(network: AbstractNetwork, weights: Weights | None, cells: Cells 
         assert cells is not None
         return lines_of(network, cells)
     lines = tuple(c.cell.conductances(w) for c, w in zip(network.crossbars, weights, strict=True))
-    return lines if cells is None else own_values(lines, lines_of(network, cells))
+    if cells is None:
+        return lines
+    own = lines_of(network, cells)
+    return tuple(g + jax.lax.stop_gradient(programmed - g) for g, programmed in zip(lines, own, strict=True))
 
 
 def scaled_columns(readings: Any, gains: tuple[Array, ...]) -> Any:
@@ -126,8 +146,3 @@ def scaled_columns(readings: Any, gains: tuple[Array, ...]) -> Any:
         return readings.scaled(gains[0])
     parts = [one.scaled(g) for one, g in zip(readings, gains, strict=True)]
     return tuple(parts) if type(readings) is tuple else type(readings)(*parts)
-
-
-def own_values(exact: Any, own: Any) -> Any:
-    """The values of `own` with the slopes of `exact`, leaf by leaf."""
-    return jax.tree.map(lambda a, b: a + jax.lax.stop_gradient(b - a), exact, own)

@@ -4,22 +4,13 @@ import math
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.arrays.crossbar import Crossbar, Seen
-from memspike.networks.base import (
-    AbstractNetwork,
-    Cells,
-    Conductances,
-    Corrections,
-    Fabricated,
-    Weights,
-    exact_lines,
-    lines_of,
-)
+from memspike.networks import base
+from memspike.networks.base import AbstractNetwork, Cells, Conductances, Corrections, Weights
 from memspike.networks.layer import Layer
 from memspike.networks.simulate import Events, simulate
 from memspike.networks.timeline import Clock
@@ -41,6 +32,8 @@ class Membranes(NamedTuple):
 class Feedforward(AbstractNetwork):
     """A feed-forward network of any depth; programmed conductances are its state, `Lines` for each layer."""
 
+    drawn, weights = base.as_designed, base.stored_weights
+
     layers: tuple[Layer, ...]
     checkpoint: bool = option(True, "recompute the inside of a step in the backward pass: less memory")
 
@@ -59,14 +52,6 @@ class Feedforward(AbstractNetwork):
         """Rows and neurons of every layer."""
         return tuple(layer.shape for layer in self.layers)
 
-    def with_crossbars(self, crossbars: tuple[Crossbar, ...]) -> "Feedforward":
-        """The same network on other crossbars."""
-        return eqx.tree_at(lambda n: [layer.crossbar for layer in n.layers], self, list(crossbars))
-
-    def drawn(self, *, key: PRNGKeyArray) -> Fabricated:
-        """Nothing is drawn but the devices."""
-        return Fabricated(self, key)
-
     def __check_init__(self) -> None:
         for k, (a, b) in enumerate(pairwise(self.layers)):
             if a.shape[1] != b.shape[0]:
@@ -82,29 +67,12 @@ class Feedforward(AbstractNetwork):
         keys = [None] * len(weights) if key is None else list(jax.random.split(key, len(weights)))
         return tuple(layer.crossbar.program(w, key=k) for layer, w, k in zip(self.layers, weights, keys, strict=True))
 
-    def weights_of(self, lines: Conductances) -> Weights:
-        """The logical weights that programmed conductances stand for."""
-        return tuple(layer.crossbar.cell.weight(g) for layer, g in zip(self.layers, lines, strict=True))
-
-    def weights(self, cells: Cells) -> Weights:
-        """The logical weights of the programmed conductances of cells."""
-        return self.weights_of(lines_of(self, cells))
-
-    def transfer(self, lines: Conductances, corrections: Any = None) -> tuple[Seen, ...]:
-        """What reads see of programmed conductances through the wires: `Crossbar.transfer`, layer by layer."""
-        corrections = corrections or (None,) * len(lines)
-        return tuple(
-            layer.crossbar.transfer(g, correction=c)
-            for layer, g, c in zip(self.layers, lines, corrections, strict=True)
-        )
-
     def read(
         self, cells: Cells, moments: tuple[float, ...] = (0.0,), *, noise: bool = True, corrections: Corrections = None
     ) -> tuple[Seen, ...]:
         """What reads at the first of the moments see: drifted, with the read noise of the devices."""
         found, t = [], jnp.asarray(moments[0], jnp.result_type(float))
-        each = zip(self.crossbars, cells, corrections or (None,) * len(cells), strict=True)
-        for crossbar, state, own in each:
+        for crossbar, state, own in base.corrected(self, cells, corrections):
             mean, sd = crossbar.cell.read_moments(state, t)
             found.append(crossbar.transfer(mean, correction=own, sd=sd if noise else jnp.zeros_like(sd)))
         return tuple(found)
@@ -113,7 +81,8 @@ class Feedforward(AbstractNetwork):
         self, weights: Weights | None, cells: Cells | None, corrections: Corrections = None
     ) -> tuple[Seen, ...]:
         """What reads of exactly these weights see, with the array's own read noise."""
-        return self.transfer(exact_lines(self, weights, cells), corrections)
+        lines = base.exact_lines(self, weights, cells)
+        return tuple(c.transfer(g, correction=own) for c, g, own in base.corrected(self, lines, corrections))
 
     def run(
         self,

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.arrays.crossbar import Crossbar
+from memspike.networks import base
 from memspike.networks.base import AbstractNetwork, Cells, Corrections, Fabricated, Weights
 from memspike.networks.recurrent import Reading, driven, programmed_readings, readings_of
 from memspike.networks.timeline import Clock
@@ -84,6 +85,8 @@ class LocalNetwork(AbstractNetwork):
     A chip draws its readouts uniform in ±amplitude/√neurons.
     """
 
+    weights = base.stored_weights
+
     layers: tuple[LocalLayer, ...]
     amplitude: float = option(2.0, "random readouts are uniform in ±amplitude/√neurons", bounds=(0, 1e6))
 
@@ -102,17 +105,23 @@ class LocalNetwork(AbstractNetwork):
         """Rows, with the bias, and columns of every crossbar."""
         return tuple((layer.shape[0] + 1, layer.shape[1]) for layer in self.layers)
 
-    def with_crossbars(self, crossbars: tuple[Crossbar, ...]) -> "LocalNetwork":
-        """The same network on other crossbars."""
-        return eqx.tree_at(lambda n: [layer.crossbar for layer in n.layers], self, list(crossbars))
-
     def drawn(self, *, key: PRNGKeyArray) -> Fabricated:
-        """The network with random readouts."""
+        """The network with random readouts, and a key for its devices."""
         for_readouts, for_devices = jax.random.split(key)
-        each = [
-            _readout(layer, self.amplitude, jax.random.fold_in(for_readouts, k)) for k, layer in enumerate(self.layers)
-        ]
-        return Fabricated(eqx.tree_at(lambda n: n.layers, self, tuple(each)), for_devices)
+        return Fabricated(self.with_readouts(for_readouts), for_devices)
+
+    def with_readouts(self, key: PRNGKeyArray) -> "LocalNetwork":
+        """The network with random readouts."""
+        found = []
+        for k, layer in enumerate(self.layers):
+            shapes = layer.readout.shape, layer.offset.shape
+            reach = self.amplitude / math.sqrt(layer.shape[1])
+            keys = jax.random.split(jax.random.fold_in(key, k))
+            drawn = [
+                jax.random.uniform(one, n, minval=-reach, maxval=reach) for one, n in zip(keys, shapes, strict=True)
+            ]
+            found.append(eqx.tree_at(lambda one: (one.readout, one.offset), layer, tuple(drawn)))
+        return LocalNetwork(tuple(found), self.amplitude)
 
     def init_weights(self, gain: float = 1.0, *, key: PRNGKeyArray) -> Weights:
         """Normal weights with s.d. gain/√rows; no bias."""
@@ -124,11 +133,6 @@ class LocalNetwork(AbstractNetwork):
         """All layers at rest."""
         return tuple(layer.init(batch) for layer in self.layers)
 
-    def weights(self, cells: Cells) -> Weights:
-        """The logical weights of the stored conductances."""
-        pairs = zip(self.crossbars, cells, strict=True)
-        return tuple(crossbar.cell.weight(crossbar.cell.stored(state)) for crossbar, state in pairs)
-
     def read(
         self,
         cells: Cells,
@@ -139,10 +143,6 @@ class LocalNetwork(AbstractNetwork):
     ) -> tuple[Reading, ...]:
         """Read statistics of the crossbars at the first of the moments, which holds for a whole trial."""
         return tuple(r.part(0) for r in readings_of(self.crossbars, cells, moments[:1], noise, corrections))
-
-    def ideal(self, weights: Weights) -> tuple[Reading, ...]:
-        """Readings of exact, noiseless weights."""
-        return tuple(Reading(w, jnp.zeros_like(w)) for w in weights)
 
     def programmed(
         self, weights: Weights | None, cells: Cells | None, corrections: Corrections = None
@@ -180,16 +180,6 @@ class LocalNetwork(AbstractNetwork):
         return LocalActivity(self.advance(readings, x, self.init(x.shape[1:-1]), clock.dt, key=key)[1])
 
 
-def _readout(layer: LocalLayer, amplitude: float, key: PRNGKeyArray) -> LocalLayer:
-    """The layer with a readout of its own."""
-    for_readout, for_offset = jax.random.split(key)
-    columns, classes = layer.readout.shape
-    reach = amplitude / math.sqrt(columns)
-    readout = jax.random.uniform(for_readout, (columns, classes), minval=-reach, maxval=reach)
-    offset = jax.random.uniform(for_offset, (classes,), minval=-reach, maxval=reach)
-    return eqx.tree_at(lambda one: (one.readout, one.offset), layer, (readout, offset))
-
-
 def local_network(
     sizes: tuple[int, ...], classes: int, *, amplitude: float = 2.0, key: PRNGKeyArray | None = None, **layer: Any
 ) -> LocalNetwork:
@@ -204,7 +194,4 @@ def local_network(
     blank = [(jnp.zeros((n, classes)), jnp.zeros(classes)) for n in sizes[1:]]
     layers = [LocalLayer(s, *b, **layer) for s, b in zip(pairwise(sizes), blank, strict=True)]
     network = LocalNetwork(tuple(layers), amplitude)
-    if key is None:
-        return network
-    each = [_readout(one, network.amplitude, jax.random.fold_in(key, k)) for k, one in enumerate(layers)]
-    return LocalNetwork(tuple(each), amplitude)
+    return network if key is None else network.with_readouts(key)

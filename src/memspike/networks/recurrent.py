@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -11,7 +11,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.arrays.crossbar import Crossbar, Seen, root
 from memspike.cells.base import CellState, weighted
-from memspike.networks.base import AbstractNetwork, Cells, Corrections, Fabricated, Weights, exact_lines
+from memspike.networks import base
+from memspike.networks.base import AbstractNetwork, Cells, Corrections, Weights
 from memspike.networks.timeline import Clock
 from memspike.neurons.lif import LIF, AbstractSpikingNeuron, SpikingState
 from memspike.parts.errors import InputError
@@ -97,6 +98,9 @@ class Recurrent(AbstractNetwork):
     (`Crossbar.read`).
     """
 
+    names: ClassVar[tuple[str, ...]] = ("input", "recurrent", "output")  # pyright: ignore[reportIncompatibleMethodOverride]
+    drawn = base.as_designed
+
     sizes: tuple[int, int, int] = eqx.field(static=True)
     neuron: AbstractSpikingNeuron = eqx.field(default_factory=LIF)
     crossbars: tuple[Crossbar, Crossbar, Crossbar] = eqx.field(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -110,19 +114,6 @@ class Recurrent(AbstractNetwork):
         check_bounds(self)
         if len(self.sizes) != 3 or any(int(n) != n or n < 1 for n in self.sizes):
             raise InputError(f"Network sizes are {list(self.sizes)}; needed: three whole numbers ≥ 1.")
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Of the three matrices."""
-        return "input", "recurrent", "output"
-
-    def with_crossbars(self, crossbars: tuple[Crossbar, ...]) -> "Recurrent":
-        """The same network on other crossbars."""
-        return eqx.tree_at(lambda n: n.crossbars, self, crossbars)
-
-    def drawn(self, *, key: PRNGKeyArray) -> Fabricated:
-        """Nothing is drawn but the devices."""
-        return Fabricated(self, key)
 
     @property
     def shapes(self) -> tuple[tuple[int, int], ...]:
@@ -140,10 +131,6 @@ class Recurrent(AbstractNetwork):
         w = [normal(k, s) * (gain * math.sqrt(2 / s[0])) for k, s in zip(keys, self.shapes, strict=True)]
         return w[0], w[1] * self.others(), w[2]
 
-    def ideal(self, weights: Weights) -> Readings:
-        """Readings of exact, noiseless weights, in one part."""
-        return Readings(*(Reading(w[None], jnp.zeros_like(w)) for w in weights))
-
     def read(
         self, cells: Cells, moments: tuple[float, ...], *, noise: bool = True, corrections: Corrections = None
     ) -> Readings:
@@ -159,8 +146,8 @@ class Recurrent(AbstractNetwork):
 
     def weights(self, cells: Cells) -> Weights:
         """The logical weights of the stored conductances, without drift and noise."""
-        w = tuple(c.cell.weight(c.cell.stored(state)) for c, state in zip(self.crossbars, cells, strict=True))
-        return w[0], w[1] * self.others(), w[2]
+        first, recurrent, output = base.stored_weights(self, cells)
+        return first, recurrent * self.others(), output
 
     def run(
         self,
@@ -281,19 +268,13 @@ def programmed_readings(
     network: AbstractNetwork, weights: Weights | None, cells: Cells | None, corrections: Corrections
 ) -> list[Reading]:
     """`AbstractNetwork.programmed` as noiseless readings in one part."""
-    lines = exact_lines(network, weights, cells)
     found = []
-    for crossbar, g, own in zip(network.crossbars, lines, corrections or (None,) * len(lines), strict=True):
+    for crossbar, g, own in base.corrected(network, base.exact_lines(network, weights, cells), corrections):
         seen = crossbar.transfer(g, correction=own)
         mean = weighted(crossbar.cell.gains(), seen.lines) / crossbar.cell.unit()
         several = None if crossbar.periphery.ideal else Seen(seen.lines[None], jnp.zeros_like(seen.sd))
         found.append(Reading(mean[None], jnp.zeros_like(mean), several))
     return found
-
-
-def read_crossbar(crossbar: Crossbar, state: CellState, t: float = 0.0, correction: Any = None) -> Reading:
-    """What reads of one crossbar in `t` seconds see, without an axis of parts."""
-    return reading_of(crossbar, state, (t,), True, correction).part(0)
 
 
 def driven(crossbar: Crossbar, reading: Reading, x: Real, read_voltage: Parameter, *, key: Any) -> Real:

@@ -1,6 +1,5 @@
 """The one time loop."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -12,7 +11,6 @@ from memspike.arrays.crossbar import Seen
 from memspike.cells.base import Lines
 from memspike.networks.layer import Layer
 from memspike.networks.timeline import Clock
-from memspike.neurons.base import AbstractNeuron
 from memspike.parts.errors import InputError
 
 Real = Float[Array, "..."]
@@ -54,79 +52,43 @@ class Trace(NamedTuple):
     above_rest: Float[Array, "steps *batch columns"]
 
 
-def _scan_neuron(
-    neuron: AbstractNeuron, drive: Callable, start: Any, xs: Any, shape: tuple[int, ...], dt: float, checkpoint: bool
-) -> Trace:
-    """Scan a population of `shape` neurons over `xs`; `drive(state, x)` gives the mid-step current in A."""
-    rest = neuron.rest()
-
-    def body(carry: Any, x: Any) -> tuple[Any, Trace]:
-        source, state = carry
-        before = neuron.voltage(state)
-        source, current = drive(source, x)
-        state, v = neuron.step(state, current, dt)
-        return (source, state), Trace(v, 0.5 * (before + v) - rest)
-
-    carry = (start, neuron.init(shape))
-    return jax.lax.scan(jax.checkpoint(body) if checkpoint else body, carry, xs)[1]
-
-
-def _run_events(
-    layer: Layer,
-    seen: Seen | Lines,
-    events: Events,
-    steps: int,
-    dt: float,
-    *,
-    key: PRNGKeyArray | None,
-    checkpoint: bool,
-) -> Trace:
-    """One GEMM for all events; the filter's response to them is known in closed form."""
-    held, durations = events.holds()
-    jumps = layer.crossbar.read(seen, layer.rows.effective(held, durations)[1::2], key=key)
-    middles = (jnp.arange(steps, dtype=jnp.result_type(float)) + 0.5) * dt
-    since = middles[:, None] - jnp.asarray(events.times, dtype=middles.dtype)[None, :]
-
-    def drive(state: Any, weight: Real) -> tuple[Any, Real]:
-        return state, jnp.tensordot(weight, jumps, axes=1)
-
-    kernel = layer.filter.kernel(since)
-    return _scan_neuron(layer.neuron, drive, (), kernel, jumps.shape[1:], dt, checkpoint)
-
-
-def _run_dense(
-    layer: Layer,
-    seen: Seen | Lines,
-    v: Float[Array, "steps *batch rows"],
-    dt: float,
-    *,
-    key: PRNGKeyArray | None,
-    checkpoint: bool,
-) -> Trace:
-    """One GEMM for all steps; filter and membranes are scanned."""
-    durations = jnp.full(v.shape[0], dt, dtype=v.dtype)
-    currents = layer.crossbar.read(seen, layer.rows.effective(v, durations), key=key)
-    shape = currents.shape[1:]
-
-    def drive(state: Any, current: Real) -> tuple[Any, Real]:
-        return layer.filter.step(state, current, dt)
-
-    return _scan_neuron(layer.neuron, drive, layer.filter.init(shape), currents, shape, dt, checkpoint)
-
-
-def run_layer(
+def _run_layer(
     layer: Layer,
     seen: Seen | Lines,
     drive: Events | Float[Array, "steps *batch rows"],
     clock: Clock,
     *,
-    key: PRNGKeyArray | None = None,
-    checkpoint: bool = True,
+    key: PRNGKeyArray | None,
+    checkpoint: bool,
 ) -> Trace:
-    """The membranes of one layer for `Events`, or for row voltages in V held over every step of the clock."""
+    """The membranes of one layer: one GEMM for all events or steps, then a scan of filter and neurons.
+
+    Events pass the filter in closed form.
+    """
+    dt, rest = clock.dt, layer.neuron.rest()
     if isinstance(drive, Events):
-        return _run_events(layer, seen, drive, clock.steps, clock.dt, key=key, checkpoint=checkpoint)
-    return _run_dense(layer, seen, drive, clock.dt, key=key, checkpoint=checkpoint)
+        held, durations = drive.holds()
+        jumps = layer.crossbar.read(seen, layer.rows.effective(held, durations)[1::2], key=key)
+        middles = (jnp.arange(clock.steps, dtype=jnp.result_type(float)) + 0.5) * dt
+        since = middles[:, None] - jnp.asarray(drive.times, dtype=middles.dtype)[None, :]
+        shape, source, xs = jumps.shape[1:], (), layer.filter.kernel(since)
+    else:
+        durations = jnp.full(drive.shape[0], dt, dtype=drive.dtype)
+        xs = layer.crossbar.read(seen, layer.rows.effective(drive, durations), key=key)
+        shape, source, jumps = xs.shape[1:], layer.filter.init(xs.shape[1:]), None
+
+    def body(carry: Any, x: Real) -> tuple[Any, Trace]:
+        source, state = carry
+        before = layer.neuron.voltage(state)
+        if jumps is None:
+            source, current = layer.filter.step(source, x, dt)
+        else:
+            current = jnp.tensordot(x, jumps, axes=1)
+        state, v = layer.neuron.step(state, current, dt)
+        return (source, state), Trace(v, 0.5 * (before + v) - rest)
+
+    carry = (source, layer.neuron.init(shape))
+    return jax.lax.scan(jax.checkpoint(body) if checkpoint else body, carry, xs)[1]
 
 
 def simulate(
@@ -141,7 +103,7 @@ def simulate(
 ) -> tuple[Float[Array, "steps *batch columns"], ...]:
     """Membrane voltages in V at the end of every step, one array [steps, ..., neurons] a layer.
 
-    `seen` holds the conductances of every layer, or what `Feedforward.transfer` made of them once for many calls.
+    `seen` holds the conductances of every layer, or what `Crossbar.transfer` made of them once for many calls.
     `inputs` are row voltages in V: `Events`, or an array [steps, ..., rows] held over each step of `dt`
     seconds. The membrane of a neuron minus its rest voltage drives its row of the next crossbar through
     a buffer. With a `key`, crossbars are read with their read noise. `checkpoint` recomputes the inside
@@ -156,7 +118,7 @@ def simulate(
     traces = []
     drive: Events | Real = inputs
     for layer, one, k in zip(network.layers, seen, keys, strict=True):
-        trace = run_layer(layer, one, drive, Clock(dt, (steps,)), key=k, checkpoint=checkpoint)
+        trace = _run_layer(layer, one, drive, Clock(dt, (steps,)), key=k, checkpoint=checkpoint)
         traces.append(trace.v)
         drive = trace.above_rest
     return tuple(traces)

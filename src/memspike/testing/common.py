@@ -88,6 +88,13 @@ def _check_refusal(module: eqx.Module, field: dataclasses.Field, value: Any) -> 
     assert said.endswith("needed."), f"not one sentence: {said}"
 
 
+def check_sentence(error: InputError) -> None:
+    """What is wrong stands in one sentence."""
+    said = str(error)
+    assert said.endswith("."), f"not a sentence: {said}"
+    assert "\n" not in said, f"not one sentence: {said}"
+
+
 def check_serialisation(module: eqx.Module) -> None:
     """The leaves alone rebuild the module."""
     leaves, treedef = jax.tree.flatten(module)

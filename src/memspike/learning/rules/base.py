@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from memspike.arrays.ledger import Ledger
 from memspike.learning.objectives import AbstractObjective
-from memspike.networks.base import AbstractNetwork, Cells, Corrections, Weights, scaled_columns, wired
+from memspike.networks.base import AbstractNetwork, Cells, Corrections, Weights, scaled_columns
 from memspike.networks.timeline import Clock
 from memspike.parts.param import check_bounds
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from typing import ClassVar as AbstractClassVar
 else:
     from equinox import AbstractClassVar
+
+Optimizer = optax.GradientTransformation
 
 
 class Rule(NamedTuple):
@@ -41,6 +43,14 @@ class Batch(NamedTuple):
     fresh: Bool[Array, ""]
 
 
+class Update(NamedTuple):
+    """State of the rule, wanted change of every matrix (an array or an `Outer`) and metrics after a trial."""
+
+    state: Any
+    change: tuple[Any, ...]
+    metrics: dict[str, Array]
+
+
 class View(NamedTuple):
     """What a rule may see of a chip: its network, what is wanted of it, its clock and its cells.
 
@@ -53,10 +63,10 @@ class View(NamedTuple):
     objective: AbstractObjective
     clock: Clock
     cells: Cells
-    corrections: Corrections
-    digital: bool
-    exact: bool
-    noisy: bool
+    corrections: Corrections = None
+    digital: bool = False
+    exact: bool = False
+    noisy: bool = True
     aged: bool = False
     gains: tuple[Array, ...] | None = None
 
@@ -64,12 +74,12 @@ class View(NamedTuple):
         """The logical weights of the programmed conductances."""
         return self.network.weights(self.cells)
 
-    def plain(self) -> bool:
-        """Whether weights reach the neurons as they are: from digital memory, without wires and converters."""
-        return self.digital and not wired(self.network) and all(c.periphery.ideal for c in self.network.crossbars)
-
     def readings(self) -> Any:
-        """Read statistics of the chip in this trial, behind the output gains of a drift compensation."""
+        """Read statistics of the chip in this trial, behind the output gains of a drift compensation; digital memory
+        is as programmed.
+        """
+        if self.digital and not self.aged:
+            return self.as_programmed()
         noise = self.noisy or self.aged
         seen = self.network.read(self.cells, self.clock.moments(), noise=noise, corrections=self.corrections)
         return seen if self.gains is None else scaled_columns(seen, self.gains)
@@ -92,10 +102,10 @@ class AbstractRule(eqx.Module):
     """
 
     source: AbstractClassVar[str]
-    spread_batch: AbstractClassVar[bool]
-    segments: AbstractClassVar[bool]
-    finite: AbstractClassVar[bool]
-    sees_devices: AbstractClassVar[bool]
+    spread_batch: ClassVar[bool] = False
+    segments: ClassVar[bool] = False
+    finite: ClassVar[bool] = False
+    sees_devices: ClassVar[bool] = True
 
     def __check_init__(self) -> None:
         check_bounds(self)
@@ -109,9 +119,7 @@ class AbstractRule(eqx.Module):
         """The key of an update → that of the rule and that of the programming scheme."""
 
     @abstractmethod
-    def init(
-        self, view: View, optimizer: optax.GradientTransformation, batch: tuple[int, ...], *, key: PRNGKeyArray
-    ) -> Any:
+    def init(self, view: View, optimizer: Optimizer, batch: tuple[int, ...], *, key: PRNGKeyArray) -> Any:
         """The state of the rule on a new chip, for batches of that shape."""
 
     @abstractmethod
@@ -120,9 +128,9 @@ class AbstractRule(eqx.Module):
 
     @abstractmethod
     def update(
-        self, state: Any, view: View, batch: Batch, optimizer: optax.GradientTransformation, *, key: PRNGKeyArray
+        self, state: Any, view: View, batch: Batch, optimizer: Optimizer, *, key: PRNGKeyArray
     ) -> tuple[Any, tuple[Any, ...], dict[str, Array]]:
-        """State, wanted change of every matrix (an array or an `Outer`) and metrics after a trial."""
+        """An `Update`: what follows from a trial."""
 
     @abstractmethod
     def run(self, state: Any, view: View, x: Any, *, key: PRNGKeyArray | None) -> Any:
@@ -133,25 +141,36 @@ class AbstractRule(eqx.Module):
         """Classes for what the objective predicts, where the rule has learned what its neurons stand for."""
 
 
-class NoPreparation(NamedTuple):
-    """Cells that are left alone before a trial."""
-
-    cells: Cells
-    ledgers: tuple[None, ...]
+# what most rules share; a rule takes them as its own, e.g. prepare = untouched
 
 
-def untouched(view: View) -> NoPreparation:
-    """Nothing is done before a trial."""
-    return NoPreparation(view.cells, (None,) * len(view.cells))
-
-
+@staticmethod
 def two_keys(key: PRNGKeyArray) -> tuple[PRNGKeyArray, PRNGKeyArray]:
     """A key for the rule and one for the scheme."""
     first, second = jax.random.split(key)
     return first, second
 
 
+@staticmethod
 def last_two_of_three(key: PRNGKeyArray) -> tuple[PRNGKeyArray, PRNGKeyArray]:
     """The same where the first of three keys is that of the trial or of its preparation."""
     _, second, third = jax.random.split(key, 3)
     return second, third
+
+
+@staticmethod
+def untouched(view: View, *, key: PRNGKeyArray | None = None) -> tuple[Cells, tuple[Ledger | None, ...]]:
+    """Nothing is done before a trial."""
+    return view.cells, (None,) * len(view.cells)
+
+
+@staticmethod
+def as_predicted(state: Any, predicted: Array) -> Array:
+    """The classes are those that the objective predicts."""
+    return predicted
+
+
+def descent(optimizer: Optimizer, slope: Any, state: Any, weights: Any = None) -> tuple[Any, Any]:
+    """The change that an optimiser makes of a gradient, and its state afterwards."""
+    with jax.numpy_dtype_promotion("standard"):  # optimisers mix step counts and floats
+        return optimizer.update(slope, state, weights)

@@ -1,37 +1,26 @@
 """DECOLLE: every layer has its own error from a fixed random readout; three local factors, no unrolling of time."""
 
 from abc import abstractmethod
-from typing import Any, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
+from memspike.learning.objectives import AbstractObjective
 from memspike.learning.outer import Outer, dense
-from memspike.learning.rules.base import Rule
-from memspike.networks.base import Weights
-from memspike.networks.local import Local, LocalNetwork, Traces
-from memspike.networks.recurrent import Reading
-from memspike.parts.param import Parameter, check_bounds, param
+from memspike.learning.rules import base
+from memspike.learning.rules.base import AbstractRule, Batch, Optimizer, Update, View
+from memspike.networks.base import AbstractNetwork
+from memspike.networks.local import Local, LocalLayer, LocalNetwork, Traces
+from memspike.parts.errors import InputError
+from memspike.parts.param import Parameter, check_bounds, option, param, part
+from memspike.parts.registry import RULES
 
 Real = Float[Array, "..."]
 SOURCE = "Kaiser, Mostafa & Neftci, Front. Neurosci. 14: 424 (2020), doi 10.3389/fnins.2020.00424"
-
-
-class Segment(NamedTuple):
-    """Some steps of a trial: inputs, one-hot target [*batch, classes], and which of the steps count.
-
-    `fresh` puts the layers to rest first. `readings` are what reads of the crossbars see; without them the rule's
-    weights are taken as exact.
-    """
-
-    x: Float[Array, "steps *batch inputs"]
-    target: Float[Array, "*batch classes"]
-    counts: Float[Array, " steps"]
-    fresh: Bool[Array, ""]
-    readings: tuple[Reading, ...] | None = None
 
 
 class Factors(NamedTuple):
@@ -80,38 +69,50 @@ class ErrorTriggered(AbstractTrigger):
         return Factors(error, inside, (factors.trace > self.cutoff).astype(u.dtype))
 
 
-class Decolle(eqx.Module):
+class DecolleState(NamedTuple):
+    """State of the optimiser, and of all layers between segments."""
+
+    optimizer: Any
+    traces: tuple[Traces, ...]
+
+
+@RULES.register("decolle", "DECOLLE: local errors of fixed random readouts times traces, layer by layer", SOURCE)
+class Decolle(AbstractRule):
     """The local losses of a network: smooth-L1 of every layer's readout against the target, and a regulariser.
 
     L = Σ_layers mean_classes huber(Y − target), summed over the steps that count, mean over the batch;
     e_i = Σ_k G_ik·∂L/∂Y_k and ∂L/∂W_ji = e_i·ψ(U_i)·P_j. The regulariser of a layer is
-    λ·mean ReLU(U + 0.01) + 0.003·λ·ReLU(0.1 − mean σ(U)), both over neurons.
+    λ·mean ReLU(U + 0.01) + 0.003·λ·ReLU(0.1 − mean σ(U)), both over neurons. An update may follow a step or a whole
+    trial. With `outer` a wanted change stays a sum of outer products, a term a step and example, which a scheme such
+    as bit-lines multiplies in the array; the optimiser then scales the columns alone, which only sgd does.
     """
 
-    network: LocalNetwork
-    dt: float = eqx.field(static=True, default=1e-3)
+    source: ClassVar[str] = SOURCE
+    segments: ClassVar[bool] = True
+    keys, prepare, classes = base.two_keys, base.untouched, base.as_predicted  # pyright: ignore
+
     regulariser: Parameter = param(0.0, "1", "λ: price of high membranes and of silence", bounds=(0, 1e6))
-    trigger: AbstractTrigger = eqx.field(default_factory=Always)
+    trigger: AbstractTrigger = part(Always, "what becomes of error, slope and trace before they are multiplied")
+    outer: bool = option(False, "outer products that are not summed up outside the array")
 
-    def __check_init__(self) -> None:
-        check_bounds(self)
+    def check(self, network: AbstractNetwork, objective: AbstractObjective, batch: int) -> None:
+        """Layers with a readout each."""
+        if not isinstance(network, LocalNetwork):
+            raise InputError(
+                f"DECOLLE needs layers of trace-lif neurons with a readout each; this network is a "
+                f"{type(network).__name__}. Set network.type=local and neuron=trace-lif, or another learning.rule."
+            )
 
-    def run(
-        self, weights: Weights, segment: Segment, start: tuple[Traces, ...], *, key: PRNGKeyArray | None = None
-    ) -> tuple[tuple[Traces, ...], tuple[Local, ...]]:
-        """The network on a segment."""
-        rest = self.network.init(segment.x.shape[1:-1])
-        begin = jax.tree.map(lambda a, b: jnp.where(segment.fresh, a, b), rest, start)
-        readings = self.network.ideal(weights) if segment.readings is None else segment.readings
-        return self.network.advance(readings, segment.x, begin, self.dt, key=key)
+    def init(self, view: View, optimizer: Optimizer, batch: tuple[int, ...], *, key: PRNGKeyArray) -> DecolleState:
+        """States of the optimiser and of all layers at rest."""
+        network: Any = view.network
+        return DecolleState(optimizer.init(view.weights()), network.init(batch))
 
-    def factors(self, local: Local, layer: int, segment: Segment) -> Factors:
+    def factors(self, layer: LocalLayer, local: Local, batch: Batch) -> Factors:
         """The three factors of a layer."""
-        own = self.network.layers[layer]
-        counts = segment.counts.reshape(-1, *[1] * (local.u.ndim - 1))
-        wrong = jnp.clip(local.y - segment.target[None], -1.0, 1.0) / local.y.shape[-1]
-        error = wrong @ own.readout.T * counts
-        return self.trigger(Factors(error, own.neuron.surrogate(local.u), local.p), local.u)
+        wrong = jnp.clip(local.y - batch.target[None], -1.0, 1.0) / local.y.shape[-1]
+        error = wrong @ layer.readout.T * _along(batch.counts, local.u)
+        return self.trigger(Factors(error, layer.neuron.surrogate(local.u), local.p), local.u)
 
     def _price(self, u: Real, counts: Real) -> Real:
         """Derivative of the regulariser with respect to every membrane."""
@@ -121,79 +122,52 @@ class Decolle(eqx.Module):
         silent = (active.mean(-1, keepdims=True) < 0.1).astype(u.dtype)
         return self.regulariser * counts * (high - 0.003 * silent * active * (1 - active) / n)
 
-    def products(self, locals_: tuple[Local, ...], segment: Segment) -> tuple[Outer, ...]:
-        """∂L/∂W of every layer, the activity of the layers before held fixed: a term a step and example."""
-        found = []
-        for k, local in enumerate(locals_):
-            error, slope, trace = self.factors(local, k, segment)
-            counts = segment.counts.reshape(-1, *[1] * (local.u.ndim - 1))
-            at_neuron = (error * slope + self._price(local.u, counts)) / local.u[0, ..., 0].size
-            found.append(Outer(trace.reshape(-1, trace.shape[-1]), at_neuron.reshape(-1, at_neuron.shape[-1])))
-        return tuple(found)
+    def product(self, layer: LocalLayer, local: Local, batch: Batch) -> Outer:
+        """∂L/∂W of a layer, the activity of the layers before held fixed: a term a step and example."""
+        error, slope, trace = self.factors(layer, local, batch)
+        price = self._price(local.u, _along(batch.counts, local.u))
+        at_neuron = (error * slope + price) / local.u[0, ..., 0].size
+        return Outer(trace.reshape(-1, trace.shape[-1]), at_neuron.reshape(-1, at_neuron.shape[-1]))
 
-    def gradient(self, locals_: tuple[Local, ...], segment: Segment) -> Weights:
-        """The same as matrices [rows, columns]."""
-        return tuple(dense(product) for product in self.products(locals_, segment))
-
-    def loss(self, local: Local, segment: Segment) -> Real:
+    def loss(self, local: Local, batch: Batch) -> Real:
         """Smooth-L1 of one layer, mean of the steps that count and of the batch."""
-        off = jnp.abs(local.y - segment.target[None])
+        off = jnp.abs(local.y - batch.target[None])
         huber = jnp.where(off < 1, 0.5 * off * off, off - 0.5).mean(-1)
-        counts = segment.counts.reshape(-1, *[1] * (huber.ndim - 1))
+        counts = _along(batch.counts, huber)
         return (huber * counts).sum() / jnp.maximum(counts.sum() * huber[0].size, 1.0)
 
+    def update(self, state: Any, view: View, batch: Batch, optimizer: Optimizer, *, key: PRNGKeyArray) -> Update:
+        """A segment: some steps of a trial, or all of them."""
+        network: Any = view.network
+        rest = network.init(batch.x.shape[1:-1])
+        begin = jax.tree.map(lambda a, b: jnp.where(batch.fresh, a, b), rest, state.traces)
+        traces, done = network.advance(view.readings(), batch.x, begin, view.clock.dt, key=view.key(key))
+        batch = batch._replace(counts=batch.counts.astype(batch.x.dtype))
+        slope: Any = tuple(self.product(*pair, batch) for pair in zip(network.layers, done, strict=True))
+        if self.outer:
+            columns, inner = base.descent(optimizer, tuple(one.columns for one in slope), state.optimizer)
+            change = tuple(Outer(one.rows, c) for one, c in zip(slope, columns, strict=True))
+        else:
+            slope = tuple(dense(one) for one in slope)
+            change, inner = base.descent(optimizer, slope, state.optimizer, view.weights())
+        metrics = {
+            "loss": self.loss(done[-1], batch),
+            "gradient_norm": optax.tree.norm(slope),
+            "rate": jnp.stack([local.s.mean() for local in done]).mean() / view.clock.dt,
+        }
+        return Update(DecolleState(inner, traces), change, metrics)
 
-class DecolleState(NamedTuple):
-    """State of the optimiser, and of all layers between segments."""
-
-    optimizer: Any
-    traces: tuple[Traces, ...]
-
-
-def decolle(problem: Decolle, optimizer: optax.GradientTransformation, batch: tuple[int, ...] = ()) -> Rule:
-    """Rule of a `Decolle` problem whose batches are `Segment`s: an update a segment, be it a step or a whole trial."""
-
-    def wanted(done: tuple[Local, ...], batch: Segment, state: Any, weights: Weights) -> tuple[Any, Any, Any]:
-        slope = problem.gradient(done, batch)
-        change, inner = optimizer.update(slope, state, weights)
-        return slope, change, inner
-
-    return _rule(problem, optimizer, batch, wanted)
-
-
-def decolle_outer(problem: Decolle, optimizer: optax.GradientTransformation, batch: tuple[int, ...] = ()) -> Rule:
-    """As `decolle`, but a wanted change is an `Outer` [steps·examples terms]: nothing is summed up outside the array.
-
-    `optimizer` has to be linear and without memory of gradients, as `optax.sgd` with any schedule: it scales the
-    columns alone.
-    """
-
-    def wanted(done: tuple[Local, ...], batch: Segment, state: Any, weights: Weights) -> tuple[Any, Any, Any]:
-        slope = problem.products(done, batch)
-        columns, inner = optimizer.update(tuple(product.columns for product in slope), state)
-        return slope, tuple(Outer(p.rows, c) for p, c in zip(slope, cast(Weights, columns), strict=True)), inner
-
-    return _rule(problem, optimizer, batch, wanted)
+    def run(self, state: Any, view: View, x: Any, *, key: PRNGKeyArray | None) -> Any:
+        """The network on a trial."""
+        return view.network.run(view.readings(), x, view.clock, key=key)
 
 
-def _rule(problem: Decolle, optimizer: optax.GradientTransformation, batch: tuple[int, ...], wanted: Any) -> Rule:
-    def init(weights: Weights) -> DecolleState:
-        return DecolleState(optimizer.init(weights), problem.network.init(batch))
-
-    def update(
-        state: DecolleState, weights: Weights, batch: Segment, *, key: PRNGKeyArray | None
-    ) -> tuple[DecolleState, Any, dict]:
-        traces, done = problem.run(weights, batch, state.traces, key=key)
-        with jax.numpy_dtype_promotion("standard"):  # optimisers mix step counts and floats
-            slope, change, inner = wanted(done, batch, state.optimizer, weights)
-        return DecolleState(inner, traces), change, _metrics(problem, done, batch, slope)
-
-    return Rule(init, update)
+@RULES.register("decolle-outer", "the same by plain gradient descent, as outer products that arrays multiply", SOURCE)
+def decolle_outer() -> Decolle:
+    """`Decolle` with `outer`."""
+    return Decolle(outer=True)
 
 
-def _metrics(problem: Decolle, done: tuple[Local, ...], batch: Segment, slope: Any) -> dict[str, Real]:
-    return {
-        "loss": problem.loss(done[-1], batch),
-        "gradient_norm": optax.tree.norm(slope),
-        "rate": jnp.stack([local.s.mean() for local in done]).mean() / problem.dt,
-    }
+def _along(counts: Real, like: Real) -> Real:
+    """Numbers of steps with as many axes as `like`."""
+    return counts.reshape(-1, *[1] * (like.ndim - 1))

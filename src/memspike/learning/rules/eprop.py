@@ -1,235 +1,189 @@
 """e-prop: gradients of a recurrent spiking network from local traces and a broadcast error, without unrolling time."""
 
-from abc import abstractmethod
-from typing import Any, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from memspike.learning.objectives import AbstractStepObjective, SquaredError
-from memspike.learning.rules.base import Rule
-from memspike.networks.base import Weights
+from memspike.arrays.ledger import Ledger
+from memspike.learning.objectives import AbstractObjective, AbstractStepObjective
+from memspike.learning.rules import base
+from memspike.learning.rules.base import AbstractRule, Batch, Optimizer, Update, View
+from memspike.learning.rules.eprop_online import OnlineEprop, Shown
+from memspike.learning.rules.feedback import AbstractFeedback, Random
+from memspike.networks.base import AbstractNetwork, Cells, Weights
 from memspike.networks.recurrent import Activity, Readings, Recurrent, lowpass
-from memspike.networks.timeline import Clock
 from memspike.neurons.lif import SpikingState
-from memspike.parts.param import Parameter, check_bounds, param
+from memspike.parts.errors import InputError
+from memspike.parts.param import Parameter, option, param, part
+from memspike.parts.registry import RULES
 
 Real = Float[Array, "..."]
 SOURCE = "Bellec et al., Nat. Commun. 11: 3625 (2020), doi 10.1038/s41467-020-17236-y"
-
-
-class Trial(NamedTuple):
-    """What the network is shown: inputs [steps, *batch, inputs] and targets, as the error of the rule wants them.
-
-    `readings` are what reads of the crossbars see; without them the rule's weights are taken as exact.
-    """
-
-    x: Float[Array, "steps *batch inputs"]
-    target: Float[Array, "..."]
-    readings: Readings | None = None
-
-
-class AbstractFeedback(eqx.Module):
-    """The weights B [neurons, outputs] through which the error reaches the neurons."""
-
-    def __check_init__(self) -> None:
-        check_bounds(self)
-
-    @abstractmethod
-    def init(self, output: Float[Array, "neurons outputs"]) -> Real:
-        """What the rule stores, given the output weights at the start."""
-
-    @abstractmethod
-    def weights(self, stored: Real, output: Float[Array, "neurons outputs"]) -> Float[Array, "neurons outputs"]:
-        """B, given the output weights of now."""
-
-    @abstractmethod
-    def after(self, stored: Real, change: Float[Array, "neurons outputs"]) -> Real:
-        """What is stored after the wanted `change` of the output weights."""
-
-
-class Symmetric(AbstractFeedback):
-    """B = W_out."""
-
-    def init(self, output: Real) -> Real:
-        """Nothing."""
-        return jnp.zeros((0,))
-
-    def weights(self, stored: Real, output: Real) -> Real:
-        """The output weights."""
-        return output
-
-    def after(self, stored: Real, change: Real) -> Real:
-        """Nothing."""
-        return stored
-
-
-class Broadcast(AbstractFeedback):
-    """B fixed, random, drawn once: `values` [neurons, outputs]."""
-
-    values: Float[Array, "*lead neurons outputs"]
-
-    def init(self, output: Real) -> Real:
-        """`values`."""
-        return self.values
-
-    def weights(self, stored: Real, output: Real) -> Real:
-        """What is stored."""
-        return stored
-
-    def after(self, stored: Real, change: Real) -> Real:
-        """Unchanged."""
-        return stored
-
-
-class Adaptive(AbstractFeedback):
-    """B starts at `values` and takes the wanted changes of the output weights, with a decay: it aligns with W_out."""
-
-    values: Float[Array, "*lead neurons outputs"]
-    decay: Parameter = param(1e-3, "1", "share of B lost in every update", bounds=(0, 1))
-
-    def init(self, output: Real) -> Real:
-        """`values`."""
-        return self.values
-
-    def weights(self, stored: Real, output: Real) -> Real:
-        """What is stored."""
-        return stored
-
-    def after(self, stored: Real, change: Real) -> Real:
-        """Decayed, and moved like the output weights."""
-        return (1 - self.decay) * stored + change
-
-
-class Eprop(eqx.Module):
-    """Everything that e-prop needs besides weights: network, clock, error, feedback and its constants.
-
-    The learning signal of neuron j is L_j[t] = Σ_k B_jk·dE/dy_k[t] + c_reg·(f_j − f₀), with the firing rate f_j of the
-    whole trial; it multiplies the eligibility trace of every synapse, filtered like the readout. `lead` is by how many
-    steps the input traces are ahead of what the neurons got (0; the released code of Demirağ et al. has 1).
-    """
-
-    network: Recurrent
-    clock: Clock = eqx.field(static=True)
-    error: AbstractStepObjective = eqx.field(default_factory=SquaredError)
-    feedback: AbstractFeedback = eqx.field(default_factory=Symmetric)
-    rate_weight: Parameter = param(1e-4, "1", "c_reg: learning signal per Hz away from the rate", bounds=(0, 1e6))
-    rate: Parameter = param(12.0, "Hz", "firing rate f₀ that is aimed at", bounds=(0, 1e6))
-    clip: Parameter = param(100.0, "1", "largest size of an element of the gradient", bounds=(1e-12, 1e12))
-    lead: int = eqx.field(static=True, default=0)
-
-    def __check_init__(self) -> None:
-        check_bounds(self)
-
-    def readings(self, weights: Weights, trial: Trial) -> Readings:
-        """What the network reads in a trial."""
-        return self.network.ideal(weights) if trial.readings is None else trial.readings
-
-    def clock_of(self, readings: Readings) -> Clock:
-        """The clock of a run with `readings`: exact weights have one part."""
-        whole = readings.input.mean.shape[0] == 1
-        return Clock(self.clock.dt, (self.clock.steps,)) if whole else self.clock
-
-    def run(self, weights: Weights, trial: Trial, *, key: PRNGKeyArray | None = None) -> Activity:
-        """The network on a trial."""
-        readings = self.readings(weights, trial)
-        return self.network.run(readings, trial.x, self.clock_of(readings), key=key)
-
-    def signals(self, activity: Activity, feedback: Real, trial: Trial) -> tuple[Real, Real]:
-        """Output errors [steps, *batch, outputs] and learning signals [steps, *batch, neurons]."""
-        error = self.error.signal(activity.y, trial.target)
-        rates = self.rate_weight * (activity.rate(self.clock.dt) - self.rate)
-        return error, error @ feedback.T + rates[None]
-
-    def gradient(self, activity: Activity, feedback: Real, trial: Trial) -> Weights:
-        """The e-prop gradient of all three matrices, in one product of matrices each; mean over the batch.
-
-        The sum over time of L times the filtered trace is the same as a sum over z times the learning signal carried
-        backwards through readout and neuron: no state per synapse. Equal to the online form to rounding.
-        """
-        error, signal = self.signals(activity, feedback, trial)
-        kappa = jnp.exp(-self.clock.dt / self.network.tau_out)
-        credit = self._within(activity.state, lowpass(signal, kappa, reverse=True))
-        z, x = activity.z, self.leading(trial.x)
-        before = jnp.concatenate([jnp.zeros_like(z[:1]), z[:-1]])
-        pairs = ((x, credit), (before, credit), (z, lowpass(error, kappa, reverse=True)))
-        count = credit.size // (credit.shape[0] * credit.shape[-1])
-        found = [_outer(a, b) / count for a, b in pairs]
-        found[1] = found[1] * self.network.others()
-        return cast(Weights, tuple(jnp.clip(g, -self.clip, self.clip) for g in found))
-
-    def leading(self, x: Real) -> Real:
-        """The inputs that enter the traces."""
-        if not self.lead:
-            return x
-        return jnp.concatenate([x[self.lead :], jnp.zeros_like(x[: self.lead])])
-
-    def _within(self, states: SpikingState, signal: Real) -> Real:
-        """dE/d(drive): signals at spikes carried backwards inside every neuron, from the last step to the first."""
-        start = self.network.neuron.init(states.v.shape[1:])
-        before = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b[:-1]]), start, states)
-        gates = jax.vmap(lambda s: self.network.neuron.gates(s, self.clock.dt))(before)
-
-        def body(carry: tuple[Real, Real], now: Any) -> tuple[tuple[Real, Real], Real]:
-            # v_next = leak(t+1)·dE/dv(t+1) and a_next = dE/da(t+1) by way of a(t+1) = persistence·a(t) + z(t)
-            v_next, a_next = carry
-            psi, at_spike, gate = now
-            if gate.adaptation is None:
-                v = psi * at_spike + v_next
-                return (gate.leak * v, a_next), v
-            at_threshold = psi * (at_spike + gate.adaptation * a_next)
-            v = at_threshold + v_next
-            a = gate.threshold * at_threshold + gate.persistence * a_next
-            return (gate.leak * v, a), v
-
-        zero = jnp.zeros_like(signal[0])
-        return jax.lax.scan(body, (zero, zero), (states.psi, signal, gates), reverse=True)[1]
-
-
-def _outer(a: Real, b: Real) -> Real:
-    """Σ over steps and batch of a ⊗ b."""
-    return a.reshape(-1, a.shape[-1]).T @ b.reshape(-1, b.shape[-1])
 
 
 class EpropState(NamedTuple):
     """State of the optimiser and stored feedback weights."""
 
     optimizer: Any
-    feedback: Real
+    feedback: Float[Array, "neurons outputs"]
 
 
-def rule_of(problem: Eprop, optimizer: optax.GradientTransformation, gradient: Any) -> Rule:
-    """The rule with a way to get activity and gradient: `gradient(weights, feedback, trial, key)`."""
+@RULES.register("eprop", "e-prop, traces summed up in one product of matrices a trial", SOURCE)
+class Eprop(AbstractRule):
+    """The learning signal of neuron j is L_j[t] = Σ_k B_jk·dE/dy_k[t] + c_reg·(f_j − f₀), with the firing rate f_j of
+    the whole trial; it multiplies the eligibility trace of every synapse, filtered like the readout.
 
-    def init(weights: Weights) -> EpropState:
-        return EpropState(optimizer.init(weights), problem.feedback.init(weights[2]))
+    In the `reference_order`, that of the released code of Demirağ et al. (arXiv 2108.01804), input traces are a step
+    ahead of the neurons and both sides of every self-connection are RESET before every trial. `online` keeps a trace
+    for every synapse instead of one product of matrices: the same numbers to rounding, one trial a batch.
+    """
 
-    def update(
-        state: EpropState, weights: Weights, batch: Trial, *, key: PRNGKeyArray | None
-    ) -> tuple[EpropState, Weights, dict]:
-        feedback = problem.feedback.weights(state.feedback, weights[2])
-        activity, slope = gradient(weights, feedback, batch, key)
-        with jax.numpy_dtype_promotion("standard"):  # optimisers mix step counts and floats
-            change, inner = optimizer.update(slope, state.optimizer, weights)
-        change = cast(Weights, change)
+    source: ClassVar[str] = SOURCE
+    keys, classes = base.last_two_of_three, base.as_predicted  # pyright: ignore
+
+    feedback: AbstractFeedback = part(Random, "weights B that carry the error back")
+    feedback_gain: float = option(0.1, "random feedback has s.d. gain·√(2/neurons)", bounds=(0, 1e6))
+    rate_weight: Parameter = param(1e-4, "1", "c_reg: learning signal per Hz away from the rate", bounds=(0, 1e6))
+    target_rate: Parameter = param(12.0, "Hz", "firing rate f₀ that is aimed at", bounds=(0, 1e6))
+    clip: Parameter = param(100.0, "1", "largest size of an element of the gradient", bounds=(1e-12, 1e12))
+    reference_order: bool = option(False, "order of operations of the released code: early traces, RESET loops")
+    online: bool = option(False, "a trace for every synapse, step by step")
+
+    def check(self, network: AbstractNetwork, objective: AbstractObjective, batch: int) -> None:
+        """A recurrent network of spiking neurons, and an error at every step."""
+        if not isinstance(network, Recurrent):
+            raise InputError(
+                f"e-prop needs a recurrent network of spiking neurons (lif, alif); this network is a "
+                f"{type(network).__name__}. Set network.type=recurrent and neuron=lif, or another learning.rule."
+            )
+        if not isinstance(objective, AbstractStepObjective):
+            raise InputError(
+                f"e-prop needs an error at every step, as of cross-entropy or squared-error; "
+                f"learning.objective is a {type(objective).__name__}."
+            )
+        if self.online and batch > 1:
+            raise InputError(
+                f"eprop-online shows one trial at a time; training.batch is {batch}. Set training.batch=1, or "
+                "learning.rule=eprop."
+            )
+
+    def init(self, view: View, optimizer: Optimizer, batch: tuple[int, ...], *, key: PRNGKeyArray) -> EpropState:
+        """States of the optimiser and of the feedback, drawn with the third of three keys."""
+        neurons, outputs = view.network.shapes[2]
+        drawn = jax.random.normal(jax.random.split(key, 3)[2], (neurons, outputs))
+        return EpropState(optimizer.init(view.weights()), self.feedback_gain * (2 / neurons) ** 0.5 * drawn)
+
+    def prepare(self, view: View, *, key: PRNGKeyArray) -> tuple[Cells, tuple[Ledger | None, ...]]:
+        """In the reference order both sides of every self-connection are RESET."""
+        if not self.reference_order or view.digital:
+            return base.untouched(view)
+        crossbar, cells = view.network.crossbars[1], view.cells
+        own = jnp.eye(view.network.shapes[1][0])[None] > 0
+        where = jnp.broadcast_to(own, (crossbar.cell.programmed(), *own.shape[1:]))
+        after, ledger = crossbar.erase(cells[1], where, key=jax.random.split(key, 3)[0])
+        return (cells[0], after, cells[2]), (None, ledger, None)
+
+    def update(self, state: Any, view: View, batch: Batch, optimizer: Optimizer, *, key: PRNGKeyArray) -> Update:
+        """One trial, or the mean of a batch of them."""
+        weights = view.weights()
+        feedback = self.feedback.weights(state.feedback, weights[2])
+        batch = batch._replace(x=self._late(batch.x))
+        if self.online:
+            activity, slopes = self.online_gradient(view, view.readings(), batch, feedback, key=view.key(key))
+        else:
+            activity = view.network.run(view.readings(), batch.x, view.clock, key=view.key(key))
+            slopes = self.gradient(view, activity, batch, feedback)
+        change, inner = base.descent(optimizer, slopes, state.optimizer, weights)
         metrics = {
-            "loss": problem.error.loss(activity.y, batch.target).mean(),
-            "gradient_norm": optax.tree.norm(slope),
-            "rate": activity.rate(problem.clock.dt).mean(),
+            "loss": view.objective.loss(activity.y, batch.target).mean(),
+            "gradient_norm": optax.tree.norm(slopes),
+            "rate": activity.rate(view.clock.dt).mean(),
         }
-        return EpropState(inner, problem.feedback.after(state.feedback, change[2])), change, metrics
+        return Update(EpropState(inner, self.feedback.after(state.feedback, change[2])), change, metrics)
 
-    return Rule(init, update)
+    def run(self, state: Any, view: View, x: Any, *, key: PRNGKeyArray | None) -> Activity:
+        """The network on a trial."""
+        return view.network.run(view.readings(), self._late(x), view.clock, key=key)
+
+    def _late(self, x: Real) -> Real:
+        """The inputs that drive the neurons."""
+        return jnp.concatenate([jnp.zeros_like(x[:1]), x[:-1]]) if self.reference_order else x
+
+    def _ahead(self, x: Real) -> Real:
+        """The inputs that enter the traces, given those that drive the neurons."""
+        return jnp.concatenate([x[1:], jnp.zeros_like(x[:1])]) if self.reference_order else x
+
+    def _off_rate(self, view: View, activity: Activity) -> Real:
+        """The learning signal of rates away from the target."""
+        return self.rate_weight * (activity.rate(view.clock.dt) - self.target_rate)
+
+    def _slopes(self, network: Any, first: Real, recurrent: Real, output: Real) -> Weights:
+        """Without self-connections, no element larger than `clip`."""
+        found = (first, recurrent * network.others(), output)
+        return cast(Weights, tuple(jnp.clip(g, -self.clip, self.clip) for g in found))
+
+    def gradient(self, view: View, activity: Activity, batch: Batch, feedback: Real) -> Weights:
+        """Of all three matrices, in one product of matrices each, for what the network did; mean over the batch.
+
+        The sum over time of L times the filtered trace is the same as a sum over z times the learning signal carried
+        backwards through readout and neuron: no state per synapse. Equal to the online form to rounding.
+        """
+        network: Any = view.network
+        objective: Any = view.objective
+        error = objective.signal(activity.y, batch.target)
+        signal = error @ feedback.T + self._off_rate(view, activity)[None]
+        kappa = jnp.exp(-view.clock.dt / network.tau_out)
+        credit = _within(network, activity.state, lowpass(signal, kappa, reverse=True), view.clock.dt)
+        z, x = activity.z, self._ahead(batch.x)
+        before = jnp.concatenate([jnp.zeros_like(z[:1]), z[:-1]])
+        count = credit.size // (credit.shape[0] * credit.shape[-1])
+        output = _outer(z, lowpass(error, kappa, reverse=True)) / count
+        return self._slopes(network, _outer(x, credit) / count, _outer(before, credit) / count, output)
+
+    def online_gradient(
+        self, view: View, readings: Readings, batch: Batch, feedback: Real, *, key: PRNGKeyArray | None = None
+    ) -> tuple[Activity, Weights]:
+        """One trial, and its gradient step by step: the same numbers to rounding."""
+        objective: Any = view.objective
+        online = OnlineEprop(cast(Recurrent, view.network), objective, view.clock.dt)
+        shown = Shown(batch.x, self._ahead(batch.x), objective.stepwise(batch.target, view.clock.steps))
+        activity, total = online.run(readings, feedback, shown, view.clock, key=key)
+        off = self._off_rate(view, activity)
+        found = [total.gradient[k] + total.per_hertz[k] * off[None] for k in (0, 1)]
+        return activity, self._slopes(view.network, found[0], found[1], total.gradient[2])
 
 
-def eprop(problem: Eprop, optimizer: optax.GradientTransformation) -> Rule:
-    """Rule of an `Eprop` problem whose batches are `Trial`s; an optax optimiser scales the step."""
+@RULES.register("eprop-online", "e-prop with a trace for every synapse, step by step", SOURCE)
+def eprop_online() -> Eprop:
+    """`Eprop` with `online`."""
+    return Eprop(online=True)
 
-    def gradient(weights: Weights, feedback: Real, trial: Trial, key: PRNGKeyArray | None) -> tuple[Activity, Weights]:
-        activity = problem.run(weights, trial, key=key)
-        return activity, problem.gradient(activity, feedback, trial)
 
-    return rule_of(problem, optimizer, gradient)
+def _within(network: Recurrent, states: SpikingState, signal: Real, dt: float) -> Real:
+    """dE/d(drive): signals at spikes carried backwards inside every neuron, from the last step to the first."""
+    start = network.neuron.init(states.v.shape[1:])
+    before = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b[:-1]]), start, states)
+    gates = jax.vmap(lambda s: network.neuron.gates(s, dt))(before)
+
+    def body(carry: tuple[Real, Real], now: Any) -> tuple[tuple[Real, Real], Real]:
+        # v_next = leak(t+1)·dE/dv(t+1) and a_next = dE/da(t+1) by way of a(t+1) = persistence·a(t) + z(t)
+        v_next, a_next = carry
+        psi, at_spike, gate = now
+        if gate.adaptation is None:
+            v = psi * at_spike + v_next
+            return (gate.leak * v, a_next), v
+        at_threshold = psi * (at_spike + gate.adaptation * a_next)
+        v = at_threshold + v_next
+        a = gate.threshold * at_threshold + gate.persistence * a_next
+        return (gate.leak * v, a), v
+
+    zero = jnp.zeros_like(signal[0])
+    return jax.lax.scan(body, (zero, zero), (states.psi, signal, gates), reverse=True)[1]
+
+
+def _outer(a: Real, b: Real) -> Real:
+    """Σ over steps and batch of a ⊗ b."""
+    return a.reshape(-1, a.shape[-1]).T @ b.reshape(-1, b.shape[-1])
