@@ -109,8 +109,8 @@ def test_how_to_pages_run(root, page, x64, clean_registry):
     [
         ("devices", "fabricate"),
         ("arrays", "solve"),
-        ("online-learning", "eprop"),
-        ("local-learning", "decolle"),
+        ("online-learning", "Eprop"),
+        ("local-learning", "Decolle"),
         ("tiki-taka", "agad"),
         ("stdp", "Trains"),
     ],
