@@ -164,7 +164,8 @@ def test_run_writes_everything_and_refuses_to_overwrite(call, tmp_path):
     assert "http" not in page.replace("https://", "http").split("</style>")[1].replace("httpx", "")
     result = json.loads((out / "result.json").read_text())
     assert {"experiment", "test_accuracy", "test_accuracy_sd", "seeds", "wall_s", "steps_per_s"} <= set(result)
-    assert all(not isinstance(v, dict | list) for v in result.values())
+    assert len(result["test_accuracies"]) == result["seeds"]
+    assert not any(isinstance(v, dict) for v in result.values())
     before = (out / "result.json").read_bytes()
     status, _, error = call("run", "memprop-digits", *small("epochs=2"), "--out", out)
     assert status == 2
