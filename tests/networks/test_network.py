@@ -4,12 +4,16 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import memspike as ms
 from memspike.arrays import Crossbar, DynamicalRows
+from memspike.cells import SingleReference, midpoint
+from memspike.devices import SoftBounds
+from memspike.learning import BPTT, Batch, View
 from memspike.learning.losses import SmoothMaximum, TimeMean, Windowed
-from memspike.networks import Events, feedforward, simulate
+from memspike.networks import Clock, Events, feedforward, simulate
 from memspike.neurons import AlphaFilter, ExponentialFilter
 from memspike.parts.registry import SYNAPSES
 
@@ -169,6 +173,8 @@ def test_gradient_equals_finite_differences(x64, rows, readout):
 # neurons and networks that it does not use: the relaxation oscillator, and all those of all-or-none spikes
 OFF_THE_PATH = {"wires.py", "newton.py", "converters.py", "slices.py", "relaxation.py"}
 OFF_THE_PATH |= {"surrogate.py", "lif.py", "trace_lif.py", "recurrent.py", "decolle.py"}
+# devices that are programmed with errors have the slopes of exact programming; exact weights do not pass there
+PROGRAMMED = "networks/base.py"
 
 
 def test_there_is_no_stop_gradient_and_no_surrogate(root):
@@ -177,11 +183,54 @@ def test_there_is_no_stop_gradient_and_no_surrogate(root):
     package = root / "src/memspike"
     path = [package / "devices/metastable_switch.py"]
     for folder in ("cells", "arrays", "networks", "learning", "neurons"):
-        path += (f for f in (package / folder).rglob("*.py") if f.name not in OFF_THE_PATH)
+        path += (
+            f for f in (package / folder).rglob("*.py") if f.name not in OFF_THE_PATH and f != package / PROGRAMMED
+        )
     assert len(path) > 20
     for file in path:
         text = file.read_text()
         assert not any(word in text for word in words), f"{file.name} cuts or replaces a gradient"
+
+
+def test_the_rule_takes_the_gradient_of_the_circuit(x64):
+    """What `BPTT` wants for exact weights is the slope of its loss, price of the membranes included."""
+    network, weights = parts(sizes=(5, 4, 3))
+    cells = tuple(c.cell.place(c.cell.init(w.shape), w) for c, w in zip(network.crossbars, weights, strict=True))
+    view = View(network, SmoothMaximum(), Clock(5e-5, (16,)), cells, exact=True, noisy=False)
+    x = Events(0.3 * jax.random.uniform(jax.random.key(1), (2, 3, 5)), (0.0, 3e-4))
+    batch = Batch(x, jax.nn.one_hot(jnp.asarray([0, 1, 2]), 3), jnp.ones(16), jnp.asarray(True))
+    rule, key = BPTT(swing=0.02), jax.random.key(0)
+    sgd = optax.sgd(1.0)
+    change = rule.update(rule.init(view, sgd, (), key=key), view, batch, sgd, key=key).change
+    loss = jax.jit(lambda w: rule.loss(view, w, batch, key=key))
+    for k, w in enumerate(weights):
+        for i, j in np.ndindex(*w.shape):
+            up, down = (loss((*weights[:k], w.at[i, j].add(h), *weights[k + 1 :])) for h in (1e-6, -1e-6))
+            assert float(change[k][i, j]) == pytest.approx(float(down - up) / 2e-6, rel=1e-4, abs=1e-8)
+
+
+def test_networks_on_other_crossbars_and_their_weights(x64):
+    """Of every kind: crossbars are replaced in their order, cells hold the weights, names are those of the matrices."""
+    kinds = [
+        feedforward((5, 4, 3)),
+        ms.networks.Recurrent((5, 4, 3)),
+        ms.networks.local_network((5, 4), 3, key=jax.random.key(0)),
+        ms.networks.Competitive((5, 3), Crossbar(SingleReference(SoftBounds(), midpoint(SoftBounds())))),
+    ]
+    for network in kinds:
+        assert len(network.names) == len(network.shapes) == len(network.crossbars)
+        noisy = tuple(
+            eqx.tree_at(lambda c: c.read_noise, c, jnp.asarray(0.1 + k)) for k, c in enumerate(network.crossbars)
+        )
+        other = network.with_crossbars(noisy)
+        assert type(other) is type(network)
+        np.testing.assert_allclose([c.read_noise for c in other.crossbars], 0.1 + np.arange(len(noisy)))
+        assert not any(float(c.read_noise) for c in network.crossbars)
+        weights = network.init_weights(0.3, key=jax.random.key(1))
+        assert [w.shape for w in weights] == list(network.shapes)
+        cells = tuple(c.cell.place(c.cell.init(w.shape), w) for c, w in zip(network.crossbars, weights, strict=True))
+        for one, two in zip(network.weights(cells), weights, strict=True):
+            np.testing.assert_allclose(one, two, atol=1e-9)
 
 
 @pytest.mark.parametrize(
