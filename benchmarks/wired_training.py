@@ -13,8 +13,8 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from memspike.data.base import Dataset
 from memspike.config.build import classifier, plan_of
+from memspike.data.base import Dataset
 from memspike.experiments import resolve
 from memspike.parts.parallel import use_cores
 

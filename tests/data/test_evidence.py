@@ -1,15 +1,13 @@
 """Evidence accumulation: the trials, and an experiment of adapting neurons on them."""
 
-import importlib
-
 import numpy as np
 
 import memspike as ms
+from memspike.config.build import classification
 from memspike.data.evidence import ASKED, CUES, FRAMES, LEFT, NOISE, RECALL, RIGHT, evidence
 from memspike.experiments import resolve
-from memspike.experiments.named import data_set
-
-frames = importlib.import_module("memspike.experiments.frames")
+from memspike.networks import Recurrent
+from memspike.neurons import ALIF
 
 
 def test_trials_are_what_they_say():
@@ -32,12 +30,14 @@ def test_trials_are_what_they_say():
 
 def test_a_quick_run_with_few_trials(tmp_path):
     """It trains, counts pulses and reports both accuracies and costs."""
-    settings = ("data.train=64", "data.test=16", "neuron.count=12", "epochs=1", "task.frame_time=5ms", "batch=4")
-    settings += ("rates=[0.05,0.05,0.05]", "quantum=0.02")
-    config = resolve("eprop-evidence", settings)[1]
-    result = ms.experiments.run(config, tmp_path / "run")
+    changes = ("data.train=64", "data.test=16", "network.layers=[12]", "epochs=1", "encoder.frame_time=5ms", "batch=4")
+    changes += ("rates=[0.05,0.05,0.05]", "learning.scheme.quantum=0.02")
+    settings = resolve("eprop-evidence", changes).settings
+    result = ms.experiments.run(settings, tmp_path / "run")
     assert result["train_examples"] == 64
     assert 0 <= result["test_accuracy"] <= 1
     assert result["writes_per_device"] > 0
-    network = frames.Frames(config, data_set(config.data, config.learning.batch)).online.learner.network
+    network = classification(settings).learner.network
+    assert isinstance(network, Recurrent)
+    assert isinstance(network.neuron, ALIF)
     assert float(np.asarray(network.neuron.beta > 0).mean()) == 0.5

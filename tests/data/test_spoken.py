@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import importlib
 import io
 import json
 import tarfile
@@ -22,11 +21,7 @@ from memspike.data.cochlea import frame_means
 from memspike.data.recordings import WavSource
 from memspike.data.sources import SOURCES, SPOKEN_DIGITS
 from memspike.data.spoken import held_out
-from memspike.experiments import resolve
-
-# the package holds the experiment under the name of its module
-memprop_spoken = importlib.import_module("memspike.experiments.memprop_spoken")
-
+from memspike.experiments import resolve, speakers
 
 def wav(samples, rate=8000, channels=1, width=2):
     buffer = io.BytesIO()
@@ -345,29 +340,31 @@ def test_an_absent_set_says_how_to_get_it(monkeypatch, tmp_path, call):
 
 
 def test_quick_experiment_reaches_what_it_promises(spoken, tmp_path):
-    experiment, config = resolve("memprop-spoken", quick=True)
-    result = ms.experiments.run(config, tmp_path / "run")
+    experiment, settings, _ = resolve("memprop-spoken", quick=True)
+    result = ms.experiments.run(settings, tmp_path / "run")
     assert result["test_accuracy"] == pytest.approx(experiment.expected_quick, abs=0.03)
     assert result["chips_accuracy"] > experiment.expected_quick - 0.05
-    assert (result["train_images"], result["test_images"]) == (2700, 300)
+    assert (result["train_examples"], result["test_examples"]) == (2700, 300)
 
 
 def test_the_study_leaves_out_every_speaker_once_and_goes_on_where_it_was(monkeypatch, tmp_path):
     """With trainings that only report a made-up accuracy: rows, mean and s.d. over speakers, no second training."""
     heard = []
 
-    def trained(config, out, *, resume, report):
-        heard.append(config.data.leave_out)
+    def trained(settings, out, *, report):
+        if (out / "result.json").exists():
+            return json.loads((out / "result.json").read_text())
+        heard.append(settings.data.leave_out)
         if len(heard) == 4:
             raise KeyboardInterrupt
         names = ("test_accuracy", "test_accuracy_sd", "test_accuracy_min", "chips_accuracy", "chips_accuracy_sd")
-        result = dict.fromkeys(names, 0.5 + 0.1 * SPOKEN_DIGITS.speakers.index(config.data.leave_out))
+        result = dict.fromkeys(names, 0.5 + 0.1 * SPOKEN_DIGITS.speakers.index(settings.data.leave_out))
         out.mkdir(parents=True)
-        (out / "result.json").write_text(json.dumps(result | {"test_images": 500}))
-        return result | {"test_images": 500}
+        (out / "result.json").write_text(json.dumps(result | {"test_examples": 500}))
+        return result | {"test_examples": 500}
 
-    monkeypatch.setattr(memprop_spoken, "run", trained)
-    _, config = resolve("memprop-spoken-speakers")
+    monkeypatch.setattr(speakers, "nested", trained)
+    config = resolve("memprop-spoken-speakers").settings
     with pytest.raises(KeyboardInterrupt):
         ms.experiments.run(config, tmp_path / "study")
     result = ms.experiments.run(config, tmp_path / "study", resume=True)
@@ -378,10 +375,14 @@ def test_the_study_leaves_out_every_speaker_once_and_goes_on_where_it_was(monkey
     assert json.loads((tmp_path / "study/result.json").read_text()) == result
 
 
-def test_frames_need_one_start_and_room(spoken):
+def test_frames_need_one_start_and_room(spoken, tmp_path):
+    def run(change):
+        return ms.experiments.run(resolve("memprop-spoken", [change]).settings, tmp_path / "run")
+
     with pytest.raises(ms.InputError, match="start of the first frame alone"):
-        resolve("memprop-spoken", ["input.times=[0s, 1ms]"])
-    with pytest.raises(ms.InputError, match=r"input\.interval 5e-06 s at least width"):
-        resolve("memprop-spoken", ["input.interval=5us"])
-    with pytest.raises(ms.InputError, match=r"Unknown input\.encoder 'frame'.*Did you mean 'frames'"):
-        ms.experiments.run(resolve("memprop-spoken", ["encoder=frame"])[1], spoken.parent / "run")
+        run("encoder.times=[0s, 1ms]")
+    with pytest.raises(ms.InputError, match=r"encoder\.interval .*width"):
+        run("encoder.interval=5us")
+    with pytest.raises(ms.InputError, match=r"'frame'.*Did you mean 'frames'"):
+        run("encoder=frame")
+    assert not (tmp_path / "run").exists()

@@ -1,7 +1,6 @@
 """Spoken digits by e-prop: trials, targets, accuracy, costs, resumption."""
 
 import csv
-import importlib
 import json
 
 import jax
@@ -10,24 +9,20 @@ import numpy as np
 import pytest
 
 import memspike as ms
+from memspike.config import build
 from memspike.data.base import Dataset
 from memspike.data.sources import SPOKEN_DIGITS
-from memspike.experiments import resolve
-
-# the package holds the experiment under the name of its module
-eprop_spoken = importlib.import_module("memspike.experiments.eprop_spoken")
-frames = importlib.import_module("memspike.experiments.frames")
-named = importlib.import_module("memspike.experiments.named")
+from memspike.experiments import resolve, run, speakers
 
 FRAMES, CHANNELS, CLASSES = 6, 8, 3
 SMALL = (
-    "task.frame_time=4ms",
-    "neuron.count=24",
-    "learning.batch=5",
-    "learning.epochs=8",
-    "learning.rates=[1e-2, 1e-2, 1e-2]",
+    "encoder.frame_time=4ms",
+    "network.layers=[24]",
+    "training.batch=5",
+    "training.epochs=8",
+    "learning.optimizer.rates=[1e-2, 1e-2, 1e-2]",
     "neuron.theta=0.7",
-    "device.devices_per_side=2",
+    "synapse.per_side=2",
     "seeds=2",
 )
 
@@ -40,21 +35,22 @@ def sounds(monkeypatch):
     y = np.arange(90) % CLASSES
     x = np.clip(means[y] + rng.normal(0, 25, (90, FRAMES, CHANNELS)), 0, 255).astype(np.uint8)
     data = Dataset("sounds", x[:60], y[:60].astype(np.int32), x[60:], y[60:].astype(np.int32), CLASSES, 255.0)
-    monkeypatch.setattr(named, "load", lambda name, leave_out: data)
+    monkeypatch.setattr(build, "load", lambda name, leave_out: data)
     return data
 
 
 def config(*overrides):
-    return resolve("eprop-spoken", (*SMALL, *overrides))[1]
+    return resolve("eprop-spoken", (*SMALL, *overrides)).settings
 
 
 def test_trials_are_spike_trains_of_the_chosen_frames(sounds):
     """Over many phases the spikes of a frame come at max_rate times its value; targets are smoothed."""
-    speech = frames.Frames(config("task.max_rate=500", "task.smoothing=0.3"), sounds)
+    made = build.classification(config("encoder.max_rate=500", "training.label_smoothing=0.3"))
     index = jnp.asarray([7, 11])
-    shown = speech.online.task(jax.random.key(0), jnp.asarray(0))
+    shown = made.population.trials
+    epoch = shown.epoch(jax.random.key(0), jnp.asarray(0))
     assert shown.number == 60
-    many = jax.jit(jax.vmap(lambda k: shown.trial(index, k)))(jax.random.split(jax.random.key(1), 800))
+    many = jax.jit(jax.vmap(lambda k: shown.trial(epoch, index, k)))(jax.random.split(jax.random.key(1), 800))
     x, target = (np.asarray(a) for a in many)
     assert x.shape == (800, FRAMES * 4, 2, CHANNELS)
     assert set(np.unique(x)) == {0.0, 1.0}
@@ -65,7 +61,7 @@ def test_trials_are_spike_trains_of_the_chosen_frames(sounds):
 
 
 def test_a_chip_of_phase_change_memory_learns_and_says_what_it_cost(sounds, tmp_path):
-    result = eprop_spoken.learn(config("learning.scheme=mixed-precision"), tmp_path / "run")
+    result = run(config("learning.scheme=mixed-precision"), tmp_path / "run")
     assert result == json.loads((tmp_path / "run/result.json").read_text())
     assert np.mean(result["test_accuracies"]) > 0.7
     assert result["test_accuracy"] == pytest.approx(np.mean(result["test_accuracies"]))
@@ -85,7 +81,7 @@ def test_a_chip_of_phase_change_memory_learns_and_says_what_it_cost(sounds, tmp_
 
 def test_an_interrupted_run_ends_with_the_same_numbers(sounds, tmp_path):
     given = config("learning.scheme=fp32")
-    whole = eprop_spoken.learn(given, tmp_path / "whole")
+    whole = run(given, tmp_path / "whole")
     assert min(whole["test_accuracies"]) > 0.8
     assert whole["energy_j"] == whole["writes_per_device"] == 0
 
@@ -94,8 +90,8 @@ def test_an_interrupted_run_ends_with_the_same_numbers(sounds, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        eprop_spoken.learn(given, tmp_path / "parts", report=stop)
-    parts = eprop_spoken.learn(given, tmp_path / "parts", resume=True)
+        run(given, tmp_path / "parts", report=stop)
+    parts = run(given, tmp_path / "parts", resume=True)
     assert {**parts, "wall_s": 0} == {**whole, "wall_s": 0}
     texts = [(tmp_path / name / "metrics.csv").read_text() for name in ("whole", "parts")]
     assert texts[0] == texts[1]
@@ -105,26 +101,20 @@ def test_every_speaker_is_left_out_once(monkeypatch, tmp_path):
     """The table and its mean and spread, with trainings in the place of which stands a table of accuracies."""
     accuracy = dict(zip(SPOKEN_DIGITS.speakers, (0.5, 0.6, 0.7, 0.8, 0.9, 1.0), strict=True))
 
-    def learned(given, out, *, resume, report):
-        value = accuracy[given.data.leave_out]
-        return {
-            "test_accuracy": value,
-            "test_accuracy_sd": 0.0,
-            "test_accuracy_min": value,
-            "test_examples": 500,
-        }
+    def learned(settings, out, *, report):
+        value = accuracy[settings.data.leave_out]
+        return {"test_accuracy": value, "test_accuracy_sd": 0.0, "test_accuracy_min": value, "test_examples": 500}
 
-    monkeypatch.setattr(eprop_spoken, "learn", learned)
-    given = resolve("eprop-spoken-speakers")[1]
-    result = eprop_spoken.compare_speakers(given, tmp_path / "study")
+    monkeypatch.setattr(speakers, "nested", learned)
+    result = run(resolve("eprop-spoken-speakers").settings, tmp_path / "study")
     assert {row["speaker"]: row["accuracy_mean"] for row in result["rows"]} == accuracy
     assert result["test_accuracy"] == pytest.approx(0.75)
     assert result["test_accuracy_sd"] == pytest.approx(np.std(list(accuracy.values()), ddof=1))
-    one = resolve("eprop-spoken-speakers", ["data.leave_out=theo"])[1]
     with pytest.raises(ms.InputError, match="leaves out every speaker in turn"):
-        eprop_spoken.compare_speakers(one, tmp_path / "one")
+        run(resolve("eprop-spoken-speakers", ["data.leave_out=theo"]).settings, tmp_path / "one")
+    assert not (tmp_path / "one").exists()
 
 
 def test_a_batch_larger_than_the_training_part_is_refused(sounds):
     with pytest.raises(ms.InputError, match=r"is 61; sounds has 60"):
-        named.data_set(config().data, 61)
+        build.classification(config("training.batch=61"))

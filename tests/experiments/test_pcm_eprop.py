@@ -186,7 +186,7 @@ def test_a_weight_of_one_is_what_the_configuration_says():
         (["synapse.device=mif"], "mif"),
         (["learning.start=warm"], "near-reset, programmed, random-set"),
         (["neuron=izhikevich"], "lif"),
-        (["learning.rule.feedback=none"], "adaptive, random, symmetric"),
+        (["learning.rule.feedback=none"], "symmetric, random, adaptive"),
         (["synapse.per_side=0"], "per_side"),
         (["learning.epochs=3"], "epochs"),
     ],

@@ -6,7 +6,7 @@ import pytest
 
 import memspike as ms
 from memspike.data import store
-from memspike.experiments.settings import resolve
+from memspike.experiments import resolve
 
 
 def recorded(root):
@@ -20,7 +20,7 @@ def test_results_are_above_what_is_promised(root):
     assert {row["result"]["experiment"] for row in rows} == set(promised)
     for row in rows:
         result = row["result"]
-        large = "hidden=[400]" in row["command"]
+        large = "network.layers=[400]" in row["command"]
         assert result["test_accuracy"] >= (0.984 if large else promised[result["experiment"]]), row["title"]
         assert result["seeds"] >= 3
         assert abs(result["test_accuracy_fine_step"] - result["test_accuracy"]) < 0.003
@@ -28,7 +28,7 @@ def test_results_are_above_what_is_promised(root):
 
 def test_dynamical_synapses_are_within_half_a_point_of_static_ones(root):
     by_command = {row["command"]: row["result"]["test_accuracy"] for row in recorded(root)}
-    pairs = [(c, c.replace(" --set synapse.model=dynamical", "")) for c in by_command if "dynamical" in c]
+    pairs = [(c, c.replace(" --set network.reading=dynamical", "")) for c in by_command if "dynamical" in c]
     assert pairs
     for dynamical, static in pairs:
         assert by_command[dynamical] == pytest.approx(by_command[static], abs=0.005), dynamical
@@ -37,8 +37,8 @@ def test_dynamical_synapses_are_within_half_a_point_of_static_ones(root):
 @pytest.mark.full
 @pytest.mark.parametrize("name", ["memprop-digits", "memprop-mnist", "memprop-fashion"])
 def test_experiment_reaches_what_it_promises(tmp_path, name):
-    experiment, config = resolve(name)
-    if config.data.name in store.SOURCES and not store.path_of(config.data.name).exists():
-        pytest.fail(f"{config.data.name} is missing")
-    result = ms.experiments.run(config, tmp_path / "run")
+    experiment, settings, _ = resolve(name)
+    if settings.data.name in store.SOURCES and not store.path_of(settings.data.name).exists():
+        pytest.fail(f"{settings.data.name} is missing")
+    result = ms.experiments.run(settings, tmp_path / "run")
     assert result["test_accuracy"] == pytest.approx(experiment.expected, abs=0.01)

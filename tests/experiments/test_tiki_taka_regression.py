@@ -5,7 +5,7 @@ import pytest
 
 import memspike as ms
 from memspike.experiments import resolve
-from memspike.report import online_figures, write_report
+from memspike.report import study_figures, write_report
 
 SMALL = ["task.size=[5,4]", "task.updates=100", "task.offsets=[0.0,0.2]", 'task.schemes=["mixed precision","agad"]']
 
@@ -28,7 +28,7 @@ def test_the_study_writes_its_table_and_goes_on_where_it_was(tmp_path):
     assert ms.experiments.run(alone, tmp_path / "run", resume=True) == result
     assert "agad" in write_report(tmp_path / "run").read_text()
     assert (tmp_path / "run/figures/study.png").exists()
-    left, right = online_figures.tiles(result).axes
+    left, right = study_figures.by_reference(result).axes
     np.testing.assert_allclose(np.asarray(left.get_lines()[1].get_ydata(), float), result["curves"]["agad"][1])
     assert len(right.containers) == 2
 

@@ -7,7 +7,6 @@ from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float, Int, Int16, UInt8
-from scipy.signal import gammatone, lfilter
 
 from memspike.parts.errors import InputError
 
@@ -70,6 +69,8 @@ class Cochlea:
     @cached_property
     def filters(self) -> list[tuple[Float[np.ndarray, " b"], Float[np.ndarray, " a"]]]:
         """Numerator and denominator of each filter, unit gain at its centre."""
+        from scipy.signal import gammatone
+
         return [gammatone(f, "iir", fs=self.rate) for f in self.frequencies]
 
     def envelopes(self, sound: Int16[np.ndarray, " samples"]) -> Float[np.ndarray, "bins channels"]:
@@ -79,6 +80,8 @@ class Cochlea:
         bins = len(x) // per_bin
         if not bins:
             raise InputError(f"A recording of {len(x)} samples is too short; needed: {per_bin} or more.")
+        from scipy.signal import lfilter
+
         out = np.stack([lfilter(b, a, x)[: bins * per_bin] for b, a in self.filters], axis=1)
         return np.maximum(out, 0).reshape(bins, per_bin, -1).mean(axis=1)
 

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from scipy.stats import qmc
 
 from memspike.config.build import data_set, examples_of, learner_of, network_of
 from memspike.config.resolve import written
@@ -125,6 +124,8 @@ def tried(given: StudySettings, own: Sequence[str]) -> list[Keys]:
     """`trials` settings of rate, weight range and the `own` keys of a method: a Halton sequence in logarithms."""
     keys = (RATE, RANGE, *own)
     least, largest = np.log(np.asarray([getattr(given, BOUNDS[key]) for key in keys])).T
+    from scipy.stats import qmc
+
     points = qmc.Halton(len(keys), scramble=False).fast_forward(1).random(given.trials)
     return [dict(zip(keys, map(float, values), strict=True)) for values in np.exp(least + points * (largest - least))]
 

@@ -65,7 +65,8 @@ def changed_speaker(settings: Any, alone: str, speaker: str) -> Any:
 def headline(result: Result) -> str:
     """Mean and range over speakers."""
     means = [row["accuracy_mean"] for row in result["rows"]]
-    return f"speakers who were never heard: {100 * result['test_accuracy']:.1f} % ({100 * min(means):.1f}–{100 * max(means):.1f})"
+    among = f"{100 * min(means):.1f}–{100 * max(means):.1f}"
+    return f"speakers who were never heard: {100 * result['test_accuracy']:.1f} % ({among})"
 
 
 def study(experiment: Experiment, name: str, **more: Any) -> Experiment:

@@ -248,11 +248,13 @@ def readings_of(
 def reading_of(
     crossbar: Crossbar, state: CellState, moments: tuple[float, ...], noise: bool, correction: Any = None
 ) -> Reading:
-    """Mean and variance in weight units of reads at the `moments`."""
+    """Mean and variance in weight units of reads at the `moments`: noise of the devices and of the array together."""
     cell, times = crossbar.cell, [jnp.asarray(t, jnp.result_type(float)) for t in moments]
     middle = times[len(times) // 2]
     typical = cell.read_moments(state, middle)
     shift, sd = held((typical.mean - cell.read(state, middle), typical.sd))
+    own = crossbar.read_noise * jnp.abs(typical.mean)
+    sd = jnp.where(crossbar.read_noise > 0, jnp.hypot(sd, own.astype(sd.dtype)), sd)
     if not noise:
         shift, sd = jnp.zeros_like(shift), jnp.zeros_like(sd)
     each = [held(crossbar.transfer(cell.read(state, t) + shift, correction=correction, sd=sd)) for t in times]

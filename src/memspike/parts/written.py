@@ -10,7 +10,7 @@ import numpy as np
 
 from memspike.parts.errors import InputError
 from memspike.parts.fields import FieldInfo, choices_of, fields_of, kebab, registries
-from memspike.parts.registry import Registry
+from memspike.parts.registry import DEVICES, Registry
 from memspike.parts.table import Recipe
 
 
@@ -30,7 +30,7 @@ def type_of(part: Any) -> str:
     if isinstance(part, Recipe):
         return part.name
     for registry in registries().values():
-        for entry in registry:
+        for entry in () if registry is DEVICES else registry:  # a preset is a class with values of its own
             if entry.value is type(part):
                 return entry.name
     return kebab(type(part).__name__)

@@ -174,7 +174,10 @@ def samples(given: Classification, evaluator: Evaluator, chips: Chip, predicted:
     if isinstance(activity, Membranes) and isinstance(network, Feedforward):
         rest = [np.asarray(layer.neuron.rest()) for layer in network.layers]
         traces = {f"trace_{k}": np.asarray(v) + rest[k] for k, v in enumerate(activity.layers)}
-        stored = {f"g_{k}": np.asarray(c.cell.stored(s)) for k, (c, s) in enumerate(zip(network.crossbars, chip.cells))}
+        stored = {
+            f"g_{k}": np.asarray(c.cell.stored(s))
+            for k, (c, s) in enumerate(zip(network.crossbars, chip.cells, strict=True))
+        }
         return found | traces | stored | {"rest": np.asarray(rest)}
     other: Any = activity
     spikes = activity.layers[-1].s if isinstance(activity, LocalActivity) else other.z
