@@ -1,5 +1,7 @@
 """Evidence accumulation: the trials, and an experiment of adapting neurons on them."""
 
+from typing import Any
+
 import numpy as np
 
 import memspike as ms
@@ -37,7 +39,7 @@ def test_a_quick_run_with_few_trials(tmp_path):
     assert result["train_examples"] == 64
     assert 0 <= result["test_accuracy"] <= 1
     assert result["writes_per_device"] > 0
-    network = classification(settings).learner.network
-    assert isinstance(network, Recurrent)
-    assert isinstance(network.neuron, ALIF)
-    assert float(np.asarray(network.neuron.beta > 0).mean()) == 0.5
+    network: Any = classification(settings).learner.network
+    neuron: Any = network.neuron
+    assert (type(network), type(neuron)) == (Recurrent, ALIF)
+    assert float(np.asarray(neuron.beta > 0).mean()) == 0.5

@@ -23,6 +23,7 @@ from memspike.data.sources import SOURCES, SPOKEN_DIGITS
 from memspike.data.spoken import held_out
 from memspike.experiments import resolve, speakers
 
+
 def wav(samples, rate=8000, channels=1, width=2):
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
@@ -381,7 +382,7 @@ def test_frames_need_one_start_and_room(spoken, tmp_path):
 
     with pytest.raises(ms.InputError, match="start of the first frame alone"):
         run("encoder.times=[0s, 1ms]")
-    with pytest.raises(ms.InputError, match=r"encoder\.interval .*width"):
+    with pytest.raises(ms.InputError, match="an interval of at least width"):
         run("encoder.interval=5us")
     with pytest.raises(ms.InputError, match=r"'frame'.*Did you mean 'frames'"):
         run("encoder=frame")

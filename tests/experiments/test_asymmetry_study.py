@@ -1,6 +1,7 @@
 """Studies of mitigation methods: many settings trained together, and studies of them."""
 
 import json
+from typing import Any
 
 import equinox as eqx
 import numpy as np
@@ -106,18 +107,19 @@ def test_devices_of_a_study_are_those_of_their_labels_and_tables():
     """Their laws, ranges and pulses: those of the tables where they are published, else those of the configuration."""
     study = prepare(resolve("asymmetry-study", ["study.labels=[5]", "study.signs=[-1]", "study.methods=[none]"])[1])
     network, own = network_of_case(study, 0)
-    crossbar = network.crossbars[0]
+    crossbar: Any = network.crossbars[0]
     law = SoftBounds.from_labels(5.0, -5.0, g_min=0.1e-6, g_max=5e-6)
     assert eqx.tree_equal(crossbar.cell.device, ms.devices.CycleToCycle(law, up=0.01, down=0.01))
     assert crossbar.drive.up.energy == pytest.approx(10e-12)
     assert crossbar.cell.scale == pytest.approx(1 / own[RANGE])
     study = prepare(resolve("asymmetry-devices", ["study.devices=[ag-a-si,ideal]", "study.methods=[none]"])[1])
-    published, assumed = (network_of_case(study, k)[0].crossbars[0].drive for k in range(2))
+    found: list[Any] = [network_of_case(study, k)[0].crossbars[0].drive for k in range(2)]
+    published, assumed = found
     assert (float(published.up.v), float(published.up.width)) == pytest.approx((3.2, 300e-6))
     assert published.up.energy is None
     assert assumed.up.energy == pytest.approx(10e-12)
     for k in range(2):
-        cell = network_of_case(study, k)[0].crossbars[0].cell
+        cell: Any = network_of_case(study, k)[0].crossbars[0].cell
         assert cell.reference == pytest.approx(float(cells.midpoint(cell.device)))
 
 

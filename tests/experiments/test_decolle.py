@@ -47,7 +47,7 @@ def test_spread_and_reference_belong_to_the_chip():
     given = ["synapse.device=ag-a-si", "fabrication.calibration=300", "learning.scheme=sign-gain"]
     _, settings, _ = resolve("decolle-digits", given)
     learner = learner_of(settings, network_of(settings, 8, 3), 20, 10)
-    made = [eqx.filter_jit(learner.made)(jax.random.key(k)) for k in (0, 0, 1)]
+    made: list[Any] = [eqx.filter_jit(learner.made)(jax.random.key(k)) for k in (0, 0, 1)]
     made_cells: list[Any] = [n.layers[0].crossbar.cell for n in made]
     curvature = [cell.device.device.curvature_up for cell in made_cells]
     assert curvature[0].shape == (1, 9, 150)

@@ -127,17 +127,19 @@ def test_lines_keep_what_the_study_says():
     assert isinstance(cell, MultiDevice)
     assert isinstance(cell.device, PCM)
     assert (float(cell.device.t0), float(cell.device.nu), float(cell.scale)) == (20.0, 0.0, 2.5)
-    released = line(settings, {}, SCHEMES["released code"]).training
+    released: Any = line(settings, {}, SCHEMES["released code"]).training
     assert type(released.learning.start).__name__ == "NearReset"
     assert released.learning.start.gain == 0.3
-    worn = line(settings, {}, {}, LIVES["3 pulses"]).training
+    worn: Any = line(settings, {}, {}, LIVES["3 pulses"]).training
     assert isinstance(worn.synapse.device, LimitedEndurance)
-    assert float(worn.synapse.device.device.t0) == 20.0
+    inner: Any = worn.synapse.device.device
+    assert float(inner.t0) == 20.0
     assert dict(worn.fabrication.spread) == {"device.nu": 0.1}
-    every = line(settings, {}, *EFFECTS["all"]).training
+    every: Any = line(settings, {}, *EFFECTS["all"]).training
     assert isinstance(every.synapse.device, Flicker)
     assert set(every.fabrication.spread) == {"device.nu", "device.deviation", "device.nu_deviation"}
-    assert float(every.synapse.device.device.persistent) == pytest.approx(0.33)
+    inner = every.synapse.device.device
+    assert float(inner.persistent) == pytest.approx(0.33)
 
 
 def test_state_dependent_drift_has_the_published_mean_and_spread():

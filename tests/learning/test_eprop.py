@@ -206,7 +206,8 @@ def test_a_batch_gives_the_mean_gradient(x64):
 def test_an_update_may_happen_at_any_step(x64):
     """Weights that change in the middle of a trial: the increments before it are those of the old weights."""
     problem = problem_of(NEURONS["lif"]())
-    online = OnlineEprop(problem.network, problem.view.objective, 1e-3)
+    objective: Any = problem.view.objective
+    online = OnlineEprop(problem.network, objective, 1e-3)
     trial, weights = trial_of(KEY), weights_of(problem)
 
     def slopes(change_at):

@@ -122,10 +122,13 @@ def _file(path: Path) -> dict[str, Any]:
 
 
 def preset_of(device: Any) -> str:
-    """The registered name of the innermost device of a table, or ''."""
+    """The registered name of the innermost device of a table that has one, or ''."""
+    found = ""
     while isinstance(device, Mapping):
-        device = device.get("device", device.get("type"))
-    return device if isinstance(device, str) and device in DEVICES else ""
+        name = device.get("type")
+        found = name if isinstance(name, str) and name in DEVICES else found
+        device = device.get("device")
+    return device if isinstance(device, str) and device in DEVICES else found
 
 
 def completed(tables: Mapping[str, Any]) -> dict[str, Any]:

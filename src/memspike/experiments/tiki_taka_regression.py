@@ -81,9 +81,9 @@ LINES = {
 class Trained(NamedTuple):
     """Root mean square errors at `POINTS` times, of the weights as read and as they are stored; pulses a weight."""
 
-    error: Float[Array, "*runs points"]
-    stored: Float[Array, "*runs points"]
-    pulses: Float[Array, "*runs"]
+    error: Float[Array | np.ndarray, "*runs points"]
+    stored: Float[Array | np.ndarray, "*runs points"]
+    pulses: Float[Array | np.ndarray, "*runs"]
 
 
 class Comparison(NamedTuple):

@@ -179,6 +179,8 @@ def build(wanted: type, value: Any, where: str, base: Any = None, registry: Regi
             return build(wanted, {**read_table(Path(name)), **given}, where, base, registry)
         make = _named(name, wanted, where, registry)
         given = _kept(make, value.get(BEFORE) or {}) | given
+        if type(base) is make:
+            return _changed(base, given, where, wanted)  # the type that is there already keeps its values
     return _made(make, name or kebab(make.__name__), given, where, wanted)
 
 
