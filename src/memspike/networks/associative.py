@@ -1,6 +1,6 @@
 """One population whose membranes drive each other through one crossbar: a memory that completes patterns."""
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.arrays.crossbar import Crossbar
-from memspike.networks.base import AbstractNetwork, Cells, Corrections, Fabricated, Weights
+from memspike.networks import base
+from memspike.networks.base import AbstractNetwork, Cells, Corrections, Weights
 from memspike.networks.recurrent import Reading, driven, fold, programmed_readings, readings_of
 from memspike.networks.timeline import Clock
 from memspike.neurons.base import AbstractNeuron
@@ -41,6 +42,9 @@ class Associative(AbstractNetwork):
     Where the cells have a reference, conductances below it inhibit. Circuit and constants: reconstruction.
     """
 
+    names: ClassVar[tuple[str, ...]] = ("associative",)  # pyright: ignore[reportIncompatibleMethodOverride]
+    drawn, weights = base.as_designed, base.stored_weights
+
     neurons: int = eqx.field(static=True)
     crossbar: Crossbar = eqx.field(default_factory=Crossbar)
     neuron: AbstractNeuron = eqx.field(default_factory=MIF)
@@ -60,30 +64,13 @@ class Associative(AbstractNetwork):
         return (self.crossbar,)
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Of the one crossbar."""
-        return ("associative",)
-
-    @property
     def shapes(self) -> tuple[tuple[int, int], ...]:
         """Of the one matrix."""
         return ((self.neurons, self.neurons),)
 
-    def with_crossbars(self, crossbars: tuple[Crossbar, ...]) -> "Associative":
-        """The same network on another crossbar."""
-        return eqx.tree_at(lambda n: n.crossbar, self, crossbars[0])
-
-    def drawn(self, *, key: PRNGKeyArray) -> Fabricated:
-        """Nothing is drawn but the devices."""
-        return Fabricated(self, key)
-
     def init_weights(self, gain: float = 1.0, *, key: PRNGKeyArray) -> Weights:
         """Uniform weights in [0, gain]."""
         return (gain * jax.random.uniform(key, self.shapes[0]),)
-
-    def weights(self, cells: Cells) -> Weights:
-        """The logical weights of the stored conductances."""
-        return (self.crossbar.cell.weight(self.crossbar.cell.stored(cells[0])),)
 
     def read(
         self, cells: Cells, moments: tuple[float, ...] = (0.0,), *, noise: bool = True, corrections: Corrections = None

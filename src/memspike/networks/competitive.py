@@ -1,6 +1,6 @@
 """A winner-take-all layer: spikes arrive through one crossbar, and whoever spikes silences the others."""
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.arrays.crossbar import Crossbar
-from memspike.networks.base import AbstractNetwork, Cells, Corrections, Fabricated, Weights
+from memspike.networks import base
+from memspike.networks.base import AbstractNetwork, Cells, Corrections, Weights
 from memspike.networks.recurrent import Reading, driven, programmed_readings, readings_of
 from memspike.networks.timeline import Clock
 from memspike.neurons.lif import ALIF, SpikingState
@@ -43,6 +44,9 @@ class Competitive(AbstractNetwork):
     `read_voltage`. `noise` disturbs every neuron at every step.
     """
 
+    names: ClassVar[tuple[str, ...]] = ("competitive",)  # pyright: ignore[reportIncompatibleMethodOverride]
+    drawn, weights = base.as_designed, base.stored_weights
+
     shape: tuple[int, int] = eqx.field(static=True)
     crossbar: Crossbar = eqx.field(default_factory=Crossbar)
     neuron: ALIF = eqx.field(default_factory=_neuron)
@@ -63,30 +67,13 @@ class Competitive(AbstractNetwork):
         return (self.crossbar,)
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Of the one crossbar."""
-        return ("competitive",)
-
-    @property
     def shapes(self) -> tuple[tuple[int, int], ...]:
         """Of the one matrix."""
         return (self.shape,)
 
-    def with_crossbars(self, crossbars: tuple[Crossbar, ...]) -> "Competitive":
-        """The same network on another crossbar."""
-        return eqx.tree_at(lambda n: n.crossbar, self, crossbars[0])
-
-    def drawn(self, *, key: PRNGKeyArray) -> Fabricated:
-        """Nothing is drawn but the devices."""
-        return Fabricated(self, key)
-
     def init_weights(self, gain: float = 1.0, *, key: PRNGKeyArray) -> Weights:
         """Uniform weights in [0, gain]."""
         return (gain * jax.random.uniform(key, self.shapes[0]),)
-
-    def weights(self, cells: Cells) -> Weights:
-        """The logical weights of the stored conductances."""
-        return (self.crossbar.cell.weight(self.crossbar.cell.stored(cells[0])),)
 
     def read(
         self, cells: Cells, moments: tuple[float, ...] = (0.0,), *, noise: bool = True, corrections: Corrections = None

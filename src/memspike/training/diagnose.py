@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from memspike.learning.rules.base import Batch
 from memspike.networks.base import lines_of
 from memspike.networks.feedforward import Feedforward, Membranes
 from memspike.neurons.integrators import forward_euler
@@ -39,13 +40,18 @@ def _culprit(population: Population, chip: Chip, piece: Piece, number: int, whic
     for name, lines in zip(network.names, lines_of(network, chip.cells), strict=True):
         if not is_finite(lines):
             return f"the conductances of {name}"
-    x, _ = population.trial_of(made, which, piece, number)
+    x, target = population.trial_of(made, which, piece, number)
     view = learner.view(network, chip.cells, None if chip.wires is None else chip.wires.corrections)
     activity = learner.rule.run(chip.rule, view, x, key=None)
     if isinstance(activity, Membranes):
         for name, v in zip(network.names, activity.layers, strict=True):
             if not is_finite(v):
                 return f"the membranes of {name}"
+    batch = Batch(x, target, learner.objective.counts(learner.clock.steps), jnp.asarray(True))
+    _, change, _ = learner.rule.update(chip.rule, view, batch, learner.transformation(), key=jax.random.key(0))
+    for name, one in zip(network.names, change, strict=True):
+        if not is_finite(one):
+            return f"the gradient of {name}"
     return "the gradient"
 
 
