@@ -40,7 +40,7 @@ def test_every_experiment_has_expected_values(root):
 def test_a_quick_run_gives_its_expected_values(root, tmp_path, name):
     """In a process of its own, with the options of XLA that users have: other roundings move spikes."""
     options = {key: value for key, value in os.environ.items() if key != "XLA_FLAGS"}
-    command = [sys.executable, "-m", "memspike", "run", name, "--quick", "--out", str(tmp_path / "run")]
+    command = [sys.executable, "-m", "memspike.cli", "run", name, "--quick", "--out", str(tmp_path / "run")]
     subprocess.run(command, env=options, check=True, capture_output=True)
     expected = json.loads((root / f"tests/fixtures/quick/{name}.json").read_text())
     assert list(differences(expected, json.loads((tmp_path / "run/result.json").read_text()))) == []
