@@ -1,6 +1,7 @@
 """Any part ↔ a table: a table names a class or a preset (`type`) and sets its own fields, to any depth."""
 
 import dataclasses
+import inspect
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -68,7 +69,7 @@ def _named(name: str, wanted: type, where: str, registry: Registry | None) -> An
         raise InputError(
             f"{where} is '{name}', a {getattr(made, '__name__', 'value')}; {_kind(wanted)} is needed, {_hint(wanted)}."
         )
-    raise unknown(where, name, known, _hint(wanted))
+    raise unknown(f"type in {where}" if where.endswith(".toml") else where, name, known, _hint(wanted))
 
 
 def _listed(registry: Registry) -> str:
@@ -179,7 +180,7 @@ def build(wanted: type, value: Any, where: str, base: Any = None, registry: Regi
             return build(wanted, {**read_table(Path(name)), **given}, where, base, registry)
         make = _named(name, wanted, where, registry)
         given = _kept(make, value.get(BEFORE) or {}) | given
-        if type(base) is make:
+        if type(base) is make and _form(make, given)[0] is make:
             return _changed(base, given, where, wanted)  # the type that is there already keeps its values
     return _made(make, name or kebab(make.__name__), given, where, wanted)
 
@@ -223,10 +224,15 @@ def _made(make: Any, name: str, given: Table, where: str, wanted: type) -> Any:
             for k, f in known.items()
             if f.default is dataclasses.MISSING and not f.otherwise and k not in {*values, *names.values()}
         ]
+        missing += [k for k in names if k not in values and _needed(form, k)]
         if missing:
             raise InputError(f"{where} ({name}) needs {', '.join(f'{where}.{k}' for k in missing)}.")
         return form(**values, **{k: f.otherwise(values) for k, f in known.items() if f.otherwise and k not in values})
     return _recipe(make, name, {k: convert(v, known[k], f"{where}.{k}") for k, v in given.items()})
+
+
+def _needed(form: Callable[..., Any], key: str) -> bool:
+    return inspect.signature(form).parameters[key].default is inspect.Parameter.empty
 
 
 def _recipe(make: Any, name: str, values: dict[str, Any]) -> Recipe:
