@@ -306,3 +306,17 @@ def test_every_key_can_be_set_to_its_own_value(name):
             found = written(checked(experiment.root, put(dict(tables), key.path, key.value)))
             assert found == wanted or key.path.rsplit(".", 1)[-1] in DEVICE_KEYS, f"{key.path} = {key.value}"
             assert key.doc, key.path
+
+
+@pytest.mark.parametrize("name", ["decolle-digits", "stdp-patterns", "memprop-digits", "pcm-eprop"])
+def test_another_device_on_a_written_file_brings_what_follows_from_it(name, tmp_path):
+    """Reference and published spread are those of the new device, as they are without the file."""
+    file = tmp_path / "config.toml"
+    file.write_text(tomli_w.dumps(written(resolve(name).settings)))
+    again = resolve(str(file), ["synapse.device=pcmo"]).settings
+    assert written(again) == written(resolve(name, ["synapse.device=pcmo"]).settings)
+
+
+def test_an_optional_part_can_be_taken_away():
+    assert resolve("decolle-digits").settings.array.drive is not None
+    assert resolve("decolle-digits", ["array.drive=none"]).settings.array.drive is None

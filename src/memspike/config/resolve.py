@@ -187,6 +187,8 @@ class Resolver:
         if full == "experiment":
             raise InputError("The key 'experiment' is the name of the run and cannot be set.")
         self.tables = put(self.tables, full, value)
+        if preset_of(put({}, full, value).get("synapse", {})):  # another preset brings its own spread
+            self.tables["fabrication"] = {k: v for k, v in self.tables.get("fabrication", {}).items() if k != "preset"}
 
     def settings(self) -> Any:
         """The settings, checked."""

@@ -89,7 +89,8 @@ def _hint(wanted: type) -> str | None:
 
 def convert(value: Any, field: FieldInfo, where: str, base: Any = None) -> Any:
     """What a table says of one field as the value that the field wants; InputError with the key in one sentence."""
-    if value is None or (value == "none" and field.optional):
+    named = value.get(TYPE[0]) if isinstance(value, Mapping) else value
+    if value is None or (field.optional and isinstance(named, str) and named == "none"):
         if field.optional:
             return None
         raise InputError(f"{where} is none; a value is needed.")

@@ -65,9 +65,12 @@ def _fields(part: Any) -> Iterator[tuple[FieldInfo, Any]]:
 
 
 def plain(part: Any) -> dict[str, Any]:
-    """A part as nested tables; what is None is left out."""
+    """A part as nested tables; what is None, and what follows from the other fields, is left out."""
     found: dict[str, Any] = {"type": type_of(part)}
+    own = {field.name: value for field, value in _fields(part) if not field.otherwise}
     for field, value in _fields(part):
+        if field.otherwise and np.array_equal(value, field.otherwise(own)):
+            continue
         if isinstance(value, eqx.Module):
             found[field.name] = plain(value)
         elif isinstance(value, tuple) and value and isinstance(value[0], eqx.Module):
