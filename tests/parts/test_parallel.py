@@ -44,6 +44,24 @@ def test_two_cores_give_the_gradient_of_one():
     assert two["odd"] == pytest.approx([1.0] * 7)
 
 
+NESTED = """
+from memspike.parts import parallel
+parallel.use_cores(2)
+import jax, jax.numpy as jnp
+x = jnp.arange(16.0).reshape(4, 4)
+def row(r):
+    return parallel.split(parallel.map_split(lambda v: v * v, r), 0)
+for share_out in (parallel.map_split, parallel.vmap_split):
+    assert (jax.jit(lambda x: share_out(row, x))(x) == x * x).all()
+"""
+
+
+def test_a_share_is_not_shared_out_again():
+    """Chips on two devices, and the tiles of each chip: the inner loop stays on its device."""
+    done = subprocess.run([sys.executable, "-c", NESTED], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_asking_too_late_changes_nothing():
     import jax
 

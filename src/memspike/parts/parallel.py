@@ -37,10 +37,15 @@ def devices_mesh(axis: str) -> Mesh:
     return jax.make_mesh((jax.device_count(),), (axis,), axis_types=(AxisType.Auto,))
 
 
+def _shared_out() -> bool:
+    """Whether this is already the share of one device, which cannot be shared out again."""
+    return bool(jax.sharding.get_abstract_mesh().manual_axes)
+
+
 def map_split(one: Callable[[Any], Any], items: Any) -> Any:
     """`one` of every item along axis 0, one after the other, shared out among devices where their number divides it."""
     devices = jax.device_count()
-    if devices == 1 or jax.tree.leaves(items)[0].shape[0] % devices:
+    if devices == 1 or _shared_out() or jax.tree.leaves(items)[0].shape[0] % devices:
         return jax.lax.map(one, items)
     mesh = devices_mesh("items")
     spec = PartitionSpec("items")
@@ -55,7 +60,7 @@ def vmap_split(one: Callable[..., Any], *batched: Any) -> Any:
     Every device runs its share on its own: loops end when those of its share have ended.
     """
     devices, count = jax.device_count(), jax.tree.leaves(batched)[0].shape[0]
-    if devices == 1 or count % devices:
+    if devices == 1 or _shared_out() or count % devices:
         return jax.vmap(one)(*batched)
     mesh = devices_mesh("chips")
     spec = PartitionSpec("chips")
@@ -66,7 +71,7 @@ def vmap_split(one: Callable[..., Any], *batched: Any) -> Any:
 def split(x: Array, axis: int) -> Array:
     """`x` with `axis` spread over all devices, where their number divides it; otherwise `x` itself."""
     devices = jax.device_count()
-    if devices == 1 or x.shape[axis] % devices:
+    if devices == 1 or _shared_out() or x.shape[axis] % devices:
         return x
     mesh = devices_mesh("batch")
     spec = PartitionSpec(*([None] * axis), "batch")
