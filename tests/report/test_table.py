@@ -35,7 +35,7 @@ def test_spreads_are_read_beside_the_value():
     assert cell({"accuracy_mean": 0.9}, accuracy) == "90.0 %"
     row = {"mse_median": 0.1, "mse_q1": 0.05, "mse_q3": 0.2}
     assert cell(row, table.ERROR) == "0.1000 (0.0500–0.2000)"
-    assert cell(row | {"diverged": 2}, table.ERROR) == "0.1000 (0.0500–0.2000, 2 ran away)"
+    assert cell(row | {"diverged": 2}, table.ERROR) == "0.1000 (0.0500–0.2000, 2 diverged)"
 
 
 def test_a_declaration_comes_back_from_json_and_refuses_what_nobody_can_print():

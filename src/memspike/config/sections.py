@@ -60,8 +60,8 @@ class DriveSettings(eqx.Module):
     """The pulses that program the devices."""
 
     up: PulseSettings = part(PulseSettings, "a pulse upwards (SET)")
-    down: PulseSettings | None = option(None, "a pulse downwards; as upwards by default")
-    reset: PulseSettings | None = option(None, "a full RESET; as downwards by default")
+    down: PulseSettings | None = option(None, "a pulse downwards; without it a pulse downwards is one full RESET")
+    reset: PulseSettings | None = option(None, "a full RESET; without it the energy of one is not known")
 
 
 class ArraySettings(eqx.Module):

@@ -126,7 +126,7 @@ def _spread(row: Row, column: Column) -> str:
         return f" ± {_number(row[_beside(column.key, 'sd')], column)}"
     if spread == "quartiles":
         low, high = (_number(row[_beside(column.key, which)], column) for which in ("q1", "q3"))
-        return f" ({low}–{high}" + (f", {row['diverged']} ran away)" if row.get("diverged") else ")")
+        return f" ({low}–{high}" + (f", {row['diverged']} diverged)" if row.get("diverged") else ")")
     return ""
 
 
