@@ -90,13 +90,13 @@ def _drive(given: DriveSettings | None, published: Any) -> Drive | None:
 
 
 def _check_tile(array: ArraySettings, network: AbstractNetwork) -> None:
-    """InputError for a tile into which every matrix of a network fits."""
+    """InputError for a tile that cuts no matrix of a network."""
     pairs = zip(network.crossbars, network.shapes, strict=True)
     sizes = [(rows, columns * c.cell.gains().shape[0]) for c, (rows, columns) in pairs]
-    if array.tile and not any(array.tile[0] <= rows and array.tile[1] <= columns for rows, columns in sizes):
+    if array.tile and not any(array.tile[0] < rows or array.tile[1] < columns for rows, columns in sizes):
         rows, columns = max(sizes, key=lambda size: size[0] * size[1])
         raise InputError(
-            f"array.tile is {list(array.tile)}, larger than every array of the network; the largest has "
+            f"array.tile is {list(array.tile)}, and every array of the network fits into one; the largest has "
             f"{rows} × {columns} devices."
         )
 

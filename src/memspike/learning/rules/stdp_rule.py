@@ -125,8 +125,8 @@ class STDPRule(AbstractRule):
 
     def check(self, network: AbstractNetwork, objective: AbstractObjective, batch: int) -> None:
         """A winner-take-all layer that is shown one thing at a time."""
-        _alone(batch)
         _competitive(network, "STDP")
+        _alone(batch)
 
     def keys(self, key: PRNGKeyArray) -> tuple[PRNGKeyArray, PRNGKeyArray]:
         """Of the presentation and of the scheme."""
@@ -187,9 +187,9 @@ class WaveformRule(AbstractRule):
 
     def check(self, network: AbstractNetwork, objective: AbstractObjective, batch: int) -> None:
         """A winner-take-all layer or an associative network, on memories whose law can be followed."""
-        _alone(batch)
         if not isinstance(network, Associative):
             _competitive(network, "Plasticity by waveforms")
+        _alone(batch)
         WaveformSTDP(network.crossbars[0].cell)
 
     def keys(self, key: PRNGKeyArray) -> tuple[PRNGKeyArray, PRNGKeyArray]:
