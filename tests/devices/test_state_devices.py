@@ -18,7 +18,7 @@ from memspike.devices import SWEEPS, VO2, VTEAM, AbstractMemoryDevice, Diffusive
 from memspike.neurons import RelaxationOscillator
 from memspike.parts.param import own_parameters
 from memspike.parts.registry import DEVICES
-from memspike.testing.state_device import check_state_device, highest_voltage
+from memspike.testing.devices import check_state_device, highest_voltage
 
 NAMES = ["vteam", "yakopcic", "stanford-pku", "linear-ion-drift", "threshold-switch", "nbo2", "diffusive", "vo2"]
 LOCAL = [name for name in NAMES if name != "vo2"]

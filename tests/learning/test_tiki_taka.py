@@ -10,7 +10,7 @@ import pytest
 import memspike as ms
 from memspike import learning
 from memspike.arrays import Crossbar, Drive, Pulse
-from memspike.arrays.parts import Send
+from memspike.arrays.tiles import Send
 from memspike.cells import (
     DifferentialPair,
     Refresh,

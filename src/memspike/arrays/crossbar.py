@@ -11,10 +11,9 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from memspike.arrays.fidelity import AbstractWires, Ideal
 from memspike.arrays.ledger import Drive, Ledger, Pulse, empty, erased, written
-from memspike.arrays.parts import Send, together
 from memspike.arrays.periphery import Periphery
 from memspike.arrays.sums import Tally
-from memspike.arrays.tiles import Tiles
+from memspike.arrays.tiles import Send, Tiles, together
 from memspike.cells.base import AbstractCell, CellState, Devices, Lines, Weight, weighted
 from memspike.cells.differential import DifferentialPair
 from memspike.devices.base import select

@@ -20,8 +20,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from memspike.arrays.curves import AbstractCurve
-from memspike.arrays.newton import drops_of
-from memspike.arrays.solution import Wires, converged, numbers, segments, siemens
+from memspike.arrays.solution import Wires, converged, drops_of, numbers, segments, siemens
 from memspike.arrays.wires import Cells, Convergence, Real, Segments
 from memspike.devices.base import AbstractDevice, AbstractStateDevice
 from memspike.parts.errors import InputError, unknown

@@ -1,15 +1,20 @@
-"""A large matrix on many arrays of limited size."""
+"""A large matrix on many arrays of limited size; tiles, and rows of them, programmed and booked by themselves."""
 
-from dataclasses import MISSING
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
+from memspike.arrays.ledger import Ledger
 from memspike.devices.part import AbstractPart
 from memspike.parts.errors import InputError
 from memspike.parts.param import option
 
 Blocks = Float[Array, "down across tile_rows tile_columns"]
+Shape = tuple[int, ...]
 
 
 class Tiles(AbstractPart):
@@ -20,11 +25,11 @@ class Tiles(AbstractPart):
     each other are added behind their converters, or with `analog` as currents in front of one.
     """
 
-    rows: int = option(MISSING, "rows of a tile at the most", bounds=(1, 1_000_000_000))
-    columns: int = option(MISSING, "columns of devices of a tile at the most", bounds=(1, 1_000_000_000))
+    rows: int = option(dataclasses.MISSING, "rows of a tile at the most", bounds=(1, 1_000_000_000))
+    columns: int = option(dataclasses.MISSING, "columns of devices of a tile at the most", bounds=(1, 1_000_000_000))
     analog: bool = option(False, "partial sums are added as currents, in front of one converter")
 
-    def check(self, shape: tuple[int, ...], lines: int = 1) -> None:
+    def check(self, shape: Shape, lines: int = 1) -> None:
         """InputError if a tile is larger than a matrix of `shape` physical devices, or narrower than a cell."""
         if self.rows > shape[0] or self.columns > shape[1]:
             raise InputError(
@@ -38,15 +43,15 @@ class Tiles(AbstractPart):
         if self.columns < lines:
             raise InputError(f"Tiles.columns is {self.columns}; a cell with {lines} lines does not fit.")
 
-    def within(self, shape: tuple[int, ...]) -> "Tiles":
+    def within(self, shape: Shape) -> "Tiles":
         """These tiles, cut to a matrix of `shape` physical devices."""
         return Tiles(min(self.rows, shape[0]), min(self.columns, shape[1]), self.analog)
 
-    def count(self, shape: tuple[int, ...], lines: int = 1) -> tuple[int, int]:
+    def count(self, shape: Shape, lines: int = 1) -> tuple[int, int]:
         """How many tiles lie below and beside each other; the `lines` of a cell are never parted."""
         return -(-shape[0] // self.rows), -(-(shape[1] // lines) // (self.columns // lines))
 
-    def size(self, shape: tuple[int, ...], lines: int = 1) -> tuple[int, int]:
+    def size(self, shape: Shape, lines: int = 1) -> tuple[int, int]:
         """Rows and columns of a tile of a matrix of `shape` devices."""
         down, across = self.count(shape, lines)
         return -(-shape[0] // down), -(-(shape[1] // lines) // across) * lines
@@ -61,9 +66,79 @@ class Tiles(AbstractPart):
         padded = jnp.concatenate([padded[:whole], jnp.pad(padded[whole:], ((missing[0], 0), (0, 0)))])
         return jnp.swapaxes(padded.reshape(down, rows, across, columns), 1, 2)
 
-    def join(self, blocks: Blocks, shape: tuple[int, ...]) -> Float[Array, "rows columns"]:
+    def join(self, blocks: Blocks, shape: Shape) -> Float[Array, "rows columns"]:
         """The matrix of `shape` back from its tiles."""
         down, across, rows, columns = blocks.shape
         padded = jnp.swapaxes(blocks, 1, 2).reshape(down * rows, across * columns)
         whole, missing = (down - 1) * rows, down * rows - shape[0]
         return jnp.concatenate([padded[:whole], padded[whole + missing :]])[:, : shape[1]]
+
+
+class Send(NamedTuple):
+    """Signed pulses [rows, columns] for a tile, or [reads, columns] for rows `row` of it: none beyond the last row."""
+
+    tile: int
+    pulses: Float[Array, "rows columns"]
+    row: Int[Array, " reads"] | None = None
+
+    def dealt(self, rows: int) -> Float[Array, "1 rows columns"]:
+        """The pulses, none of them beyond the last of so many rows."""
+        if self.row is None:
+            return self.pulses[None]
+        return jnp.where((self.row < rows)[:, None], self.pulses, 0.0)[None]
+
+    def part(self, tree: Any, shape: Shape) -> Any:
+        """The devices that they go to, of an array of `shape` [tiles, rows, columns].
+
+        What all devices share, and what is no array of devices, stays.
+        """
+
+        def one(x: Any) -> Any:
+            n = jnp.ndim(x)
+            if n < 2 or any(a not in (1, b) for a, b in zip(jnp.shape(x), shape[-n:], strict=True)):
+                return x
+            whole = jnp.broadcast_to(x, shape[-n:])
+            tile = whole[self.tile] if n == len(shape) else whole
+            here = tile if self.row is None else tile.at[self.row].get(mode="clip")
+            return here[None] if n == len(shape) else here
+
+        return jax.tree.map(one, tree)
+
+    def put(self, tree: Any, part: Any, shape: Shape) -> Any:
+        """`tree` with these devices replaced by `part`."""
+
+        def one(x: Array, new: Array) -> Array:
+            if x.shape != shape:
+                return new
+            if self.row is None:
+                return x.at[self.tile].set(new[0])
+            return x.at[self.tile, self.row].set(new[0], mode="drop")
+
+        return jax.tree.map(one, tree, part)
+
+    def over(self, under: Array, part: Array, shape: Shape) -> Array:
+        """`part` where these devices are in an array of `shape`, `under` elsewhere: a choice, no scatter.
+
+        XLA makes a choice in the same pass as what is done with it.
+        """
+        here = jax.lax.broadcasted_iota(jnp.int32, shape, 0) == self.tile
+        if self.row is None:
+            return jnp.where(here, part, under)
+        if self.row.size == 1:
+            return jnp.where(here & (jax.lax.broadcasted_iota(jnp.int32, shape, 1) == self.row[0]), part, under)
+        plane = jnp.zeros(shape[1:], part.dtype).at[self.row].set(part[0], mode="drop")
+        reached = jnp.zeros(shape[1], bool).at[self.row].set(True, mode="drop")
+        return jnp.where(here & reached[None, :, None], plane[None], under)
+
+
+def together(shape: Shape, sends: Sequence[Send], ledgers: Sequence[Ledger]) -> Ledger:
+    """The ledger of an array of `shape`, given those of writes to parts of it that do not overlap."""
+    whole = sum((dataclasses.replace(one, wear=None) for one in ledgers[1:]), ledgers[0])
+
+    def one(*parts: Array) -> Array:
+        booked = jnp.zeros((), parts[0].dtype)
+        for send, part in zip(sends, parts, strict=True):
+            booked = send.over(booked, part, shape)
+        return booked
+
+    return dataclasses.replace(whole, wear=jax.tree.map(one, *(one.worn() for one in ledgers)))

@@ -194,20 +194,6 @@ def conjugate_gradients(
     return v_row, v_column, done[6], jnp.abs(cells * correction).max((0, 1))
 
 
-def nodes(
-    g: Real, row: Segments, column: Segments, b_row: Nodes, b_column: Nodes, tolerance: float | Real
-) -> tuple[Nodes, Nodes, Float[Array, ""]]:
-    """Voltages of row and column nodes for currents `b_row`, `b_column` in A injected into them.
-
-    `g` [rows, columns] in S, or [rows, columns, inputs] if inputs differ. `tolerance`: of the preconditioned
-    residual.
-    → row nodes, column nodes, steps taken.
-    """
-    cells = g if g.ndim == 3 else g[..., None]
-    v_row, v_column, steps, _ = conjugate_gradients(cells, row, column, b_row, b_column, tolerance)
-    return v_row, v_column, steps.astype(g.dtype)
-
-
 def in_parts(solver: Callable, *items: Nodes) -> Any:
     """`solver(*items)` for a few inputs at a time, so that what an iteration touches stays in the cache.
 
@@ -279,7 +265,7 @@ def pulled_back(
     tolerance = tolerance_of(device.dtype)
 
     def part(p: Nodes, q: Nodes, *each: Nodes) -> tuple[Nodes, Nodes]:
-        return nodes(each[0] if each else slope, row, column, p, q, tolerance)[:2]
+        return conjugate_gradients(each[0] if each else slope, row, column, p, q, tolerance)[:2]
 
     l_row, l_column = in_parts(part, d_below, d_above, *([slope] if slope.shape[-1] > 1 else []))
     across = l_row - l_column
@@ -308,47 +294,21 @@ def applied(g: Cells, v: Nodes, row: Segments, column: Segments, tolerance: floa
     return cast(Drops, _applied(g, v, row, column, tolerance))
 
 
-def fed_twice(r: Segments) -> Segments:
-    """The lines driven from both ends, through equal end segments."""
-    return r._replace(far=r.end)
-
-
-def drops(
-    g: Cells,
-    v: Float[Array, "rows inputs"],
-    row: Segments,
-    column: Segments,
-    *,
-    two_sided: bool = False,
-    tolerance: float | None = None,
-) -> tuple[Nodes, Nodes]:
-    """Row node voltage minus drive, and column node voltage, in V, for row drives `v` in V and grounded columns.
-
-    `two_sided` rows are driven from both ends.
-    """
-    row = fed_twice(row) if two_sided else row
-    found = applied(g, jnp.broadcast_to(v[:, None, :], (*g.shape, v.shape[-1])), row, column, tolerance)
-    return found.row, found.column
-
-
 def _reversed(r: Segments) -> Segments:
     """The same lines in the opposite order."""
     return jax.tree.map(lambda x: x[::-1] if x.ndim else x, r)
 
 
-def transfer(
-    g: Cells, row: Segments, column: Segments, *, two_sided: bool = False, tolerance: float | None = None
-) -> Cells:
+def transfer(g: Cells, row: Segments, column: Segments, *, tolerance: float | None = None) -> Cells:
     """What the array does to row voltages: output currents = v @ transfer, in S, [rows, columns].
 
     One solve for every row or, by reciprocity, for every column, whichever are fewer: from then on every input
-    and time step costs one product. With `two_sided` rows it is the columns of the transposed array that have two
-    ends, and what enters a row counts through both. `tolerance` as of `applied`.
+    and time step costs one product. If rows have two ends it is the columns of the transposed array that have them,
+    and what enters a row counts through both. `tolerance` as of `applied`.
     """
-    row = fed_twice(row) if two_sided else row
     rows, columns = g.shape
     if columns < rows:
         return transfer(g.T[::-1, ::-1], _reversed(column), _reversed(row), tolerance=tolerance)[::-1, ::-1].T
-    below, above = drops(g, jnp.eye(rows, dtype=g.dtype), row, column, tolerance=tolerance)
     unit = jnp.eye(rows, dtype=g.dtype)[:, None, :]
-    return (g[..., None] * (unit + below - above)).sum(0).T
+    drops = applied(g, jnp.broadcast_to(unit, (*g.shape, rows)), row, column, tolerance)
+    return (g[..., None] * (unit + drops.row - drops.column)).sum(0).T

@@ -1,13 +1,13 @@
 from .common import check_compiles_once as check_compiles_once
 from .common import check_parameters as check_parameters
 from .common import check_serialisation as check_serialisation
-from .device import check_device as check_device
+from .devices import check_device as check_device
+from .devices import check_pulse_device as check_pulse_device
+from .devices import check_relaxing_device as check_relaxing_device
+from .devices import check_state_device as check_state_device
 from .parts import check_filter as check_filter
 from .parts import check_neuron as check_neuron
 from .parts import check_objective as check_objective
 from .parts import check_scheme as check_scheme
 from .parts import check_spiking_neuron as check_spiking_neuron
-from .pulse_device import check_pulse_device as check_pulse_device
-from .relaxing_device import check_relaxing_device as check_relaxing_device
 from .rule import check_rule as check_rule
-from .state_device import check_state_device as check_state_device

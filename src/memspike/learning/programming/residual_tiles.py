@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
 from memspike.arrays.crossbar import Crossbar
-from memspike.arrays.parts import Send
+from memspike.arrays.tiles import Send
 from memspike.cells.base import CellState, Weight
 from memspike.learning.programming import options
 from memspike.learning.programming.base import Applied, Scheme, keys_of

@@ -9,8 +9,8 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from memspike.arrays.crossbar import Crossbar
 from memspike.arrays.ledger import Ledger
-from memspike.arrays.parts import Send
 from memspike.arrays.sums import Tally
+from memspike.arrays.tiles import Send
 from memspike.cells.base import AbstractCell, CellState, Weight
 from memspike.cells.stack import Stack
 from memspike.learning.programming import options
