@@ -5,38 +5,14 @@ import time
 from collections import deque
 from datetime import timedelta
 from types import TracebackType
-from typing import Protocol, runtime_checkable
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from memspike.training.progress import Progress as Status
+
 QUIET_SECONDS = 10.0
 RECENT = 9
-
-
-@runtime_checkable
-class Status(Protocol):
-    """How far a run is."""
-
-    @property
-    def step(self) -> int:
-        """Steps done."""
-        ...
-
-    @property
-    def total(self) -> int:
-        """Steps of the whole training."""
-        ...
-
-    @property
-    def loss(self) -> float:
-        """Mean loss of the last chunk."""
-        ...
-
-    @property
-    def accuracy(self) -> float | None:
-        """The last test accuracy, if there was one."""
-        ...
 
 
 class Pace:

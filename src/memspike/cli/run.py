@@ -56,10 +56,12 @@ def run(
     result = _carried_out(config, folder, resume=resume, again=f"memspike run {name} --resume --out {folder}")
 
     from memspike import report
-    from memspike.cli import results
+    from memspike.experiments.table import printed
 
     wanted = experiment.expected_quick if quick else experiment.expected
     expected = f"expected {experiment.shown(wanted)}{' (settings were changed)' if own else ''}"
     page = report.write_report(folder, expected)
-    results.print_result(result, expected)
+    out.print(f"{result['headline']}; {expected}", markup=False, soft_wrap=True)
+    if result.get("rows"):
+        out.print(printed(result), markup=False, soft_wrap=True)
     out.print(f"report: {page}", soft_wrap=True, markup=False)

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from memspike.arrays.compensation import NoCompensation
 from memspike.arrays.crossbar import Crossbar
 from memspike.arrays.fidelity import AbstractWires, Ideal, Resistive
 from memspike.arrays.ledger import Drive, Pulse
@@ -37,9 +36,7 @@ from memspike.networks.base import AbstractNetwork
 from memspike.networks.timeline import Clock, clock
 from memspike.parts import table
 from memspike.parts.errors import InputError
-from memspike.parts.written import type_of
-from memspike.training.aging import Lifetime
-from memspike.training.classify import Classification, Measured
+from memspike.training.classify import Classification
 from memspike.training.fabrication import Fabrication
 from memspike.training.fit import Plan
 from memspike.training.learner import Learner
@@ -316,28 +313,14 @@ def facts(settings: Settings) -> dict[str, Any]:
 
 def classification(settings: Settings, data: Dataset | None = None) -> Classification:
     """A training of classifiers, with all that is measured afterwards."""
-    built, given = classifier(settings, data), settings.evaluation
-    lifetime = None
-    if given.age:
-        if all(isinstance(c.cell.device, ConstantStep) for c in built.learner.network.crossbars):
-            raise InputError(
-                "evaluation.age needs devices that age; set synapse.device, e.g. synapse.device=pcm-joshi, and a "
-                "learning.scheme that writes devices."
-            )
-        lifetime = Lifetime(given.age, given.programmer, reference_age=given.reference_age, chips=given.chips or 20)
-    named = {"none": NoCompensation(), type_of(given.compensation): given.compensation}
-    measured = Measured(
-        batch=given.at_once,
-        chips=given.chips,
-        programming_spread=given.programming_spread,
-        read_noise=given.read_noise,
-        fine_dt=given.fine_dt,
-        lifetime=lifetime,
-        compensations=named,
-        endurance=given.endurance,
-        facts=facts(settings),
-    )
-    return Classification(built.population, built.learner, built.data, plan_of(settings), measured)
+    built = classifier(settings, data)
+    devices = [c.cell.device for c in built.learner.network.crossbars]
+    if settings.evaluation.age and all(isinstance(device, ConstantStep) for device in devices):
+        raise InputError(
+            "evaluation.age needs devices that age; set synapse.device, e.g. synapse.device=pcm-joshi, and a "
+            "learning.scheme that writes devices."
+        )
+    return Classification(*built, plan_of(settings), settings.evaluation, facts(settings))
 
 
 def plan_of(settings: Settings) -> Plan:

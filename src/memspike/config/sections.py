@@ -4,11 +4,9 @@ from typing import Any
 
 import equinox as eqx
 
-from memspike.arrays.compensation import AbstractCompensation, NoCompensation
 from memspike.arrays.converters import AbstractStage, Identity
 from memspike.arrays.fidelity import Resistive
 from memspike.arrays.periphery import AbstractOrder, BeforeConversion
-from memspike.arrays.programmer import AbstractProgrammer, Statistical
 from memspike.arrays.rows import AbstractRows
 from memspike.cells.base import AbstractCell
 from memspike.learning.losses import Windowed
@@ -166,22 +164,3 @@ class TrainingSettings(eqx.Module):
     checkpoint_every: int | None = option(
         None, "updates between checkpoints; none: at every measurement", bounds=(1, 10**12)
     )
-
-
-class EvaluationSettings(eqx.Module):
-    """What is measured after training."""
-
-    at_once: int = option(500, "test examples that are shown together", bounds=(1, 10**7))
-    age: tuple[float, ...] = option(
-        (), "ages of the chips in s at which they are measured again", unit="s", bounds=(0, 1e12)
-    )
-    programmer: AbstractProgrammer = part(Statistical, "how new chips are programmed where the scheme sent no pulses")
-    compensation: AbstractCompensation = part(NoCompensation, "against drift")
-    reference_age: float = option(
-        30.0, "age of the first read, which a compensation aims at", unit="s", bounds=(0, 1e9)
-    )
-    chips: int = option(0, "noisy copies of the first chip that are measured too", bounds=(0, 10**6))
-    programming_spread: float = option(0.05, "relative programming error of a device of these copies", bounds=(0, 1))
-    read_noise: float = option(0.01, "relative noise of a device at each read of these copies", bounds=(0, 1))
-    endurance: float = option(1e8, "pulses that a device survives, for the share used", bounds=(1e-12, 1e30))
-    fine_dt: float | None = option(None, "step of a second measurement in finer steps", unit="s", bounds=(1e-15, 1e3))

@@ -10,7 +10,6 @@ from memspike.config.networks import AbstractTopology, FeedforwardTopology
 from memspike.config.sections import (
     ArraySettings,
     Data,
-    EvaluationSettings,
     FabricationSettings,
     LearningSettings,
     SimulationSettings,
@@ -21,6 +20,7 @@ from memspike.data.trials import Augment
 from memspike.neurons.presets import mif
 from memspike.parts.param import option, part
 from memspike.parts.registry import ENCODERS, NEURONS
+from memspike.training.classify import Evaluation
 
 
 class Run(eqx.Module):
@@ -45,7 +45,7 @@ class Settings(Run):
     learning: LearningSettings = part(LearningSettings, "rule, scheme, optimiser, objective")
     simulation: SimulationSettings = part(SimulationSettings, "time")
     training: TrainingSettings = part(TrainingSettings, "how trials are shown")
-    evaluation: EvaluationSettings = part(EvaluationSettings, "what is measured afterwards")
+    evaluation: Evaluation = part(Evaluation, "what is measured afterwards")
 
 
 def seeds_of(run: Any) -> range:

@@ -7,12 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from memspike.arrays.compensation import AbstractCompensation
+from memspike.arrays.compensation import AbstractCompensation, NoCompensation
+from memspike.arrays.programmer import AbstractProgrammer, Statistical
 from memspike.data.base import Dataset
 from memspike.data.trials import confusion
 from memspike.networks.feedforward import Feedforward, Membranes
 from memspike.networks.local import LocalActivity
-from memspike.parts.param import parameters
+from memspike.parts.param import option, parameters, part
+from memspike.parts.written import type_of
 from memspike.training.aging import Lifetime, age_rows
 from memspike.training.costs import costs
 from memspike.training.evaluate import Evaluator, TestKeys, copies, exact_corrections, read_keys, repeated
@@ -25,28 +27,37 @@ from memspike.training.progress import Report, silent
 SAMPLES = 3
 
 
-class Measured(NamedTuple):
+class Evaluation(eqx.Module):
     """What is measured after training: copies with errors of their own, a finer step, chips as they age."""
 
-    batch: int = 500
-    chips: int = 0
-    programming_spread: float = 0.05
-    read_noise: float = 0.01
-    fine_dt: float | None = None
-    lifetime: Lifetime | None = None
-    compensations: dict[str, AbstractCompensation] | None = None
-    endurance: float = 1e8
-    facts: dict[str, Any] | None = None
+    at_once: int = option(500, "test examples that are shown together", bounds=(1, 10**7))
+    age: tuple[float, ...] = option(
+        (), "ages of the chips in s at which they are measured again", unit="s", bounds=(0, 1e12)
+    )
+    programmer: AbstractProgrammer = part(Statistical, "how new chips are programmed where the scheme sent no pulses")
+    compensation: AbstractCompensation = part(NoCompensation, "against drift")
+    reference_age: float = option(
+        30.0, "age of the first read, which a compensation aims at", unit="s", bounds=(0, 1e9)
+    )
+    chips: int = option(0, "noisy copies of the first chip that are measured too", bounds=(0, 10**6))
+    programming_spread: float = option(0.05, "relative programming error of a device of these copies", bounds=(0, 1))
+    read_noise: float = option(0.01, "relative noise of a device at each read of these copies", bounds=(0, 1))
+    endurance: float = option(1e8, "pulses that a device survives, for the share used", bounds=(1e-12, 1e30))
+    fine_dt: float | None = option(None, "step of a second measurement in finer steps", unit="s", bounds=(1e-15, 1e3))
 
 
 class Classification(NamedTuple):
-    """Chips and the examples they learn; `learner` is the population's with the wires that are measured."""
+    """Chips and the examples they learn; `learner` is the population's with the wires that are measured.
+
+    `facts` go into the result as they are.
+    """
 
     population: Population
     learner: Learner
     data: Dataset
     plan: Plan
-    measured: Measured
+    evaluation: Evaluation
+    facts: dict[str, Any]
 
 
 def spread(values: np.ndarray) -> float:
@@ -56,8 +67,8 @@ def spread(values: np.ndarray) -> float:
 
 def classify(given: Classification, folder: RunFolder, *, resume: bool, report: Report = silent) -> dict[str, Any]:
     """Train, evaluate, write figures' data → the numbers of the result."""
-    population, measured = given.population, given.measured
-    evaluator = Evaluator(population, given.data, measured.batch)
+    population = given.population
+    evaluator = Evaluator(population, given.data, given.evaluation.at_once)
     other = None if given.learner is population.learner else given.learner
 
     def measure(chips: Chip) -> np.ndarray:
@@ -69,8 +80,7 @@ def classify(given: Classification, folder: RunFolder, *, resume: bool, report: 
     folder.write_arrays("samples.npz", samples(given, evaluator, done.chips, predicted))
     folder.write_json("parameters.json", parameter_table(given.learner))
     scores = (predicted == given.data.y_test[None]).mean(1)
-    found = {**accuracies(scores), **_more(given, evaluator, done, other), **_numbers(given, done)}
-    return found | (measured.facts or {})
+    return {**accuracies(scores), **_more(given, evaluator, done, other), **_numbers(given, done), **given.facts}
 
 
 def accuracies(scores: np.ndarray) -> dict[str, Any]:
@@ -85,18 +95,19 @@ def accuracies(scores: np.ndarray) -> dict[str, Any]:
 
 def _more(given: Classification, evaluator: Evaluator, done: Trained, other: Learner | None) -> dict[str, Any]:
     """At a fine step, of noisy copies, with age; how far the lagged wires were off."""
-    measured, population, found = given.measured, given.population, {}
-    if measured.fine_dt is not None:
-        fine = evaluator.accuracy(done.chips, dt=measured.fine_dt, learner=other)
+    wanted, population, found = given.evaluation, given.population, {}
+    if wanted.fine_dt is not None:
+        fine = evaluator.accuracy(done.chips, dt=wanted.fine_dt, learner=other)
         found["test_accuracy_fine_step"] = float(fine.mean())
-    if measured.chips:
+    if wanted.chips:
         noisy = noisy_copies(given, evaluator, done.chips)
-        found |= {"chips": measured.chips, "chips_accuracy": float(noisy.mean())}
+        found |= {"chips": wanted.chips, "chips_accuracy": float(noisy.mean())}
         found |= {"chips_accuracy_sd": spread(noisy), "chips_accuracy_min": float(noisy.min())}
-    if measured.lifetime is not None:
+    if wanted.age:
         key = jax.random.key(population.seeds[0] + 2_000_003)
-        named = measured.compensations or {}
-        found["rows"] = age_rows(evaluator, done.chips, measured.lifetime, named, learner=other, key=key)
+        life = Lifetime(wanted.age, wanted.programmer, reference_age=wanted.reference_age, chips=wanted.chips or 20)
+        named = {"none": NoCompensation(), type_of(wanted.compensation): wanted.compensation}
+        found["rows"] = age_rows(evaluator, done.chips, life, named, learner=other, key=key)
     if done.chips.wires is not None:
         found["wires_deviation"] = float(np.max(done.chips.wires.deviation))
     return found
@@ -104,22 +115,22 @@ def _more(given: Classification, evaluator: Evaluator, done: Trained, other: Lea
 
 def noisy_copies(given: Classification, evaluator: Evaluator, chips: Chip) -> np.ndarray:
     """Accuracies of copies of the first chip with programming errors and read noise."""
-    population, measured = given.population, given.measured
+    population, wanted = given.population, given.evaluation
     chip_key, for_reads = jax.random.split(jax.random.key(population.seeds[0] + 1_000_003))
     first = population.first_of(population.chips)
     network = evaluator.network(first, given.learner)
-    noise = (jnp.asarray(measured.programming_spread), jnp.asarray(measured.read_noise))
+    noise = (jnp.asarray(wanted.programming_spread), jnp.asarray(wanted.read_noise))
     crossbars = [
         eqx.tree_at(lambda c: (c.programming_spread, c.read_noise), crossbar, noise) for crossbar in network.crossbars
     ]
     learner = eqx.tree_at(lambda one: one.network, given.learner, network.with_crossbars(tuple(crossbars)))
-    made = copies(learner, population.first_of(chips), measured.chips, key=chip_key)
+    made = copies(learner, population.first_of(chips), wanted.chips, key=chip_key)
     shown = evaluator.keys(False).shown[:1]
-    keys = read_keys(for_reads, measured.chips, evaluator.chunks)
+    keys = read_keys(for_reads, wanted.chips, evaluator.chunks)
     return evaluator.accuracy(
         made,
         learner=learner,
-        made=repeated(population.chips, measured.chips),
+        made=repeated(population.chips, wanted.chips),
         keys=TestKeys(jnp.broadcast_to(shown, keys.shape), keys),
     )
 
@@ -134,7 +145,7 @@ def _numbers(given: Classification, done: Trained) -> dict[str, Any]:
     if "rate" in last[0]:
         found["rate_hz"] = float(np.mean([row["rate"] for row in last]))
     return found | {
-        **costs(done.chips, population, given.measured.endurance),
+        **costs(done.chips, population, given.evaluation.endurance),
         "epochs": plan.epochs,
         "steps": steps,
         "wall_s": round(done.seconds, 2),
@@ -157,7 +168,7 @@ def samples(given: Classification, evaluator: Evaluator, chips: Chip, predicted:
     population, data, learner = given.population, given.data, given.learner
     made, chip = population.first_of(population.chips), population.first_of(chips)
     network = evaluator.network(made, learner)
-    dt = given.measured.fine_dt or learner.clock.dt
+    dt = given.evaluation.fine_dt or learner.clock.dt
     view = learner.view(network, chip.cells, None)
     view = view._replace(corrections=exact_corrections(network, chip.cells, aged=False))
     view = view if dt == learner.clock.dt else view._replace(clock=view.clock.at_step(dt))
