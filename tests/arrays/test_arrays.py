@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 import memspike as ms
 from memspike import arrays, cells
 from memspike.arrays import ADC, Crossbar, Periphery, Resistive, Tiles
-from memspike.arrays.compensation import compensated
 from memspike.devices import PCM, PCMJoshi
 
 
@@ -202,7 +201,7 @@ def test_compensation_undoes_a_common_drift(x64):
     even = arrays.Seen(before.lines * 0.7, before.sd)
     np.testing.assert_allclose(arrays.GlobalDrift().gains(crossbar, before, even, key=key), 1 / 0.7, rtol=1e-9)
     np.testing.assert_array_equal(arrays.NoCompensation().gains(crossbar, before, even, key=key), 1.0)
-    held = compensated(faded, 1 / column)
+    held = faded.scaled(1 / column)
     np.testing.assert_allclose(held.lines, before.lines, rtol=1e-12)
 
 

@@ -244,11 +244,6 @@ def test_range_of_least_squares_against_brute_force(x64, kind, bits, bipolar):
         assert float(found.range) == pytest.approx(1.224e-6, rel=0.03)
 
 
-def test_clocks_of_the_kinds_of_converters():
-    kinds = (converters.IDEAL, converters.FLASH, converters.SAR, converters.RAMP)
-    assert [(k.name, k.clocks(8)) for k in kinds] == [("ideal", 0), ("flash", 1), ("sar", 8), ("ramp", 256)]
-
-
 def test_amplifier_settles_like_its_pole(x64):
     tau, r_f, i = 2e-6, 30e3, 4e-6
     for t in (1e-7, 2e-6, 2e-5):

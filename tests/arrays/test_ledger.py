@@ -24,7 +24,6 @@ from memspike.arrays.costs import (
     WaldenADC,
     area,
     endurance_used,
-    one_transistor,
     read_time,
     summary,
 )
@@ -401,7 +400,7 @@ def test_summary_is_the_sum_of_its_parts():
 
 
 def test_area_by_hand():
-    costs = Costs(columns_per_adc=3, cell=one_transistor())
+    costs = Costs(columns_per_adc=3, cell=CellArea(height=4.0, width=12.0))
     cells = 2 * 5 * 10 * 48 * (32e-9) ** 2
     parts = 5 * 170e-12 / 1024 + 10 * (10e-12 + 34e-12) + 4 * (1200e-12 + 60e-12)
     assert area(2, 5, 10, costs) == pytest.approx(cells + parts, rel=1e-6)

@@ -90,9 +90,3 @@ class Recalibration(AbstractCompensation):
         then, later = (crossbar.read(s, v, key=k) / unit for s, k in ((before, first), (now, second)))
         power = jnp.square(later).sum(0)
         return jnp.where(power > 0, (then * later).sum(0) / jnp.where(power > 0, power, 1.0), 1.0)
-
-
-def compensated(seen: Seen, gains: Gains) -> Seen:
-    """What the rest of the circuit sees behind column amplifiers of these gains."""
-    factor = gains[None, None, :]
-    return Seen(seen.lines * factor, seen.sd * jnp.abs(factor))

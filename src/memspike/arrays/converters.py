@@ -2,8 +2,7 @@
 
 import dataclasses
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -220,19 +219,6 @@ def calibrated_least_squares(adc: ADC, currents: Real) -> ADC:
     the best codes are the nearest ones. InputError for samples that are not finite or all 0.
     """
     return dataclasses.replace(adc, range=_best_range(_samples(adc, currents), _top(adc)))
-
-
-class Conversion(NamedTuple):
-    """A kind of converter: its name and how many clock periods a conversion of that many bits takes."""
-
-    name: str
-    clocks: Callable[[int], int]
-
-
-IDEAL = Conversion("ideal", lambda bits: 0)
-FLASH = Conversion("flash", lambda bits: 1)
-SAR = Conversion("sar", lambda bits: bits)
-RAMP = Conversion("ramp", lambda bits: 2**bits)
 
 
 class SenseAmplifier(AbstractStage):

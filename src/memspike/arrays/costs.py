@@ -147,8 +147,8 @@ class NeuronCost(AbstractPart):
 class CellArea(AbstractPart):
     """The area of one device, height × width in feature sizes, and the wires that pass over it.
 
-    Default: a passive crosspoint, 2F × 2F = 4F². `one_transistor()` has the 4F × 12F of a cell with an access
-    transistor. A row of n devices is a wire of n·width·F metres with a capacitance of 0.2 fF/µm.
+    Default: a passive crosspoint, 2F × 2F = 4F²; one with an access transistor has 4F × 12F. A row of n devices is a
+    wire of n·width·F metres with a capacitance of 0.2 fF/µm.
     """
 
     source: ClassVar[str] = (
@@ -168,11 +168,6 @@ class CellArea(AbstractPart):
     def row_capacitance(self, devices: int) -> Float[Array, "..."]:
         """Capacitance in F of a row wire over `devices` devices."""
         return jnp.asarray(self.capacitance) * self.width * self.feature * devices
-
-
-def one_transistor() -> CellArea:
-    """A device with its access transistor, 4F × 12F = 48F²."""
-    return CellArea(height=4.0, width=12.0)
 
 
 class Costs(AbstractPart):

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float
 
 from memspike.arrays.fidelity import AbstractWires, Ideal
 from memspike.arrays.ledger import Drive, Ledger, Pulse, empty, erased, written
@@ -16,7 +16,7 @@ from memspike.arrays.sums import Tally
 from memspike.arrays.tiles import Send, Tiles, together
 from memspike.cells.base import AbstractCell, CellState, Devices, Lines, Weight, weighted
 from memspike.cells.differential import DifferentialPair
-from memspike.devices.base import select
+from memspike.devices.base import Key, select
 from memspike.devices.part import AbstractPart
 from memspike.devices.pulsed import Pulsed
 from memspike.devices.variation.base import AbstractWrapper
@@ -107,7 +107,7 @@ class Crossbar(AbstractPart):
                 f"{most[at]:g}: scale the weights (Crossbar.fitted) or clip them."
             )
 
-    def program(self, w: Weight, *, key: PRNGKeyArray | None = None) -> Lines:
+    def program(self, w: Weight, *, key: Key = None) -> Lines:
         """Conductances in S for logical weights `w`.
 
         With a key every device misses its target by a relative Gaussian error of `programming_spread`,
@@ -122,21 +122,19 @@ class Crossbar(AbstractPart):
         missed = devices * (1 + self.programming_spread * normal(key, devices.shape))
         return self.cell.complete(self.cell.clip(missed))
 
-    def write(self, cells: CellState, pulses: Weight, *, key: PRNGKeyArray | None = None) -> tuple[CellState, Ledger]:
+    def write(self, cells: CellState, pulses: Weight, *, key: Key = None) -> tuple[CellState, Ledger]:
         """The cells after whole signed pulses on their weights, and the ledger of it."""
         after, dealt = held(self.cell.program(cells, pulses, key=key))
         ledger = written(self.cell.device, cells.devices, after.devices, dealt, self._drive())
         return after, ledger
 
-    def pulse(self, cells: CellState, dealt: Devices, *, key: PRNGKeyArray | None = None) -> tuple[CellState, Ledger]:
+    def pulse(self, cells: CellState, dealt: Devices, *, key: Key = None) -> tuple[CellState, Ledger]:
         """The cells after whole signed pulses on every device [devices, rows, columns], and the ledger of it."""
         device = self.cell.device
         after = held(cells._replace(devices=device.program(cells.devices, dealt, key=key)))
         return after, written(device, cells.devices, after.devices, dealt, self._drive())
 
-    def pulse_tiles(
-        self, cells: CellState, sends: Sequence[Send], *, key: PRNGKeyArray | None = None
-    ) -> tuple[CellState, Ledger]:
+    def pulse_tiles(self, cells: CellState, sends: Sequence[Send], *, key: Key = None) -> tuple[CellState, Ledger]:
         """The cells after whole signed pulses on some tiles of devices, or rows of them, in turn; their ledger."""
         shape = self.cell.device.stored(cells.devices).shape
         keys = (None,) * len(sends) if key is None else tuple(jax.random.split(key, len(sends)))
@@ -149,7 +147,7 @@ class Crossbar(AbstractPart):
         return cells._replace(devices=devices), together(shape, sends, ledgers)
 
     def erase(
-        self, cells: CellState, where: Bool[Array, "devices rows columns"], *, key: PRNGKeyArray | None = None
+        self, cells: CellState, where: Bool[Array, "devices rows columns"], *, key: Key = None
     ) -> tuple[CellState, Ledger]:
         """The cells after full RESETs of the devices `where` true, and the ledger of it."""
         after = cells._replace(devices=select(where, self.cell.device.reset(cells.devices, key=key), cells.devices))
@@ -246,7 +244,7 @@ class Crossbar(AbstractPart):
         unit = jnp.abs(true).max()
         return root(jnp.square(wrong / unit).mean()) / root(jnp.square(true / unit).mean())
 
-    def read(self, seen: Seen | Lines, v: Float[Array, "... rows"], *, key: PRNGKeyArray | None = None) -> Real:
+    def read(self, seen: Seen | Lines, v: Float[Array, "... rows"], *, key: Key = None) -> Real:
         """Column currents in A for row voltages `v` in V; with a key, with fresh read noise.
 
         `seen` is what `transfer` returns, or the conductances it is to be taken of. The noise of all devices of a
@@ -267,7 +265,7 @@ class Crossbar(AbstractPart):
         driven = self.periphery.drive(v, key=keys[0])
         return self._converted(seen, driven, gains, key=keys[1])
 
-    def _converted(self, seen: Seen, v: Real, gains: Real, *, key: PRNGKeyArray | None) -> Real:
+    def _converted(self, seen: Seen, v: Real, gains: Real, *, key: Key) -> Real:
         """Every tile read and converted, partial sums added; one conversion for all with analog partial sums."""
         rows = seen.lines.shape[1]
         step = rows if self.tiles is None or self.tiles.analog else self.tiles.size(seen.lines.shape[1:])[0]

@@ -37,21 +37,23 @@ def devices_mesh(axis: str) -> Mesh:
     return jax.make_mesh((jax.device_count(),), (axis,), axis_types=(AxisType.Auto,))
 
 
-def _shared_out() -> bool:
-    """Whether this is already the share of one device, which cannot be shared out again."""
-    return bool(jax.sharding.get_abstract_mesh().manual_axes)
+def _divides(count: int) -> bool:
+    """Whether devices can share out so many: there are several, and this is not the share of one of them already."""
+    several = jax.device_count() > 1 and not jax.sharding.get_abstract_mesh().manual_axes
+    return several and count % jax.device_count() == 0
+
+
+def _share_out(every: Callable[..., Any], axis: str, batched: tuple[Any, ...]) -> Any:
+    """`every` of all leaves, shared out along axis 0 where devices divide it."""
+    if not _divides(jax.tree.leaves(batched)[0].shape[0]):
+        return every(*batched)
+    spec = PartitionSpec(axis)
+    return jax.shard_map(every, mesh=devices_mesh(axis), in_specs=spec, out_specs=spec, check_vma=False)(*batched)
 
 
 def map_split(one: Callable[[Any], Any], items: Any) -> Any:
     """`one` of every item along axis 0, one after the other, shared out among devices where their number divides it."""
-    devices = jax.device_count()
-    if devices == 1 or _shared_out() or jax.tree.leaves(items)[0].shape[0] % devices:
-        return jax.lax.map(one, items)
-    mesh = devices_mesh("items")
-    spec = PartitionSpec("items")
-    return jax.shard_map(
-        lambda part: jax.lax.map(one, part), mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False
-    )(items)
+    return _share_out(lambda part: jax.lax.map(one, part), "items", (items,))
 
 
 def vmap_split(one: Callable[..., Any], *batched: Any) -> Any:
@@ -59,23 +61,15 @@ def vmap_split(one: Callable[..., Any], *batched: Any) -> Any:
 
     Every device runs its share on its own: loops end when those of its share have ended.
     """
-    devices, count = jax.device_count(), jax.tree.leaves(batched)[0].shape[0]
-    if devices == 1 or _shared_out() or count % devices:
-        return jax.vmap(one)(*batched)
-    mesh = devices_mesh("chips")
-    spec = PartitionSpec("chips")
-    shared = jax.shard_map(jax.vmap(one), mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
-    return shared(*batched)
+    return _share_out(jax.vmap(one), "chips", batched)
 
 
 def split(x: Array, axis: int) -> Array:
     """`x` with `axis` spread over all devices, where their number divides it; otherwise `x` itself."""
-    devices = jax.device_count()
-    if devices == 1 or _shared_out() or x.shape[axis] % devices:
+    if not _divides(x.shape[axis]):
         return x
-    mesh = devices_mesh("batch")
     spec = PartitionSpec(*([None] * axis), "batch")
-    return jax.lax.with_sharding_constraint(x, NamedSharding(mesh, spec))
+    return jax.lax.with_sharding_constraint(x, NamedSharding(devices_mesh("batch"), spec))
 
 
 def held(tree: Any) -> Any:

@@ -128,18 +128,19 @@ def _parts(value: Any, wanted: type, where: str, base: Any) -> tuple[Any, ...]:
     return tuple(build(wanted, v, f"{where}.{k}") for k, v in enumerate(value))
 
 
-def _key_of(given: str, known: Mapping[str, FieldInfo], where: str, what: str, wanted: type) -> FieldInfo:
-    if given in known:
-        return known[given]
-    others = [n for n, make in choices_of(wanted).items() if given in fields_of(_class_of(make))]
+def _check_keys(given: Table, known: Mapping[str, FieldInfo], where: str, what: str, wanted: type) -> None:
+    """InputError for the first key that is not known, with the types that have it."""
+    key = next((k for k in given if k not in known), None)
+    if key is None:
+        return
+    others = [n for n, make in choices_of(wanted).items() if key in fields_of(_class_of(make))]
     if others:
         first, few = others[0], ", ".join(others[:FEW])
         raise InputError(
-            f"{where}.{given} does not exist: {where} is '{what}'; types that have it: {few}. "
-            f"Set {where}={first} first."
+            f"{where}.{key} does not exist: {where} is '{what}'; types that have it: {few}. Set {where}={first} first."
         )
     kind = f" ({what})" if len(list(finals(wanted))) > 1 else ""
-    raise unknown(f"key of {where}{kind}", given, known)
+    raise unknown(f"key of {where}{kind}", key, known)
 
 
 def _class_of(make: Any) -> Any:
@@ -216,8 +217,7 @@ def _made(make: Any, name: str, given: Table, where: str, wanted: type) -> Any:
         return _changed(make(), given, where, wanted)
     form, names = _form(make, given)
     known = fields_of(make) | {k: fields_of(make)[f]._replace(name=k, bounds=None) for k, f in names.items()}
-    for key in given:
-        _key_of(key, known, where, name, wanted)
+    _check_keys(given, known, where, name, wanted)
     if isinstance(make, type):
         values = {k: convert(v, known[k], f"{where}.{k}", default_of(known[k])) for k, v in given.items()}
         missing = [
@@ -252,13 +252,11 @@ def _changed(base: Any, given: Table, where: str, wanted: type) -> Any:
     """`base` with the fields that a table gives."""
     if isinstance(base, Recipe):
         known = fields_of(base.make)
-        for key in given:
-            _key_of(key, known, where, base.name, wanted)
+        _check_keys(given, known, where, base.name, wanted)
         return _recipe(
             base.make, base.name, base.options() | {k: convert(v, known[k], f"{where}.{k}") for k, v in given.items()}
         )
     known = fields_of(type(base))
-    for key in given:
-        _key_of(key, known, where, kebab(type(base).__name__), wanted)
+    _check_keys(given, known, where, kebab(type(base).__name__), wanted)
     values = {k: convert(v, known[k], f"{where}.{k}", getattr(base, k)) for k, v in given.items()}
     return dataclasses.replace(base, **values) if values else base

@@ -99,13 +99,10 @@ def over_time(
     shown = evaluator.keys(False).shown
     chip_key, for_reads, calibration_key = jax.random.split(key, 3)
     if scheme.exact or scheme.digital:
-        one, network = population.first_of(chips), evaluator.network(population.first_of(made), learner)
-        written = _programmed(network, one, lifetime, chip_key) if written is None else written
-        shown = jnp.broadcast_to(shown[:1], (lifetime.chips, *shown.shape[1:]))
-        made = repeated(made, lifetime.chips) if made.network is None else _same(made, lifetime.chips)
-        rest = jax.tree.map(
-            lambda leaf: jnp.broadcast_to(leaf, (lifetime.chips, *jnp.shape(leaf))), one._replace(cells=())
-        )
+        one, first = population.first_of(chips), population.first_of(made)
+        written = written or _programmed(evaluator.network(first, learner), one, lifetime, chip_key)
+        made, shown = repeated(first, lifetime.chips), repeated(shown[0], lifetime.chips)
+        rest = repeated(one._replace(cells=()), lifetime.chips)
         chips = rest._replace(cells=tuple(w.state for w in written))
     count = jax.tree.leaves(chips.cells)[0].shape[0]
 
@@ -129,11 +126,6 @@ def over_time(
         found = evaluator.accuracy(chips._replace(cells=cells), **options)
         scores.append(found)
     return Old(np.stack(scores), written)
-
-
-def _same(made: FabricatedChip, count: int) -> FabricatedChip:
-    """The first chip, `count` times."""
-    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf[0], (count, *leaf.shape[1:])), made)
 
 
 def age_rows(

@@ -21,7 +21,7 @@ from memspike.training.evaluate import Evaluator, TestKeys, copies, exact_correc
 from memspike.training.fit import Plan, Trained, fit
 from memspike.training.folder import RunFolder
 from memspike.training.learner import Chip, Learner
-from memspike.training.population import Population
+from memspike.training.population import FabricatedChip, Population
 from memspike.training.progress import Report, silent
 
 SAMPLES = 3
@@ -130,7 +130,7 @@ def noisy_copies(given: Classification, evaluator: Evaluator, chips: Chip) -> np
     return evaluator.accuracy(
         made,
         learner=learner,
-        made=repeated(population.chips, wanted.chips),
+        made=repeated(FabricatedChip(first.key, None, None), wanted.chips),
         keys=TestKeys(jnp.broadcast_to(shown, keys.shape), keys),
     )
 

@@ -181,10 +181,9 @@ def copies(learner: Learner, chip: Chip, count: int, *, key: PRNGKeyArray) -> Ch
         return tuple(cells)
 
     cells = jax.vmap(one)(jax.random.split(key, count))
-    rest = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count, *jnp.shape(leaf))), chip._replace(cells=()))
-    return rest._replace(cells=cells)
+    return repeated(chip._replace(cells=()), count)._replace(cells=cells)
 
 
-def repeated(made: FabricatedChip, count: int) -> FabricatedChip:
-    """The first chip's key, `count` times: for copies whose network is that of the learner."""
-    return FabricatedChip(jnp.broadcast_to(made.key[0], (count,)), None, None)
+def repeated(tree: Any, count: int) -> Any:
+    """A tree of arrays with a leading axis of `count` times the same."""
+    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count, *jnp.shape(leaf))), tree)

@@ -47,11 +47,6 @@ class RunFolder:
     def __init__(self, path: Path):
         self.path = path
 
-    @property
-    def result_path(self) -> Path:
-        """result.json, written last."""
-        return self.path / "result.json"
-
     def start(self, tables: Mapping[str, Any], *, resume: bool) -> None:
         """Claim the folder: new, or an interrupted run of the very same tables."""
         file = self.path / "config.toml"

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Int, Key, PRNGKeyArray
 
 MADE, STARTED, ORDERED = range(3)
+Shuffled = Int[np.ndarray, "chips epochs count"]
 
 
 class StepKeys(NamedTuple):
@@ -36,9 +37,7 @@ class AbstractOrder(eqx.Module):
     """Numbers of trials and keys of steps, both fixed by the seed of a chip."""
 
     @abstractmethod
-    def shuffled(
-        self, seeds: list[int], keys: Key[Array, " chips"], epochs: range, count: int
-    ) -> Int[np.ndarray, "chips epochs count"]:
+    def shuffled(self, seeds: list[int], keys: Key[Array, " chips"], epochs: range, count: int) -> Shuffled:
         """The order of the trials in each of the epochs."""
 
     @abstractmethod
@@ -53,9 +52,7 @@ class AbstractOrder(eqx.Module):
 class BySteps(AbstractOrder):
     """NumPy shuffles by seed and epoch; the key of a step follows from its number in the training."""
 
-    def shuffled(
-        self, seeds: list[int], keys: Key[Array, " chips"], epochs: range, count: int
-    ) -> Int[np.ndarray, "chips epochs count"]:
+    def shuffled(self, seeds: list[int], keys: Key[Array, " chips"], epochs: range, count: int) -> Shuffled:
         """A permutation of a generator of its own for each seed and epoch."""
         each = [[np.random.default_rng([s, e]).permutation(count) for e in epochs] for s in seeds]
         return np.asarray(each, np.int32)
@@ -73,9 +70,7 @@ class BySteps(AbstractOrder):
 class ByEpochs(AbstractOrder):
     """JAX shuffles by the key of the chip and the epoch; the keys of a step follow from its number in the epoch."""
 
-    def shuffled(
-        self, seeds: list[int], keys: Key[Array, " chips"], epochs: range, count: int
-    ) -> Int[np.ndarray, "chips epochs count"]:
+    def shuffled(self, seeds: list[int], keys: Key[Array, " chips"], epochs: range, count: int) -> Shuffled:
         """A permutation of the key of each chip and epoch."""
         return np.asarray(_permutations(keys, jnp.asarray(list(epochs), jnp.int32), count), np.int32)
 
