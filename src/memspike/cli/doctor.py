@@ -1,7 +1,6 @@
 """`memspike doctor`: whether an installation is sound."""
 
-from memspike.cli.computing import computing
-from memspike.cli.console import out
+from memspike.cli.console import computing, out
 from memspike.parts.errors import RunError
 
 

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from memspike.cli.computing import computing
-from memspike.cli.console import out
+from memspike.cli.console import computing, out
 from memspike.cli.run import run_folder
 from memspike.parts import units
 from memspike.parts.errors import InputError

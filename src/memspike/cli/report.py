@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from memspike.cli.computing import computing
-from memspike.cli.console import out
+from memspike.cli.console import computing, out
 
 
 @computing()

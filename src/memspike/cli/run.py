@@ -6,8 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from memspike.cli.computing import computing
-from memspike.cli.console import err, out
+from memspike.cli.console import computing, err, out
 from memspike.parts.errors import InputError, InterruptedRunError
 
 

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from memspike.cli.computing import computing
-from memspike.cli.console import out
+from memspike.cli.console import computing, out
 from memspike.parts import units
 from memspike.parts.errors import unknown
 from memspike.parts.registry import DEVICES, REGISTRIES, Entry

@@ -1,6 +1,7 @@
 """From checked settings to objects; below this file there is no configuration."""
 
 import dataclasses
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -18,7 +19,7 @@ from memspike.cells.range_reference import RangeReference
 from memspike.cells.single import SingleReference, midpoint
 from memspike.cells.stack import Stack
 from memspike.config.networks import FeedforwardTopology, Ingredients
-from memspike.config.sections import ArraySettings, DriveSettings, FabricationSettings, PulseSettings
+from memspike.config.sections import ArraySettings, DriveSettings, FabricationSettings, LayerSettings, PulseSettings
 from memspike.config.settings import Settings, seeds_of
 from memspike.data.base import Dataset
 from memspike.data.encoders import AbstractRates, ChannelEvents, FrameEvents
@@ -37,10 +38,10 @@ from memspike.networks.timeline import Clock, clock
 from memspike.parts import table
 from memspike.parts.errors import InputError
 from memspike.training.classify import Classification
-from memspike.training.fabrication import Fabrication
 from memspike.training.fit import Plan
 from memspike.training.learner import Learner
 from memspike.training.population import Population
+from memspike.training.start import Fabrication
 
 
 def data_set(settings: Settings) -> Dataset:
@@ -98,30 +99,22 @@ def _check_tile(array: ArraySettings, network: AbstractNetwork) -> None:
         )
 
 
-class Maker(NamedTuple):
-    """Makes the crossbars of a run, with wires and converters or without."""
-
-    settings: Settings
-    wires: bool = True
-
-    def crossbar(
-        self, synapse: AbstractCell | None, array: ArraySettings | None, shape: tuple[int, int], where: str
-    ) -> Crossbar:
-        """The crossbar of a matrix [rows, columns] with the parts of a layer, or those of the run."""
-        cell, given = synapse or self.settings.synapse, array or self.settings.array
-        preset = self.settings.fabrication.preset if synapse is None else ""
-        if not self.wires:
-            given = dataclasses.replace(ArraySettings(), drive=given.drive)
-        if self.settings.learning.scheme().digital and not isinstance(self.settings.network, FeedforwardTopology):
-            cell = digital_memory(cell)
-        return Crossbar(
-            cell,
-            _wires(given),
-            _tiles(given, shape, cell.gains().shape[0], where),
-            Periphery(given.dac, given.amplifier, given.adc, given.order),
-            read_noise=given.read_noise,
-            drive=_drive(given.drive, TABLE[preset].pulse if preset in TABLE else None),
-        )
+def _crossbar(settings: Settings, wires: bool, layer: LayerSettings, shape: tuple[int, int], where: str) -> Crossbar:
+    """The crossbar of a matrix [rows, columns] with the parts of a layer or of the run; without `wires`, all ideal."""
+    cell, given = layer.synapse or settings.synapse, layer.array or settings.array
+    preset = settings.fabrication.preset if layer.synapse is None else ""
+    if not wires:
+        given = dataclasses.replace(ArraySettings(), drive=given.drive)
+    if settings.learning.scheme().digital and not isinstance(settings.network, FeedforwardTopology):
+        cell = digital_memory(cell)
+    return Crossbar(
+        cell,
+        _wires(given),
+        _tiles(given, shape, cell.gains().shape[0], where),
+        Periphery(given.dac, given.amplifier, given.adc, given.order),
+        read_noise=given.read_noise,
+        drive=_drive(given.drive, TABLE[preset].pulse if preset in TABLE else None),
+    )
 
 
 def digital_memory(cell: AbstractCell) -> AbstractCell:
@@ -202,8 +195,8 @@ def network_of(settings: Settings, inputs: int, outputs: int, *, wires: bool = T
     rule: Any = settings.learning.rule
     if isinstance(rule, Eprop) and rule.reference_order and not settings.learning.scheme().digital:
         topology = dataclasses.replace(topology, loops=True)
-    maker = Maker(settings, wires)
-    network = topology.build(Ingredients(settings.neuron, maker.crossbar, inputs, outputs, charge))
+    crossbar = partial(_crossbar, settings, wires)
+    network = topology.build(Ingredients(settings.neuron, crossbar, inputs, outputs, charge))
     if wires:
         _check_tile(settings.array, network)
     return network

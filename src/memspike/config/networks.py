@@ -31,8 +31,7 @@ from memspike.parts.param import option, part
 class Ingredients(NamedTuple):
     """What layers have where they say nothing, and how their crossbars are made.
 
-    `crossbar(synapse, array, shape, where)` makes that of a matrix; None for a cell or an array: those of the run.
-    `charge` normalises input spikes.
+    `crossbar(layer, shape, where)` makes that of a matrix; `charge` normalises input spikes.
     """
 
     neuron: eqx.Module
@@ -89,7 +88,7 @@ class FeedforwardTopology(AbstractTopology):
         for k, (layer, shape) in enumerate(zip(layers, pairwise(sizes), strict=True)):
             where = f"network.layers.{k}"
             neuron = _neuron(layer, base, AbstractNeuron, where, "a membrane voltage, such as mif")
-            crossbar = base.crossbar(layer.synapse, layer.array, shape, where)
+            crossbar = base.crossbar(layer, shape, where)
             reading = _reading(layer.reading or self.reading, crossbar.cell)
             filter = layer.filter or (self.filter if k else self.input_filter)
             found.append(Layer(shape, crossbar, reading, filter, neuron))
@@ -122,13 +121,10 @@ class RecurrentTopology(AbstractTopology):
             raise InputError(f"network.layers has {len(layers) - 1} sizes; a recurrent network has one spiking layer.")
         neuron = _neuron(layers[0], base, AbstractSpikingNeuron, "network.layers.0", "spikes, such as lif or alif")
         sizes = (base.inputs, layers[0].size or 0, base.outputs)
-        first, last = layers
         shapes = ((sizes[0], sizes[1]), (sizes[1], sizes[1]), (sizes[1], sizes[2]))
-        owners = (first, first, last)
-        crossbars: Any = tuple(
-            base.crossbar(one.synapse, one.array, shape, f"network.layers.{k // 2}")
-            for k, (one, shape) in enumerate(zip(owners, shapes, strict=True))
-        )
+        owners = (layers[0], *layers)
+        pairs = enumerate(zip(owners, shapes, strict=True))
+        crossbars: Any = tuple(base.crossbar(one, shape, f"network.layers.{k // 2}") for k, (one, shape) in pairs)
         return Recurrent(
             sizes,
             _per_neuron(neuron, sizes[1], self.adaptive),
@@ -163,7 +159,7 @@ class LocalTopology(AbstractTopology):
             where = f"network.layers.{k}"
             neuron = _neuron(layer, base, TraceLIF, where, "trace-lif neurons")
             neuron = dataclasses.replace(neuron, gain=neuron.gain / base.charge)
-            crossbar = base.crossbar(layer.synapse, layer.array, (shape[0] + 1, shape[1]), where)
+            crossbar = base.crossbar(layer, (shape[0] + 1, shape[1]), where)
             blank = jnp.zeros((shape[1], base.outputs)), jnp.zeros(base.outputs)
             found.append(LocalLayer(shape, *blank, crossbar, neuron))
         return LocalNetwork(tuple(found), self.amplitude)
@@ -184,7 +180,7 @@ class CompetitiveTopology(AbstractTopology):
             )
         layer, shape = self.layers[0], (base.inputs, self.layers[0].size)
         neuron = _neuron(layer, base, ALIF, "network.layers.0", "alif neurons")
-        crossbar = base.crossbar(layer.synapse, layer.array, shape, "network.layers.0")
+        crossbar = base.crossbar(layer, shape, "network.layers.0")
         return Competitive(
             shape, crossbar, neuron, noise=self.noise, read_voltage=self.read_voltage, classes=base.outputs
         )
@@ -210,6 +206,6 @@ class AssociativeTopology(AbstractTopology):
             )
         layer, where = self.layers[0], "network.layers.0"
         neuron = _neuron(layer, base, AbstractNeuron, where, "a membrane voltage, such as mif")
-        crossbar = base.crossbar(layer.synapse, layer.array, (base.inputs, base.inputs), where)
+        crossbar = base.crossbar(layer, (base.inputs, base.inputs), where)
         filter = layer.filter or self.filter
         return Associative(base.inputs, crossbar, neuron, filter, coupling=self.coupling, swing=self.swing)

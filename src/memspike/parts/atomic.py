@@ -1,9 +1,12 @@
 """Files that are either whole or not there."""
 
 import errno
+import io
 import os
 import tempfile
 from pathlib import Path
+
+import numpy as np
 
 from memspike.parts.errors import RunError
 
@@ -43,6 +46,19 @@ def write_bytes(path: Path, content: bytes) -> None:
     finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
+
+
+def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """`write_bytes` of an npz file without pickled objects."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    write_bytes(path, buffer.getvalue())
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an npz file without pickled objects."""
+    with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
 
 
 def write_text(path: Path, text: str) -> None:

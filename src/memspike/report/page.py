@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from memspike.experiments.table import cell, cells, columns_of
 from memspike.parts import units
-from memspike.parts.atomic import write_bytes, write_text
+from memspike.parts.atomic import read_arrays, write_bytes, write_text
 from memspike.parts.errors import InputError, unknown
 from memspike.report.kinds import PAGES, WEIGHTS, Run
 
@@ -89,11 +89,6 @@ def _rows(result: dict[str, Any]) -> list[str]:
     return [section("Table", table([column.title for column in columns], cells(result["rows"], columns)))]
 
 
-def _arrays(path: Path) -> dict[str, np.ndarray]:
-    with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
-
-
 def _numbers(path: Path) -> list[dict[str, float]]:
     """The rows of a table of numbers; what was not measured is nan."""
     with path.open(newline="") as file:
@@ -104,7 +99,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     ".toml": lambda path: tomllib.loads(path.read_text()),
     ".json": lambda path: json.loads(path.read_text()),
     ".csv": _numbers,
-    ".npz": _arrays,
+    ".npz": read_arrays,
 }
 
 

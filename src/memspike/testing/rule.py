@@ -27,9 +27,8 @@ from memspike.neurons.lif import ALIF, LIF
 from memspike.parts.errors import InputError
 from memspike.parts.table import Recipe
 from memspike.testing.common import check_parameters, check_sentence, check_serialisation, same
-from memspike.training.fabrication import Fabrication
 from memspike.training.learner import Learner
-from memspike.training.start import Exact
+from memspike.training.start import Exact, Fabrication
 
 STEPS, ROWS, CLASSES, KEY = 60, 6, 3, 3
 

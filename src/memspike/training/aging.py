@@ -14,7 +14,7 @@ from memspike.arrays.programmer import AbstractProgrammer, Statistical, Written
 from memspike.cells.base import CellState
 from memspike.networks.base import AbstractNetwork, Cells
 from memspike.parts.errors import InputError
-from memspike.training.evaluate import Evaluator, TestKeys, read_keys, repeated, stacked
+from memspike.training.evaluate import Evaluator, TestKeys, read_keys, repeated
 from memspike.training.learner import Aged, Chip, Learner
 from memspike.training.population import FabricatedChip
 
@@ -71,7 +71,8 @@ def _programmed(network: AbstractNetwork, chip: Chip, lifetime: Lifetime, key: P
         pairs = zip(network.crossbars, weights, keys, strict=True)
         return tuple(lifetime.programmer.write(c.cell, w, key=k) for c, w, k in pairs)
 
-    return stacked([write(k) for k in jax.random.split(key, lifetime.chips)])
+    chips = [write(k) for k in jax.random.split(key, lifetime.chips)]
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *chips)
 
 
 def over_time(

@@ -158,11 +158,6 @@ def exact_corrections(network: AbstractNetwork, cells: Cells, *, aged: bool) -> 
     return corrections_of(network, tuple(c.cell.read_moments(state).mean for c, state in pairs))
 
 
-def stacked(chips: list[Any]) -> Any:
-    """Trees of arrays with a leading axis."""
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *chips)
-
-
 def copies(learner: Learner, chip: Chip, count: int, *, key: PRNGKeyArray) -> Chip:
     """`count` chips with the weights of `chip`, each missing its targets by its own programming errors.
 

@@ -1,18 +1,26 @@
-"""The one training loop: pieces of steps, metrics, checkpoints; the same for every rule, scheme and network."""
+"""The one training loop: pieces of steps, metrics, checkpoints; the same for every rule, scheme and network.
 
-import io
+Where a loss is not finite it stops, and says which step, which chip, what of it, and why probably.
+"""
+
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from memspike.cells.multi import MultiDevice
-from memspike.parts.errors import InputError
-from memspike.training.diagnose import check_finite
+from memspike.learning.rules.base import Batch
+from memspike.networks.base import lines_of
+from memspike.networks.feedforward import Feedforward, Membranes
+from memspike.neurons.integrators import forward_euler
+from memspike.neurons.mif import MIF
+from memspike.parts.atomic import read_arrays
+from memspike.parts.errors import InputError, RunError
 from memspike.training.folder import Checkpoint, RunFolder
 from memspike.training.learner import Chip
 from memspike.training.population import Metrics, Piece, Population
@@ -58,11 +66,11 @@ class Trained(NamedTuple):
     seconds: float
 
 
-def restored(population: Population, folder: RunFolder, *, resume: bool = True) -> tuple[Chip, Checkpoint]:
+def restored(population: Population, folder: RunFolder | None, *, resume: bool = True) -> tuple[Chip, Checkpoint]:
     """The chips of the newest checkpoint, or of the beginning; InputError for one of other chips."""
     start = population.init()
-    checkpoint = folder.latest() if resume else None
-    if checkpoint is None:
+    checkpoint = folder.latest() if folder is not None and resume else None
+    if folder is None or checkpoint is None:
         return start, Checkpoint(0, [], [], {}, 0.0)
     leaves, tree = jax.tree.flatten(start)
     if [leaf.shape for leaf in leaves] != [leaf.shape for leaf in checkpoint.leaves]:
@@ -122,11 +130,7 @@ def fit(
     With `measure` the last row of every stop has the test accuracy; of other epochs it is None. RunError where a rule
     wants finite numbers and one is not.
     """
-    chips, saved = (
-        (population.init(), Checkpoint(0, [], [], {}, 0.0))
-        if folder is None
-        else restored(population, folder, resume=resume)
-    )
+    chips, saved = restored(population, folder, resume=resume)
     history, sums, begin = list(saved.history), _Sums(saved.sums), time.perf_counter()
     total, done = plan.epochs * population.per_epoch, saved.step
     accuracy = _last(history, population.count)
@@ -175,10 +179,7 @@ def _measured(accuracy: Float[np.ndarray, " chips"], rows: list[dict[str, Any]])
 def _snapshot(population: Population, chips: Chip, epoch: int, folder: RunFolder) -> None:
     """Histograms of what the weights of the first chip are worth in S, added to those of earlier epochs."""
     path = folder.path / "snapshots.npz"
-    old: dict[str, np.ndarray] = {}
-    if path.exists():
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
-            old = {name: archive[name] for name in archive.files}
+    old = read_arrays(path) if path.exists() else {}
     network = population.network(population.first_of(population.chips))
     width = float(max(np.mean(np.asarray(c.cell.device.g_max)) for c in network.crossbars))
     edges = np.linspace(-width, width, BINS + 1)
@@ -191,3 +192,64 @@ def _snapshot(population: Population, chips: Chip, epoch: int, folder: RunFolder
         new[name] = np.concatenate([kept, counts[None]])
     before = old["epochs"][old["epochs"] < epoch] if "epochs" in old else np.empty(0, np.int64)
     folder.write_arrays("snapshots.npz", new | {"epochs": np.append(before, epoch)})
+
+
+def is_finite(tree: Any) -> bool:
+    """Whether every number of a tree is finite."""
+    return all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(eqx.filter(tree, eqx.is_inexact_array)))
+
+
+def _cause(population: Population) -> str:
+    network = population.learner.network
+    neurons = [layer.neuron for layer in network.layers] if isinstance(network, Feedforward) else []
+    if any(isinstance(n, MIF) and n.integrator is forward_euler for n in neurons):
+        return (
+            "forward Euler diverges once x1 + x2 exceeds about 0.18 at a 10 µs step; "
+            "set neuron.integrator=staggered-exponential or a smaller simulation.dt"
+        )
+    return "lower learning.optimizer.learning_rate or encoder.read_voltage, or raise learning.objective.temperature"
+
+
+def _culprit(population: Population, chip: Chip, piece: Piece, number: int, which: int) -> str:
+    learner = population.learner
+    made = jax.tree.map(lambda leaf: leaf[which], population.chips)
+    network = population.network(made)
+    for name, lines in zip(network.names, lines_of(network, chip.cells), strict=True):
+        if not is_finite(lines):
+            return f"the conductances of {name}"
+    x, target = population.trial_of(made, which, piece, number)
+    view = learner.view(network, chip.cells, None if chip.wires is None else chip.wires.corrections)
+    activity = learner.rule.run(chip.rule, view, x, key=None)
+    if isinstance(activity, Membranes):
+        for name, v in zip(network.names, activity.layers, strict=True):
+            if not is_finite(v):
+                return f"the membranes of {name}"
+    batch = Batch(x, target, learner.objective.counts(learner.clock.steps), jnp.asarray(True))
+    _, change, _ = learner.rule.update(chip.rule, view, batch, learner.transformation(), key=jax.random.key(0))
+    for name, one in zip(network.names, change, strict=True):
+        if not is_finite(one):
+            return f"the gradient of {name}"
+    return "the gradient"
+
+
+def check_finite(population: Population, before: Chip, piece: Piece, metrics: Metrics) -> None:
+    """RunError that names the first bad step of a piece, its seed and what of the chip is not finite.
+
+    The piece is replayed from `before`, its good start, up to that step.
+    """
+    bad = ~np.stack([np.isfinite(np.asarray(values)).reshape(population.count, -1) for values in metrics.values()]).all(
+        0
+    )
+    if not bad.any():
+        return
+    ahead, which = (int(i) for i in np.argwhere(bad.T)[0])
+    chips = before
+    if ahead:
+        chips, _ = population.run(before, piece._replace(epochs=1, steps=ahead))
+    chip = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[which]), chips)
+    culprit = _culprit(population, chip, piece, ahead, which)
+    seed = population.seeds[which % len(population.seeds)]
+    raise RunError(
+        f"Training stopped at step {piece.epoch * population.per_epoch + piece.first + ahead}, seed {seed}: {culprit} "
+        f"is not finite; likely cause: {_cause(population)}."
+    )

@@ -17,7 +17,7 @@ import jax
 import numpy as np
 import tomli_w
 
-from memspike.parts.atomic import write_bytes, write_text
+from memspike.parts.atomic import read_arrays, write_arrays, write_text
 from memspike.parts.errors import InputError
 
 KEPT_CHECKPOINTS = 2
@@ -32,13 +32,6 @@ class Checkpoint(NamedTuple):
     history: list[dict[str, Any]]
     sums: dict[str, list[float]]
     seconds: float
-
-
-def npz_bytes(arrays: dict[str, np.ndarray]) -> bytes:
-    """The content of an npz file without pickled objects."""
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()
 
 
 class RunFolder:
@@ -91,7 +84,7 @@ class RunFolder:
 
     def write_arrays(self, name: str, arrays: dict[str, np.ndarray]) -> None:
         """An npz file."""
-        write_bytes(self.path / name, npz_bytes(arrays))
+        write_arrays(self.path / name, arrays)
 
     def _checkpoints(self) -> list[tuple[int, Path]]:
         found = [(int(m[1]), p) for p in (self.path / "checkpoints").glob("*.npz") if (m := _STEP.fullmatch(p.name))]
@@ -103,7 +96,7 @@ class RunFolder:
         meta = json.dumps(about).encode()
         arrays = {f"leaf_{i:04d}": leaf for i, leaf in enumerate(checkpoint.leaves)}
         arrays["meta"] = np.frombuffer(meta, dtype=np.uint8)
-        write_bytes(self.path / "checkpoints" / f"step-{checkpoint.step:09d}.npz", npz_bytes(arrays))
+        write_arrays(self.path / "checkpoints" / f"step-{checkpoint.step:09d}.npz", arrays)
         for _, old in self._checkpoints()[:-KEPT_CHECKPOINTS]:
             old.unlink(missing_ok=True)
 
@@ -111,10 +104,9 @@ class RunFolder:
         """The newest readable checkpoint, or None."""
         for step, path in reversed(self._checkpoints()):
             try:
-                with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
-                    names = sorted(n for n in archive.files if n.startswith("leaf_"))
-                    leaves = [archive[name] for name in names]
-                    meta = json.loads(archive["meta"].tobytes())
+                arrays = read_arrays(path)
+                leaves = [arrays[name] for name in sorted(arrays) if name.startswith("leaf_")]
+                meta = json.loads(arrays["meta"].tobytes())
             except (OSError, KeyError, ValueError, zipfile.BadZipFile):
                 continue
             return Checkpoint(step, leaves, **meta)

@@ -19,8 +19,7 @@ from memspike.networks.local import LocalNetwork
 from memspike.networks.timeline import Clock
 from memspike.parts.errors import InputError
 from memspike.parts.table import Recipe
-from memspike.training.fabrication import Fabrication
-from memspike.training.start import AbstractStart
+from memspike.training.start import AbstractStart, Fabrication
 
 # of the wire solver for the correction in training: well below what the correction moves until it is renewed
 LAG_TOLERANCE = 1e-3
