@@ -14,7 +14,7 @@ from memspike.arrays.programmer import AbstractProgrammer, Statistical, Written
 from memspike.cells.base import CellState
 from memspike.networks.base import AbstractNetwork, Cells
 from memspike.parts.errors import InputError
-from memspike.training.evaluate import Evaluator, TestKeys, read_keys, repeated
+from memspike.training.evaluate import Evaluator, TestKeys, read_keys, repeated, spread
 from memspike.training.learner import Aged, Chip, Learner
 from memspike.training.population import FabricatedChip
 
@@ -150,7 +150,6 @@ def age_rows(
             extra["failed"] = float(np.mean([np.asarray(w.failed).mean() for w in written]))
         for age, scores in zip(lifetime.ages, found.accuracy, strict=True):
             row = {"age_s": age, "compensation": name, "accuracy_mean": float(scores.mean())}
-            sd = float(scores.std(ddof=1)) if len(scores) > 1 else 0.0
-            row |= {"accuracy_sd": sd, "accuracy_min": float(scores.min()), "chips": len(scores)}
+            row |= {"accuracy_sd": spread(scores), "accuracy_min": float(scores.min()), "chips": len(scores)}
             rows.append(row | extra)
     return rows

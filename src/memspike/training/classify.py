@@ -17,7 +17,7 @@ from memspike.parts.param import option, parameters, part
 from memspike.parts.written import type_of
 from memspike.training.aging import Lifetime, age_rows
 from memspike.training.costs import costs
-from memspike.training.evaluate import Evaluator, TestKeys, copies, exact_corrections, read_keys, repeated
+from memspike.training.evaluate import Evaluator, TestKeys, copies, exact_corrections, read_keys, repeated, spread
 from memspike.training.fit import Plan, Trained, fit
 from memspike.training.folder import RunFolder
 from memspike.training.learner import Chip, Learner
@@ -58,11 +58,6 @@ class Classification(NamedTuple):
     plan: Plan
     evaluation: Evaluation
     facts: dict[str, Any]
-
-
-def spread(values: np.ndarray) -> float:
-    """Sample standard deviation, 0 for a single value."""
-    return float(values.std(ddof=1)) if len(values) > 1 else 0.0
 
 
 def classify(given: Classification, folder: RunFolder, *, resume: bool, report: Report = silent) -> dict[str, Any]:

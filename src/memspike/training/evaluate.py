@@ -182,3 +182,8 @@ def copies(learner: Learner, chip: Chip, count: int, *, key: PRNGKeyArray) -> Ch
 def repeated(tree: Any, count: int) -> Any:
     """A tree of arrays with a leading axis of `count` times the same."""
     return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count, *jnp.shape(leaf))), tree)
+
+
+def spread(values: np.ndarray) -> float:
+    """Sample standard deviation, 0 for a single value."""
+    return float(values.std(ddof=1)) if len(values) > 1 else 0.0

@@ -45,6 +45,10 @@ class Chip(NamedTuple):
     wires: Lagged | None
 
 
+# a chip after a step, and its metrics
+Stepped = tuple[Chip, dict[str, Array]]
+
+
 class Aged(NamedTuple):
     """How an old chip is seen: output gains of every crossbar that compensate its drift, or None."""
 
@@ -130,9 +134,7 @@ class Learner(eqx.Module):
             ledger = tuple(c.ledger(shape) for c, shape in zip(network.crossbars, network.shapes, strict=True))
         return Chip(cells, rule, states, ledger, wires)
 
-    def step(
-        self, network: AbstractNetwork, chip: Chip, x: Any, target: Any, *, key: PRNGKeyArray
-    ) -> tuple[Chip, dict[str, Array]]:
+    def step(self, network: AbstractNetwork, chip: Chip, x: Any, target: Any, *, key: PRNGKeyArray) -> Stepped:
         """One trial, or a batch of them, and the updates that follow from it."""
         steps = self.clock.steps
         counts, length = self.objective.counts(steps), self.every or steps
@@ -140,7 +142,7 @@ class Learner(eqx.Module):
             return self._update(network, chip, Batch(x, target, counts, jnp.asarray(True)), key=key)
         parts = steps // length
 
-        def body(chip: Chip, now: tuple[Array, Array, Array]) -> tuple[Chip, dict[str, Array]]:
+        def body(chip: Chip, now: tuple[Array, Array, Array]) -> Stepped:
             x, own, k = now
             return self._update(network, chip, Batch(x, target, own, k == 0), key=jax.random.fold_in(key, k))
 
@@ -148,9 +150,7 @@ class Learner(eqx.Module):
         chip, metrics = jax.lax.scan(body, chip, (cut[0], cut[1], jnp.arange(parts)))
         return chip, jax.tree.map(lambda m: m.mean(0), metrics)
 
-    def _update(
-        self, network: AbstractNetwork, chip: Chip, batch: Batch, *, key: PRNGKeyArray
-    ) -> tuple[Chip, dict[str, Array]]:
+    def _update(self, network: AbstractNetwork, chip: Chip, batch: Batch, *, key: PRNGKeyArray) -> Stepped:
         """Rule, then programming, crossbar by crossbar; then time passes."""
         scheme, rule, crossbars = self.own, self.rule, network.crossbars
         corrections = None if chip.wires is None else chip.wires.corrections
