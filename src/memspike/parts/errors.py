@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+# of so many names a sentence lists all; of more it says where they stand
 FEW = 12
 
 

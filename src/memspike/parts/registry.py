@@ -69,36 +69,26 @@ class Registry:
         return iter([self._entries[name] for name in sorted(self._entries)])
 
 
-DEVICES = Registry("device", "memspike.devices")
-NEURONS = Registry("neuron", "memspike.neurons")
-SURROGATES = Registry("surrogate", "memspike.neurons")
-FILTERS = Registry("synaptic filter", "memspike.neurons")
-INTEGRATORS = Registry("integrator", "memspike.neurons")
-SYNAPSES = Registry("synapse", "memspike.arrays")
-COMPENSATIONS = Registry("compensation", "memspike.arrays")
-PROGRAMMERS = Registry("programmer", "memspike.arrays")
-RULES = Registry("rule", "memspike.learning")
-SCHEMES = Registry("scheme", "memspike.learning")
-LOSSES = Registry("loss", "memspike.learning")
-OPTIMIZERS = Registry("optimizer", "memspike.learning")
-ENCODERS = Registry("encoder", "memspike.data")
-DATASETS = Registry("data set", "memspike.data")
-EXPERIMENTS = Registry("experiment", "memspike.experiments")
+REGISTRIES: dict[str, Registry] = {}
 
-REGISTRIES = {
-    "devices": DEVICES,
-    "neurons": NEURONS,
-    "surrogates": SURROGATES,
-    "filters": FILTERS,
-    "integrators": INTEGRATORS,
-    "synapses": SYNAPSES,
-    "programmers": PROGRAMMERS,
-    "compensations": COMPENSATIONS,
-    "rules": RULES,
-    "schemes": SCHEMES,
-    "losses": LOSSES,
-    "optimizers": OPTIMIZERS,
-    "encoders": ENCODERS,
-    "datasets": DATASETS,
-    "experiments": EXPERIMENTS,
-}
+
+def _listed(kinds: str, kind: str, home: str) -> Registry:
+    """A new registry, which the command line lists under its plural."""
+    return REGISTRIES.setdefault(kinds, Registry(kind, home))
+
+
+DEVICES = _listed("devices", "device", "memspike.devices")
+NEURONS = _listed("neurons", "neuron", "memspike.neurons")
+SURROGATES = _listed("surrogates", "surrogate", "memspike.neurons")
+FILTERS = _listed("filters", "synaptic filter", "memspike.neurons")
+INTEGRATORS = _listed("integrators", "integrator", "memspike.neurons")
+SYNAPSES = _listed("synapses", "synapse", "memspike.arrays")
+PROGRAMMERS = _listed("programmers", "programmer", "memspike.arrays")
+COMPENSATIONS = _listed("compensations", "compensation", "memspike.arrays")
+RULES = _listed("rules", "rule", "memspike.learning")
+SCHEMES = _listed("schemes", "scheme", "memspike.learning")
+LOSSES = _listed("losses", "loss", "memspike.learning")
+OPTIMIZERS = _listed("optimizers", "optimizer", "memspike.learning")
+ENCODERS = _listed("encoders", "encoder", "memspike.data")
+DATASETS = _listed("datasets", "data set", "memspike.data")
+EXPERIMENTS = _listed("experiments", "experiment", "memspike.experiments")

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from memspike.parts import units
-from memspike.parts.errors import InputError, unknown
+from memspike.parts.errors import FEW, InputError, unknown
 from memspike.parts.fields import (
     FieldInfo,
     choices_of,
@@ -35,8 +35,6 @@ Table = Mapping[str, Any]
 TYPE = ("type", "model")
 # where a table keeps the keys of the type that it replaces
 BEFORE = "~"
-# of so many choices a sentence lists all; of more it says where they stand
-FEW = 12
 
 
 def number(value: Any, field: FieldInfo, where: str) -> Any:
