@@ -83,15 +83,6 @@ def put(tables: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
     return merged(tables, value)
 
 
-def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted keys and values of nested tables."""
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from flat(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
-
-
 def _full_key(given: str, known: list[str], sections: list[str]) -> str:
     """A dotted key as it is, or the one key whose last parts it is: of several the one that is least deep."""
     if given.split(".")[0] in sections:
