@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
 from memspike.arrays.crossbar import Crossbar
-from memspike.cells.base import CellState, Weight
+from memspike.cells.base import CellState, Real, Weight, typical
 from memspike.cells.differential import DifferentialPair
 from memspike.cells.multi import MultiDevice
 from memspike.cells.write import Alternate
@@ -16,6 +16,17 @@ from memspike.parts.random import uniform
 
 # a pulse whose step is less than this share of the nominal one is not sent by who knows it
 NEARLY_NOTHING = 0.02
+
+
+def stochastic_rounding(wanted: Real, *, key: PRNGKeyArray) -> Real:
+    """A whole number whose mean is `wanted`: ⌊f + u⌋ with u uniform in [0, 1)."""
+    return jnp.floor(wanted + uniform(key, wanted.shape, wanted.dtype))
+
+
+def whole(wanted: Real, most: int | None, *, key: PRNGKeyArray | None) -> Real:
+    """`wanted` pulses rounded stochastically (without a key: to the nearest), and then cut to ±`most`."""
+    number = jnp.round(wanted) if key is None else stochastic_rounding(wanted, key=key)
+    return number if most is None else jnp.clip(number, -most, most)
 
 
 def zero_weights(crossbar: Crossbar, cells: CellState) -> Weight:
@@ -81,6 +92,60 @@ def rounded(step: options.OptionalPulseStep = None) -> Counting:
     return memoryless(pulses)
 
 
+@options.checked
+def stochastically_rounded(step: options.OptionalPulseStep = None, most: options.OptionalMostPulses = None) -> Counting:
+    """⌊Δw/step + u⌋ pulses with u uniform in [0, 1): the mean is Δw/step. At most `most` at once, which biases.
+
+    `step` is by default `symmetric_step`, the same in both directions: nothing is done about asymmetry (`sign_gain`
+    counts each direction by its own step). Without a key it is the nearest whole number.
+    """
+
+    def pulses(crossbar: Crossbar, dw: Weight, *, key: PRNGKeyArray | None) -> Weight:
+        return whole(dw / (symmetric_step(crossbar) if step is None else step), most, key=key)
+
+    return memoryless(pulses)
+
+
+@options.checked
+def sign_gain(most: options.OptionalMostPulses = None) -> Counting:
+    """Stochastic rounding of Δw over the weight step of a pulse in that direction, of the mean device in mid-range.
+
+    Two constants an array; mid-range becomes the point where pulses of both signs cancel on average.
+    """
+
+    def pulses(crossbar: Crossbar, dw: Weight, *, key: PRNGKeyArray | None) -> Weight:
+        return whole(dw / nominal_step(crossbar, None, dw), most, key=key)
+
+    return memoryless(pulses)
+
+
+@options.checked
+def running_gain(most: options.OptionalMostPulses = None) -> Counting:
+    """As `sign_gain`, at the running mean of the array in place of mid-range.
+
+    The controller carries one mean device, which gets the mean number of pulses up and down of every update, and
+    takes the expected weight step from it: what a mean-field of the array says, without a read. A step below 2 % of
+    the nominal one counts as 2 %.
+    """
+
+    def start(crossbar: Crossbar, cells: CellState) -> CellState:
+        return typical(crossbar.cell)[1]
+
+    def count(
+        state: CellState, crossbar: Crossbar, cells: CellState, dw: Weight, *, key: PRNGKeyArray | None
+    ) -> tuple[CellState, Weight]:
+        cell, _ = typical(crossbar.cell)
+        now, least = cell.worth(state), NEARLY_NOTHING * jnp.asarray(nominal_step(crossbar, None, dw))
+        here = jnp.where(dw < 0, -now.down[0, 0], now.up[0, 0])
+        pulses = whole(dw / jnp.maximum(here, least), most, key=key)
+        for sign in (1, -1):
+            mean = sign * jnp.maximum(sign * pulses, 0.0).mean()
+            state, _ = cell.program(state, jnp.full((1, 1), mean, dw.dtype))
+        return state, pulses
+
+    return Counting(start, count)
+
+
 class Quanta(NamedTuple):
     """What is left in the accumulator and the whole quanta taken out of it, both [rows, columns]."""
 
@@ -113,7 +178,7 @@ def accumulate(quantum: options.OptionalQuantum = None, pulses: options.QuantumP
 
 
 @options.checked
-def accumulate_capped(quantum: options.Quantum, step: options.PulseStep) -> Counting:
+def accumulate_capped(quantum: options.Quantum = 0.125, step: options.PulseStep = 0.75 / 11.82503) -> Counting:
     """As `accumulate`, but with the pulse count of the released code of Demirağ et al.: ⌈|q|/step⌉, q in weight.
 
     No weight gets more than int(max |q|/step), taken over the whole array: pulses of one device depend on what

@@ -1,8 +1,10 @@
 """Gradients on an array A, whose rows are read and added to the weight array C: what Tiki-Taka and its kin share."""
 
 import dataclasses
+import functools
+import inspect
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Concatenate, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
@@ -15,8 +17,7 @@ from memspike.cells.base import AbstractCell, CellState, Weight
 from memspike.cells.stack import Stack
 from memspike.learning.programming import options
 from memspike.learning.programming.base import Applied, Counting, Scheme, keys_of
-from memspike.learning.programming.counting import symmetric_step
-from memspike.learning.programming.stochastic_rounding import stochastically_rounded
+from memspike.learning.programming.counting import stochastically_rounded, symmetric_step
 from memspike.parts.errors import InputError
 from memspike.parts.random import normal
 
@@ -137,6 +138,24 @@ class GradientArray(NamedTuple):
             w = w + self.noise * normal(keys[1], w.shape, w.dtype)
         rate = visits * self.interval / (self.period * gain * state.step)
         return RowRead(row, turn // visits, w / state.step, rate)
+
+
+def on_gradient_array(make: Callable[Concatenate[GradientArray, ...], Scheme]) -> Callable[..., Scheme]:
+    """`make(array, …)` as a function of the options of `GradientArray` and then of its own."""
+    own = [*inspect.signature(make).parameters.values()][1:]
+    names = [name for name in GradientArray._fields if name != "counting"]
+    each = inspect.signature(GradientArray).parameters
+    signature = inspect.Signature([*(each[name] for name in names), *own], return_annotation=Scheme)
+
+    @functools.wraps(make)
+    def call(*args: Any, **kwargs: Any) -> Scheme:
+        given = signature.bind(*args, **kwargs).arguments
+        array = GradientArray(**{name: given.pop(name) for name in names if name in given})
+        return make(array, **given)
+
+    call.__signature__ = signature  # pyright: ignore[reportFunctionMemberAccess]
+    call.__annotations__ = {name: p.annotation for name, p in signature.parameters.items()}
+    return options.checked(call)
 
 
 def stack_of(cell: AbstractCell, exactly: int | None = None) -> Stack:
