@@ -301,7 +301,7 @@ def test_every_scheme_is_its_plain_loop(x64, name, options):
     share = (cell.stored(after)[:2] - device.g_min) / span(device)
     np.testing.assert_allclose(share, np.stack(loop.tiles), atol=1e-12)
     if name != "tiki_taka":
-        np.testing.assert_allclose(state.transfer.buffer, loop.buffer, atol=1e-10)
+        np.testing.assert_allclose(state.transfer[0].buffer, loop.buffer, atol=1e-10)
     assert np.asarray(ledger.reads.low).sum() == loop.reads > 30
 
 

@@ -10,8 +10,7 @@ import numpy as np
 from memspike.learning.rules.base import Batch
 from memspike.networks.base import lines_of
 from memspike.networks.feedforward import Feedforward, Membranes
-from memspike.neurons.integrators import forward_euler
-from memspike.neurons.mif import MIF
+from memspike.neurons.mif import MIF, forward_euler
 from memspike.parts.errors import RunError
 from memspike.training.learner import Chip
 from memspike.training.population import Metrics, Piece, Population

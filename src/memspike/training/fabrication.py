@@ -8,9 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
 from memspike.arrays.crossbar import Crossbar
-from memspike.cells.calibration import settling_points
-from memspike.cells.single import SingleReference, midpoint
-from memspike.cells.stack import Stack
+from memspike.cells.single import SingleReference, Stack, midpoint, settling_points
 from memspike.devices.base import span
 from memspike.devices.variation.fabricate import fabricate
 from memspike.networks.base import AbstractNetwork

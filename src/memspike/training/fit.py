@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from memspike.cells.multi import MultiDevice
+from memspike.cells.differential import MultiDevice
 from memspike.parts.errors import InputError
 from memspike.training.diagnose import check_finite
 from memspike.training.folder import Checkpoint, RunFolder

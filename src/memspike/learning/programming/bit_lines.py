@@ -9,11 +9,10 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray, UInt32
 from memspike.arrays.crossbar import Crossbar
 from memspike.arrays.ledger import Ledger
 from memspike.cells.base import CellState, Real, Weight
-from memspike.learning.outer import Outer, terms
-from memspike.learning.programming.base import Applied, Scheme, nothing, zeros_of
+from memspike.learning.programming.base import Applied, Scheme, nothing, unwritten, zeros_of
 from memspike.learning.programming.counting import symmetric_step
-from memspike.learning.programming.ideal import unwritten
 from memspike.learning.programming.options import OptionalPulseStep, StreamLength, checked
+from memspike.learning.rules.base import Outer, terms
 from memspike.parts.random import uniform
 from memspike.parts.registry import SCHEMES
 

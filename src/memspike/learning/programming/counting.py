@@ -7,9 +7,7 @@ from jaxtyping import PRNGKeyArray
 
 from memspike.arrays.crossbar import Crossbar
 from memspike.cells.base import CellState, Real, Weight, typical
-from memspike.cells.differential import DifferentialPair
-from memspike.cells.multi import MultiDevice
-from memspike.cells.write import Alternate
+from memspike.cells.differential import Alternate, DifferentialPair, MultiDevice
 from memspike.learning.programming import options
 from memspike.learning.programming.base import Counting, memoryless
 from memspike.parts.random import uniform
@@ -146,17 +144,13 @@ def running_gain(most: options.OptionalMostPulses = None) -> Counting:
     return Counting(start, count)
 
 
-class Quanta(NamedTuple):
-    """What is left in the accumulator and the whole quanta taken out of it, both [rows, columns]."""
+def taken(accumulated: Weight, quantum: options.WeightStep | Weight) -> tuple[Weight, Weight]:
+    """What is left in an accumulator, and the whole quanta taken out of it, both [rows, columns].
 
-    left: Weight
-    quanta: Weight
-
-
-def taken(accumulated: Weight, quantum: options.WeightStep | Weight) -> Quanta:
-    """Whole quanta out of an accumulator, towards zero: rounding down would fire on every small negative number."""
+    They are rounded towards zero: rounding down would fire on every small negative number.
+    """
     quanta = jnp.trunc(accumulated / quantum)
-    return Quanta(accumulated - quanta * quantum, quanta)
+    return accumulated - quanta * quantum, quanta
 
 
 @options.checked
@@ -171,8 +165,8 @@ def accumulate(quantum: options.OptionalQuantum = None, pulses: options.QuantumP
     ) -> tuple[Weight, Weight]:
         wanted = state + dw
         each = nominal_step(crossbar, None, wanted) * pulses if quantum is None else quantum
-        out = taken(wanted, each)
-        return out.left, out.quanta * pulses
+        left, quanta = taken(wanted, each)
+        return left, quanta * pulses
 
     return Counting(zero_weights, count)
 
@@ -188,9 +182,9 @@ def accumulate_capped(quantum: options.Quantum = 0.125, step: options.PulseStep 
     def count(
         state: Weight, crossbar: Crossbar, cells: CellState, dw: Weight, *, key: PRNGKeyArray | None
     ) -> tuple[Weight, Weight]:
-        out = taken(state + dw, quantum)
-        steps = jnp.abs(out.quanta) * (quantum / step)
-        return out.left, jnp.sign(out.quanta) * jnp.minimum(jnp.ceil(steps), jnp.floor(steps.max()))
+        left, quanta = taken(state + dw, quantum)
+        steps = jnp.abs(quanta) * (quantum / step)
+        return left, jnp.sign(quanta) * jnp.minimum(jnp.ceil(steps), jnp.floor(steps.max()))
 
     return Counting(zero_weights, count)
 

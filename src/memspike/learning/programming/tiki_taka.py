@@ -6,22 +6,17 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from memspike.arrays.crossbar import Crossbar
-from memspike.arrays.parts import Send
-from memspike.cells.base import CellState, Weight
+from memspike.cells.base import Weight
 from memspike.learning.programming import options
-from memspike.learning.programming.base import Applied, Scheme, keys_of
-from memspike.learning.programming.counting import symmetric_step, whole
+from memspike.learning.programming.base import Scheme
+from memspike.learning.programming.counting import whole
 from memspike.learning.programming.transfer import (
     GradientArray,
     RowPulses,
     RowRead,
     Transfer,
-    TransferState,
     on_gradient_array,
-    stack_of,
     transferring,
-    with_reads,
 )
 from memspike.parts.random import uniform
 from memspike.parts.registry import SCHEMES
@@ -182,31 +177,7 @@ def residual(array: GradientArray, slower: options.Slowdown = 4) -> Scheme:
     that was read: with `Stack.gamma` above 0 the forward pass sees all tiles, and the gradient takes back what is there
     twice. With two tiles it is Tiki-Taka.
     """
-    array.check()
-    counting = array.counted()
-
-    def start(crossbar: Crossbar, cells: CellState) -> TransferState:
-        stack_of(crossbar.cell)
-        own = counting.init(crossbar, cells)
-        return TransferState(jnp.int32(0), jnp.asarray(symmetric_step(crossbar)), jnp.zeros(()), own, ())
-
-    def apply(
-        state: TransferState, crossbar: Crossbar, cells: CellState, dw: Weight, *, key: PRNGKeyArray | None
-    ) -> Applied:
-        cell, rows = stack_of(crossbar.cell), dw.shape[0]
-        n = cell.tiles - 1
-        keys = keys_of(key, 2 * n + 2)
-        largest = array.smoothed(state.largest, dw)
-        gain = array.gain(state.step, largest)
-        reads = [array.read(state, cell, cells, gain, k + 1, slower ** (n - 1 - k), key=keys[2 * k]) for k in range(n)]
-        sent = [whole(r.rate * r.pulses, array.most, key=keys[2 * k + 1]) for k, r in enumerate(reads)]
-        counted, gradients = counting.pulses(state.counting, crossbar, cells, gain * dw, key=keys[2 * n])
-        rows_of = [Send(k, pulses, read.row) for k, (read, pulses) in enumerate(zip(reads, sent, strict=True))]
-        cells, ledger = crossbar.pulse_tiles(cells, (*rows_of, Send(n, gradients)), key=keys[2 * n + 1])
-        after = TransferState(state.updates + 1, state.step, largest, counted, ())
-        return Applied(after, cells, with_reads(ledger, reads, rows))
-
-    return Scheme(start, apply, tiles=2)
+    return transferring(straight(array.most), array, slower)
 
 
 @SCHEMES.register(

@@ -9,12 +9,10 @@ from memspike.arrays.crossbar import Crossbar
 from memspike.arrays.ledger import Ledger
 from memspike.cells.base import AbstractCell, CellState, Weight
 from memspike.cells.refresh import Refresh, Refreshed
-from memspike.cells.single import SingleReference
-from memspike.cells.stack import Stack
+from memspike.cells.single import AbstractReferenced
 from memspike.devices.base import select
-from memspike.learning.programming.base import Applied, Scheme, Writer, keys_of, where_due, zeros_of
+from memspike.learning.programming.base import Applied, Scheme, Writer, keys_of, unwritten, where_due, zeros_of
 from memspike.learning.programming.counting import Believed, nominal_step
-from memspike.learning.programming.ideal import unwritten
 from memspike.learning.programming.options import (
     FullShare,
     OptionalPulseStep,
@@ -125,7 +123,7 @@ def refreshed(scheme: Scheme, refresh: Refresh, every: UpdateInterval = 100, set
 
     def start(crossbar: Crossbar, cells: CellState) -> Clocked:
         cell = crossbar.cell
-        if isinstance(cell, SingleReference | Stack):
+        if isinstance(cell, AbstractReferenced):
             raise InputError(
                 f"A {type(cell).__name__} has no second side to empty; refresh needs cells with two sides."
             )
