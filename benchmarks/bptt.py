@@ -18,7 +18,7 @@ from clock import alternate
 
 import memspike as ms
 from memspike.arrays import Crossbar
-from memspike.learning.losses import Windowed
+from memspike.learning.objectives import Windowed
 from memspike.networks import Events, Feedforward, Layer, simulate
 from memspike.neurons import AlphaFilter, ExponentialFilter
 from memspike.parts.parallel import split

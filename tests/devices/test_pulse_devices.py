@@ -11,7 +11,8 @@ from memspike import InputError, devices
 from memspike.devices import labels
 from memspike.devices.asymmetry import asymmetry, half_range_asymmetry
 from memspike.devices.presets import neurosim
-from memspike.learning.programming.rounding import bit_line_counts, stochastic_rounding
+from memspike.learning.programming.bit_lines import bit_line_counts
+from memspike.learning.programming.counting import stochastic_rounding
 from memspike.parts.registry import DEVICES
 
 ANCHORS = [(2.40, 0.4992), (-4.88, -0.2003), (0.5, 2.5199), (1.94, 0.6292), (-0.61, -2.0633), (3.68, 0.3006)]

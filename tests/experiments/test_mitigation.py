@@ -11,9 +11,9 @@ from memspike import cells, learning
 from memspike.arrays import Crossbar
 from memspike.devices import SoftBounds
 from memspike.devices.presets import neurosim
-from memspike.learning.programming.cancelled import inverted
+from memspike.learning.programming.bit_lines import bit_line_counts
 from memspike.learning.programming.counting import nominal_step, symmetric_step
-from memspike.learning.programming.rounding import bit_line_counts
+from memspike.learning.programming.reading import inverted
 
 KEY = jax.random.key(0)
 

@@ -10,7 +10,7 @@ import pytest
 from memspike import InputError
 from memspike.cells import DifferentialPair, RangeReference
 from memspike.experiments import resolve, run
-from memspike.learning.rules.stdp_rule import Learned
+from memspike.learning.rules.stdp import Learned
 from memspike.report import write_report
 from memspike.training.fit import Plan, fit
 from memspike.training.population import Piece

@@ -11,8 +11,8 @@ from memspike.learning.rules.decolle import Decolle, ErrorTriggered
 from memspike.networks import Clock
 from memspike.networks.local import local_network
 from memspike.networks.recurrent import Reading
+from memspike.neurons.lif import TraceLIF
 from memspike.neurons.surrogate import Box, FastSigmoid, Logistic
-from memspike.neurons.trace_lif import TraceLIF
 
 KEY, DT = jax.random.key(0), 1e-3
 

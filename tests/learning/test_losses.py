@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import memspike as ms
-from memspike.learning.losses import SmoothMaximum, TimeMean, Windowed, excess
+from memspike.learning.objectives import SmoothMaximum, TimeMean, Windowed, excess
 from memspike.neurons import ExponentialFilter
 
 

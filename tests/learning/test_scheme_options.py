@@ -14,7 +14,7 @@ from memspike import learning
 from memspike.cells import Refresh
 from memspike.learning.programming import counting
 from memspike.learning.programming.options import checked
-from memspike.learning.programming.tiki_taka_2 import buffered
+from memspike.learning.programming.tiki_taka import buffered
 from memspike.parts.errors import InputError
 from memspike.parts.param import Meta
 from memspike.parts.registry import SCHEMES

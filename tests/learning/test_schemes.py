@@ -24,8 +24,7 @@ from memspike.cells import (
 )
 from memspike.devices import PCM, ConstantStep, CycleToCycle, PCMJoshi, SoftBounds
 from memspike.learning.programming import counting
-from memspike.learning.programming.base import Counting, compose
-from memspike.learning.programming.ideal import unwritten
+from memspike.learning.programming.base import Counting, compose, unwritten
 from memspike.parts.registry import SCHEMES
 from memspike.report import write_figure
 from memspike.testing.parts import Counted

@@ -27,9 +27,8 @@ from memspike.devices.base import span
 from memspike.devices.description import find
 from memspike.devices.presets.spread import spread_of
 from memspike.devices.variation.fabricate import fabricate
-from memspike.learning.programming.counting import rounded
-from memspike.learning.programming.rounding import stochastic_rounding
-from memspike.learning.programming.tiki_taka_2 import buffered
+from memspike.learning.programming.counting import rounded, stochastic_rounding
+from memspike.learning.programming.tiki_taka import buffered
 from memspike.parts.registry import DEVICES
 from memspike.testing.parts import Counted
 
@@ -302,7 +301,7 @@ def test_every_scheme_is_its_plain_loop(x64, name, options):
     share = (cell.stored(after)[:2] - device.g_min) / span(device)
     np.testing.assert_allclose(share, np.stack(loop.tiles), atol=1e-12)
     if name != "tiki_taka":
-        np.testing.assert_allclose(state.transfer.buffer, loop.buffer, atol=1e-10)
+        np.testing.assert_allclose(state.transfer[0].buffer, loop.buffer, atol=1e-10)
     assert np.asarray(ledger.reads.low).sum() == loop.reads > 30
 
 
@@ -312,7 +311,7 @@ def test_residual_tiles_are_their_plain_loop(x64, tiles):
     shape, fast, period, slower = (2, 3), 0.7, 6.0, 3
     device = loop_device()
     cell = Stack(device, 0.6 * device.g_min + 0.4 * device.g_max, tiles, 0.5)
-    crossbar, scheme = Crossbar(cell), learning.residual_tiles(fast, period, slower)
+    crossbar, scheme = Crossbar(cell), learning.residual_tiles(fast, period, slower=slower)
     loop = Loop(shape, tiles)
     cells = cell.place(cell.init(shape), jnp.zeros(shape))
     state, apply = scheme.init(crossbar, cells), jax.jit(lambda s, c, dw: scheme.apply(s, crossbar, c, dw, key=None))

@@ -12,7 +12,7 @@ from memspike.arrays import Crossbar, DynamicalRows
 from memspike.cells import SingleReference, midpoint
 from memspike.devices import SoftBounds
 from memspike.learning import BPTT, Batch, View
-from memspike.learning.losses import SmoothMaximum, TimeMean, Windowed
+from memspike.learning.objectives import SmoothMaximum, TimeMean, Windowed
 from memspike.networks import Clock, Events, feedforward, simulate
 from memspike.neurons import AlphaFilter, ExponentialFilter
 from memspike.parts.registry import SYNAPSES

@@ -188,3 +188,8 @@ def typical(cell: AbstractCell) -> tuple[AbstractCell, CellState]:
     fresh, middle = mean.init((1, 1)), 0.5 * sum(cell.conductance_range())
     here = mean.device.place(fresh.devices, jnp.full((cell.programmed(), 1, 1), middle))
     return mean, fresh._replace(devices=here)
+
+
+def uncounted(self: AbstractCell, shape: tuple[int, ...]) -> Real:
+    """Nothing is counted: a cell may take this as its `start`."""
+    return jnp.zeros(())

@@ -13,11 +13,8 @@ from memspike.arrays.ledger import Drive, Pulse
 from memspike.arrays.periphery import Periphery
 from memspike.arrays.tiles import Tiles
 from memspike.cells.base import AbstractCell
-from memspike.cells.differential import DifferentialPair
-from memspike.cells.multi import MultiDevice
-from memspike.cells.range_reference import RangeReference
-from memspike.cells.single import SingleReference, midpoint
-from memspike.cells.stack import Stack
+from memspike.cells.differential import DifferentialPair, MultiDevice
+from memspike.cells.single import RangeReference, SingleReference, Stack, midpoint
 from memspike.config.networks import FeedforwardTopology, Ingredients
 from memspike.config.sections import ArraySettings, DriveSettings, FabricationSettings, LayerSettings, PulseSettings
 from memspike.config.settings import Settings, seeds_of
@@ -33,8 +30,7 @@ from memspike.devices.soft_bounds import SoftBounds
 from memspike.devices.variation.base import AbstractWrapper
 from memspike.devices.variation.spread import AbstractSpread, OfLabel, Relative
 from memspike.learning.rules.eprop import Eprop
-from memspike.networks.base import AbstractNetwork
-from memspike.networks.timeline import Clock, clock
+from memspike.networks.base import AbstractNetwork, Clock, clock
 from memspike.parts import table
 from memspike.parts.errors import InputError
 from memspike.training.classify import Classification

@@ -13,17 +13,15 @@ import numpy as np
 from memspike.arrays.rows import AbstractRows, DynamicalRows, StaticRows
 from memspike.config.sections import LayerSettings
 from memspike.devices.metastable_switch import MetastableSwitch
-from memspike.networks.associative import Associative
 from memspike.networks.base import AbstractNetwork
-from memspike.networks.competitive import Competitive
 from memspike.networks.feedforward import Feedforward
-from memspike.networks.layer import Layer
 from memspike.networks.local import LocalLayer, LocalNetwork
+from memspike.networks.populations import Associative, Competitive
 from memspike.networks.recurrent import Recurrent
+from memspike.networks.simulate import Layer
 from memspike.neurons.base import AbstractNeuron
 from memspike.neurons.filters import AbstractFilter, AlphaFilter, ExponentialFilter
-from memspike.neurons.lif import ALIF, AbstractSpikingNeuron
-from memspike.neurons.trace_lif import TraceLIF
+from memspike.neurons.lif import ALIF, AbstractSpikingNeuron, TraceLIF
 from memspike.parts.errors import InputError
 from memspike.parts.param import option, part
 

@@ -9,10 +9,9 @@ from memspike.arrays.fidelity import Resistive
 from memspike.arrays.periphery import AbstractOrder, BeforeConversion
 from memspike.arrays.rows import AbstractRows
 from memspike.cells.base import AbstractCell
-from memspike.learning.losses import Windowed
-from memspike.learning.objectives import AbstractObjective
+from memspike.learning.objectives import AbstractObjective, Windowed
 from memspike.learning.optimizers import adamw
-from memspike.learning.programming.ideal import ideal
+from memspike.learning.programming.schemes import ideal
 from memspike.learning.rules.base import AbstractRule
 from memspike.learning.rules.bptt import BPTT
 from memspike.neurons.filters import AbstractFilter

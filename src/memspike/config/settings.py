@@ -17,7 +17,7 @@ from memspike.config.sections import (
 )
 from memspike.data.encoders import AbstractEncoder, AmplitudeEvents
 from memspike.data.trials import Augment
-from memspike.neurons.presets import mif
+from memspike.neurons.mif import mif
 from memspike.parts.param import option, part
 from memspike.parts.registry import ENCODERS, NEURONS
 from memspike.training.classify import Evaluation

@@ -14,7 +14,7 @@ from memspike.config.networks import AssociativeTopology
 from memspike.config.settings import Settings, seeds_of
 from memspike.data.trials import SHOWN, AbstractTrials
 from memspike.experiments.base import Experiment, Result, register
-from memspike.networks.timeline import Clock
+from memspike.networks.base import Clock
 from memspike.parts.errors import InputError
 from memspike.parts.parallel import map_split
 from memspike.parts.param import option, part

@@ -18,9 +18,8 @@ from memspike.data.shapes import LatencySpikes, shapes
 from memspike.data.trials import SHOWN, AbstractTrials
 from memspike.experiments.base import Experiment, Result, register, together
 from memspike.experiments.table import LOWEST, Column
-from memspike.learning.programming.base import Applied, Scheme, nothing
-from memspike.learning.programming.ideal import unwritten
-from memspike.networks.competitive import Competitive
+from memspike.learning.programming.base import Applied, Scheme, nothing, unwritten
+from memspike.networks.populations import Competitive
 from memspike.parts.errors import InputError
 from memspike.parts.parallel import map_split
 from memspike.parts.param import option, part

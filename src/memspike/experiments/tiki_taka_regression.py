@@ -10,8 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.arrays.crossbar import Crossbar
-from memspike.cells.calibration import calibrated_references
-from memspike.cells.stack import Stack
+from memspike.cells.single import Stack, calibrated_references
 from memspike.config.settings import Run
 from memspike.devices.asymmetry import symmetry_points
 from memspike.devices.base import AbstractPulseDevice, span

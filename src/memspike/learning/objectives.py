@@ -1,25 +1,26 @@
-"""What is wanted of the outputs of a network: a loss, and the class that outputs stand for."""
+"""What is wanted of the outputs of a network: a loss, and the class that outputs stand for.
+
+Outputs may be the membranes of output neurons, read as class scores: `AbstractReadout`.
+"""
 
 from abc import abstractmethod
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
+import optax
 from jaxtyping import Array, Float, Int
 
+from memspike.devices.part import AbstractPart
 from memspike.parts.errors import InputError
-from memspike.parts.param import Parameter, check_bounds, option, param
+from memspike.parts.param import Parameter, option, param
 from memspike.parts.registry import LOSSES
 
 Real = Float[Array, "..."]
 
 
-class AbstractObjective(eqx.Module):
+class AbstractObjective(AbstractPart):
     """Outputs [steps, *batch, outputs] of a network against a target."""
-
-    def __check_init__(self) -> None:
-        check_bounds(self)
 
     @abstractmethod
     def loss(self, y: Real, target: Real) -> Real:
@@ -32,6 +33,17 @@ class AbstractObjective(eqx.Module):
     @abstractmethod
     def counts(self, steps: int) -> Float[Array, " steps"]:
         """1 for steps that count, else 0."""
+
+
+def every_step(self: AbstractObjective, steps: int) -> Float[Array, " steps"]:
+    """All steps count: an objective may take this as its `counts`."""
+    return jnp.ones(steps)
+
+
+def smooth_l1(off: Float[Array, "*batch classes"]) -> Float[Array, "*batch"]:
+    """Mean over the classes of ½·x² below 1 and |x| − ½ above."""
+    off = jnp.abs(off)
+    return jnp.where(off < 1, 0.5 * off * off, off - 0.5).mean(-1)
 
 
 class AbstractStepObjective(AbstractObjective):
@@ -54,9 +66,7 @@ class AbstractStepObjective(AbstractObjective):
 class SquaredError(AbstractStepObjective):
     """E = ½·Σ_t (y − y*)²; reported is the mean of (y − y*)². Target [steps, *batch, outputs]."""
 
-    def counts(self, steps: int) -> Float[Array, " steps"]:
-        """All."""
-        return jnp.ones(steps)
+    counts = every_step
 
     def stepwise(self, target: Real, steps: int) -> Real:
         """The target."""
@@ -124,9 +134,8 @@ class SummedOutput(AbstractObjective):
 
     def loss(self, y: Real, target: Real) -> Real:
         """Smooth-L1, mean of the steps that count."""
-        off, counts = jnp.abs(y - target[None]), self.counts(y.shape[0])
-        huber = jnp.where(off < 1, 0.5 * off * off, off - 0.5).mean(-1)
-        return jnp.tensordot(counts, huber, axes=1) / counts.sum()
+        counts = self.counts(y.shape[0])
+        return jnp.tensordot(counts, smooth_l1(y - target[None]), axes=1) / counts.sum()
 
     def predict(self, y: Real) -> Int[Array, "..."]:
         """The class of the largest sum."""
@@ -137,9 +146,7 @@ class SummedOutput(AbstractObjective):
 class Winner(AbstractObjective):
     """The index of the neuron with most spikes; no loss is defined, for rules without a teacher."""
 
-    def counts(self, steps: int) -> Float[Array, " steps"]:
-        """All."""
-        return jnp.ones(steps)
+    counts = every_step
 
     def loss(self, y: Real, target: Real) -> Real:
         """None."""
@@ -148,3 +155,78 @@ class Winner(AbstractObjective):
     def predict(self, y: Real) -> Int[Array, "..."]:
         """The winner, or −1."""
         return jnp.where(y.sum((0, -1)) > 0, y.sum(0).argmax(-1), -1)
+
+
+class AbstractReadout(AbstractObjective):
+    """Output voltages above rest, [steps, ..., classes] in V → scores [samples, ..., classes]."""
+
+    counts = every_step
+
+    def loss(self, y: Real, target: Real) -> Real:
+        """Cross-entropy per example against target probabilities, averaged over the samples."""
+        scores = self.scores(y)
+        return optax.softmax_cross_entropy(scores, jnp.broadcast_to(target, scores.shape)).mean(0)
+
+    def predict(self, y: Real) -> Int[Array, "..."]:
+        """The class with the largest mean score."""
+        return self.scores(y).mean(0).argmax(-1)
+
+    @abstractmethod
+    def scores(self, v: Float[Array, "steps *batch classes"]) -> Float[Array, "samples *batch classes"]:
+        """Dimensionless scores; the loss is the mean cross-entropy over `samples`."""
+
+
+def excess(v: Float[Array, "*shape"], swing: float) -> Float[Array, ""]:
+    """Mean square of what |v| has beyond `swing` (both in V above rest), in units of `swing`.
+
+    The MIF model has no rectification: without a price for it, training drives losing membranes to volts,
+    where no memristor would be left unharmed. Smooth in its first derivative.
+    """
+    return jnp.square(jnp.maximum(jnp.abs(v) / swing - 1, 0)).mean()
+
+
+@LOSSES.register("smooth-maximum", "cross-entropy of a smooth maximum over time: the height of the spike decides")
+class SmoothMaximum(AbstractReadout):
+    """s·log Σ_t e^(v(t)/s) over the temperature. Monotone in the drive for positive drive."""
+
+    temperature: Parameter = param(5e-3, "V", "voltage that counts as one unit of score", bounds=(1e-6, 10))
+    softness: Parameter = param(5e-3, "V", "s: how far below the maximum a moment still counts", bounds=(1e-6, 10))
+
+    def scores(self, v: Real) -> Real:
+        """One sample: the smooth maximum over all steps."""
+        return self.softness * jax.nn.logsumexp(v / self.softness, axis=0, keepdims=True) / self.temperature
+
+
+@LOSSES.register("windowed", "cross-entropy at every step of a window, averaged")
+class Windowed(AbstractReadout):
+    """Each step of a window is a sample. Keep the window inside the spike, before the undershoot."""
+
+    temperature: Parameter = param(5e-3, "V", "voltage that counts as one unit of score", bounds=(1e-6, 10))
+    start: float = option(0.3, "start of the window as a share of the simulated time", bounds=(0, 1))
+    stop: float = option(1.0, "end of the window", bounds=(0, 1))
+
+    def __check_init__(self) -> None:
+        if not self.start < self.stop:
+            raise InputError(
+                f"The window of Windowed goes from {self.start:g} to {self.stop:g}; two ascending shares are needed."
+            )
+
+    def scores(self, v: Real) -> Real:
+        """All steps between the shares `start` and `stop` of the simulated time."""
+        n = v.shape[0]
+        first = min(round(self.start * n), n - 1)
+        last = max(round(self.stop * n), first + 1)
+        return v[first:last] / self.temperature
+
+
+@LOSSES.register("time-mean", "cross-entropy of the mean voltage; NOT monotone in the drive")
+class TimeMean(AbstractReadout):
+    """The mean over time. The undershoot cancels part of the spike, so that a stronger drive can give a
+    *lower* mean (its slope turns negative at medium drive): kept for comparison.
+    """
+
+    temperature: Parameter = param(5e-3, "V", "voltage that counts as one unit of score", bounds=(1e-6, 10))
+
+    def scores(self, v: Real) -> Real:
+        """One sample: the mean over all steps."""
+        return v.mean(0, keepdims=True) / self.temperature

@@ -2,16 +2,18 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import equinox as eqx
 import jax
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.arrays.crossbar import Crossbar
 from memspike.arrays.fidelity import Ideal
 from memspike.cells.base import CellState
-from memspike.networks.timeline import Clock
+from memspike.parts.errors import InputError
 
 Weights = tuple[Float[Array, "_ _"], ...]
 Cells = tuple[CellState, ...]
@@ -19,6 +21,39 @@ Cells = tuple[CellState, ...]
 Conductances = tuple[Float[Array, "... _ _ _"], ...]
 Corrections = tuple[Any, ...] | None
 """Of every crossbar the lagged correction of its wires (`Crossbar.correction`), None where they are ideal."""
+
+
+class Clock(NamedTuple):
+    """Steps of `dt` seconds; conductances are read anew at the start of every part, whose lengths are `parts`."""
+
+    dt: float
+    parts: tuple[int, ...]
+
+    @property
+    def steps(self) -> int:
+        """All steps."""
+        return sum(self.parts)
+
+    def moments(self) -> tuple[float, ...]:
+        """For each part the moment that stands for it, in s: the geometric mean of the middles of its steps."""
+        ends = [0, *(sum(self.parts[: k + 1]) for k in range(len(self.parts)))]
+        return tuple(float(np.exp(np.log(np.arange(a, b) + 0.5).mean())) * self.dt for a, b in pairwise(ends))
+
+    def at_step(self, dt: float) -> "Clock":
+        """The same time in steps of `dt` seconds, in one part."""
+        return Clock(dt, (max(1, round(self.steps * self.dt / dt)),))
+
+
+def clock(steps: int, dt: float, parts: int = 6) -> Clock:
+    """`steps` of `dt` seconds in at most `parts` parts of lengths that grow geometrically, as drift slows down.
+
+    In a run that starts right after its write, a conductance that drifts with the exponent 0.04 is off by at most
+    4.4 % (1,000 steps, 6 parts) at some moment, and by less than 0.1 % in the mean; later by nothing worth mentioning.
+    """
+    if steps < 1 or parts < 1 or not dt > 0:
+        raise InputError(f"A clock has {steps} steps of {dt:g} s in {parts} parts; positive numbers are needed.")
+    ends = sorted({0, *(round(steps ** (k / parts)) for k in range(1, parts + 1))})
+    return Clock(dt, tuple(b - a for a, b in pairwise(ends)))
 
 
 class Fabricated(NamedTuple):
@@ -94,6 +129,29 @@ class AbstractNetwork(eqx.Module):
 def as_designed(self: AbstractNetwork, *, key: PRNGKeyArray) -> Fabricated:
     """A chip draws nothing but its devices."""
     return Fabricated(self, key)
+
+
+@property
+def of_layers(self: Any) -> tuple[Crossbar, ...]:
+    """One crossbar a layer."""
+    return tuple(layer.crossbar for layer in self.layers)
+
+
+@property
+def by_number(self: Any) -> tuple[str, ...]:
+    """Layers by number."""
+    return tuple(f"layer {k + 1}" for k in range(len(self.layers)))
+
+
+@property
+def the_one(self: Any) -> tuple[Crossbar, ...]:
+    """The one crossbar."""
+    return (self.crossbar,)
+
+
+def uniform_weights(self: AbstractNetwork, gain: float = 1.0, *, key: PRNGKeyArray) -> Weights:
+    """Uniform weights in [0, gain] of the one matrix."""
+    return (gain * jax.random.uniform(key, self.shapes[0]),)
 
 
 def stored_weights(self: AbstractNetwork, cells: Cells) -> Weights:

@@ -8,12 +8,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from memspike.arrays.crossbar import Crossbar, Seen
+from memspike.arrays.crossbar import Seen
 from memspike.networks import base
-from memspike.networks.base import AbstractNetwork, Cells, Conductances, Corrections, Weights
-from memspike.networks.layer import Layer
-from memspike.networks.simulate import Events, simulate
-from memspike.networks.timeline import Clock
+from memspike.networks.base import AbstractNetwork, Cells, Clock, Conductances, Corrections, Weights
+from memspike.networks.simulate import Events, Layer, simulate
 from memspike.parts.errors import InputError
 from memspike.parts.param import option
 
@@ -33,19 +31,10 @@ class Feedforward(AbstractNetwork):
     """A feed-forward network of any depth; programmed conductances are its state, `Lines` for each layer."""
 
     drawn, weights = base.as_designed, base.stored_weights
+    crossbars, names = base.of_layers, base.by_number  # pyright: ignore
 
     layers: tuple[Layer, ...]
     checkpoint: bool = option(True, "recompute the inside of a step in the backward pass: less memory")
-
-    @property
-    def crossbars(self) -> tuple[Crossbar, ...]:
-        """One a layer."""
-        return tuple(layer.crossbar for layer in self.layers)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Layers by number."""
-        return tuple(f"layer {k + 1}" for k in range(len(self.layers)))
 
     @property
     def shapes(self) -> tuple[tuple[int, int], ...]:

@@ -11,10 +11,9 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.arrays.crossbar import Crossbar
 from memspike.networks import base
-from memspike.networks.base import AbstractNetwork, Cells, Corrections, Fabricated, Weights
+from memspike.networks.base import AbstractNetwork, Cells, Clock, Corrections, Fabricated, Weights
 from memspike.networks.recurrent import Reading, driven, programmed_readings, readings_of
-from memspike.networks.timeline import Clock
-from memspike.neurons.trace_lif import TraceLIF
+from memspike.neurons.lif import TraceLIF
 from memspike.parts.errors import InputError
 from memspike.parts.parallel import held
 from memspike.parts.param import option
@@ -85,20 +84,10 @@ class LocalNetwork(AbstractNetwork):
     A chip draws its readouts uniform in ±amplitude/√neurons.
     """
 
-    weights = base.stored_weights
+    weights, crossbars, names = base.stored_weights, base.of_layers, base.by_number  # pyright: ignore
 
     layers: tuple[LocalLayer, ...]
     amplitude: float = option(2.0, "random readouts are uniform in ±amplitude/√neurons", bounds=(0, 1e6))
-
-    @property
-    def crossbars(self) -> tuple[Crossbar, ...]:
-        """One a layer."""
-        return tuple(layer.crossbar for layer in self.layers)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Layers by number."""
-        return tuple(f"layer {k + 1}" for k in range(len(self.layers)))
 
     @property
     def shapes(self) -> tuple[tuple[int, int], ...]:
@@ -134,12 +123,7 @@ class LocalNetwork(AbstractNetwork):
         return tuple(layer.init(batch) for layer in self.layers)
 
     def read(
-        self,
-        cells: Cells,
-        moments: tuple[float, ...] = (0.0,),
-        *,
-        noise: bool = True,
-        corrections: Corrections = None,
+        self, cells: Cells, moments: tuple[float, ...] = (0.0,), *, noise: bool = True, corrections: Corrections = None
     ) -> tuple[Reading, ...]:
         """Read statistics of the crossbars at the first of the moments, which holds for a whole trial."""
         return tuple(r.part(0) for r in readings_of(self.crossbars, cells, moments[:1], noise, corrections))

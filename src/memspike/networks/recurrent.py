@@ -12,8 +12,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from memspike.arrays.crossbar import Crossbar, Seen, root
 from memspike.cells.base import CellState, weighted
 from memspike.networks import base
-from memspike.networks.base import AbstractNetwork, Cells, Corrections, Weights
-from memspike.networks.timeline import Clock
+from memspike.networks.base import AbstractNetwork, Cells, Clock, Corrections, Weights
 from memspike.neurons.lif import LIF, AbstractSpikingNeuron, SpikingState
 from memspike.parts.errors import InputError
 from memspike.parts.parallel import held

@@ -1,4 +1,4 @@
-"""The one time loop."""
+"""A layer, and the one time loop."""
 
 from typing import Any, NamedTuple
 
@@ -7,13 +7,26 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from memspike.arrays.crossbar import Seen
+from memspike.arrays.crossbar import Crossbar, Seen
+from memspike.arrays.rows import AbstractRows, StaticRows
 from memspike.cells.base import Lines
-from memspike.networks.layer import Layer
-from memspike.networks.timeline import Clock
+from memspike.networks.base import Clock
+from memspike.neurons.base import AbstractNeuron
+from memspike.neurons.filters import AbstractFilter, AlphaFilter
+from memspike.neurons.mif import MIF
 from memspike.parts.errors import InputError
 
 Real = Float[Array, "..."]
+
+
+class Layer(eqx.Module):
+    """Row voltages → crossbar currents → filter → membranes; `shape` is (rows, columns)."""
+
+    shape: tuple[int, int] = eqx.field(static=True)
+    crossbar: Crossbar = eqx.field(default_factory=Crossbar)
+    rows: AbstractRows = eqx.field(default_factory=StaticRows)
+    filter: AbstractFilter = eqx.field(default_factory=AlphaFilter)
+    neuron: AbstractNeuron = eqx.field(default_factory=MIF)
 
 
 class Events(eqx.Module):

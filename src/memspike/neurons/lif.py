@@ -1,4 +1,4 @@
-"""Leaky integrate-and-fire neurons, plain and with an adaptive threshold, in units of the logical weight."""
+"""Leaky integrate-and-fire neurons: plain, with an adaptive threshold, with traces; in units of the logical weight."""
 
 from abc import abstractmethod
 from typing import Any, ClassVar, NamedTuple
@@ -8,12 +8,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from memspike.devices.part import AbstractModel
-from memspike.neurons.surrogate import AbstractSurrogate, Triangular, spike
+from memspike.neurons.surrogate import AbstractSurrogate, FastSigmoid, Triangular, spike
 from memspike.parts.param import Parameter, option, param, part
 from memspike.parts.registry import NEURONS
 
 Real = Float[Array, "..."]
 BELLEC = "Bellec et al., Nat. Commun. 11: 3625 (2020), doi 10.1038/s41467-020-17236-y"
+KAISER = "Kaiser, Mostafa & Neftci, Front. Neurosci. 14: 424 (2020), doi 10.3389/fnins.2020.00424"
 
 
 class SpikingState(NamedTuple):
@@ -59,33 +60,29 @@ class AbstractSpikingNeuron(AbstractModel):
         return SpikingState(zero, zero, zero, zero, zero)
 
 
-class _Reset(NamedTuple):
-    """How a spike ends: θ subtracted or v put to 0, and how many steps the neuron then is silent."""
-
-    soft: bool
-    refractory: int
-
-    def leak(self, alpha: Real, before: SpikingState) -> Real:
-        """dv'/dv of a step that starts at `before`."""
-        return jnp.broadcast_to(alpha, before.v.shape) if self.soft else alpha * (1 - before.z)
-
-    def membrane(self, alpha: Real, theta: Parameter, before: SpikingState, drive: Real) -> Real:
-        """The membrane after leak, reset and input."""
-        z = jax.lax.stop_gradient(before.z)
-        return alpha * before.v + drive - theta * z if self.soft else alpha * before.v * (1 - z) + drive
-
-    def blocked(self, before: SpikingState) -> Real:
-        """Steps that the refractory period still lasts, this one included."""
-        if not self.refractory:
-            return before.blocked
-        full = jnp.asarray(float(self.refractory), before.z.dtype)
-        return jnp.where(before.z > 0, full, jnp.maximum(before.blocked - 1, 0.0))
+# what LIF and ALIF share: a spike subtracts θ or puts v to 0 (`soft`), and silences the neuron for some steps
 
 
-def _fire(v: Real, a: Real, blocked: Real, threshold: Real, theta: Parameter, surrogate: AbstractSurrogate) -> Any:
+def _leak(neuron: Any, before: SpikingState, dt: float) -> Real:
+    """dv'/dv of a step that starts at `before`."""
+    alpha = jnp.exp(-dt / neuron.tau)
+    return jnp.broadcast_to(alpha, before.v.shape) if neuron.soft else alpha * (1 - before.z)
+
+
+def _advanced(neuron: Any, before: SpikingState, drive: Real, dt: float) -> Real:
+    """The membrane after leak, reset by the last spike and input."""
+    alpha, z = jnp.exp(-dt / neuron.tau), jax.lax.stop_gradient(before.z)
+    return alpha * before.v + drive - neuron.theta * z if neuron.soft else alpha * before.v * (1 - z) + drive
+
+
+def _fire(neuron: Any, before: SpikingState, v: Real, a: Real, threshold: Real) -> SpikingState:
     """The state with the spikes of a membrane `v` above its `threshold`."""
+    blocked = before.blocked  # steps that the refractory period still lasts, this one included
+    if neuron.refractory:
+        full = jnp.asarray(float(neuron.refractory), before.z.dtype)
+        blocked = jnp.where(before.z > 0, full, jnp.maximum(blocked - 1, 0.0))
     free = (blocked <= 0).astype(v.dtype)
-    psi = free * surrogate((v - threshold) / theta)
+    psi = free * neuron.surrogate((v - threshold) / neuron.theta)
     return SpikingState(v, free * spike(v - threshold, psi), a, blocked, psi)
 
 
@@ -105,14 +102,12 @@ class LIF(AbstractSpikingNeuron):
 
     def step(self, state: SpikingState, drive: Real, dt: float) -> SpikingState:
         """Leak, input, reset by the last spike; then the threshold."""
-        reset = _Reset(self.soft, self.refractory)
-        v = reset.membrane(jnp.exp(-dt / self.tau), self.theta, state, drive)
-        threshold = jnp.zeros_like(v) + self.theta
-        return _fire(v, state.a, reset.blocked(state), threshold, self.theta, self.surrogate)
+        v = _advanced(self, state, drive, dt)
+        return _fire(self, state, v, state.a, jnp.zeros_like(v) + self.theta)
 
     def gates(self, before: SpikingState, dt: float) -> Gates:
         """Only the leak; a hard reset cuts it."""
-        return Gates(_Reset(self.soft, self.refractory).leak(jnp.exp(-dt / self.tau), before))
+        return Gates(_leak(self, before, dt))
 
 
 @NEURONS.register("alif", "LIF whose threshold rises with every spike and decays slowly", BELLEC)
@@ -133,14 +128,59 @@ class ALIF(AbstractSpikingNeuron):
 
     def step(self, state: SpikingState, drive: Real, dt: float) -> SpikingState:
         """Leak, input, reset and adaptation by the last spike; then the threshold."""
-        reset = _Reset(self.soft, self.refractory)
-        v = reset.membrane(jnp.exp(-dt / self.tau), self.theta, state, drive)
+        v = _advanced(self, state, drive, dt)
         a = jnp.exp(-dt / self.tau_a) * state.a + state.z
-        threshold = self.theta + jnp.broadcast_to(self.beta, a.shape) * a
-        return _fire(v, a, reset.blocked(state), threshold, self.theta, self.surrogate)
+        return _fire(self, state, v, a, self.theta + jnp.broadcast_to(self.beta, a.shape) * a)
 
     def gates(self, before: SpikingState, dt: float) -> Gates:
         """The leak, and the loop spike → adaptation → threshold → spike."""
-        one = jnp.ones_like(before.v)
-        leak = _Reset(self.soft, self.refractory).leak(jnp.exp(-dt / self.tau), before)
+        one, leak = jnp.ones_like(before.v), _leak(self, before, dt)
         return Gates(leak, -jnp.broadcast_to(self.beta, one.shape) * one, jnp.exp(-dt / self.tau_a) * one, one)
+
+
+@NEURONS.register(
+    "trace-lif",
+    "leaky integrate-and-fire of DECOLLE: two traces a row, refractoriness, no reset",
+    KAISER,
+)
+class TraceLIF(AbstractModel):
+    """U = W·P + R, spike S = H(U); all synapses of an input share the traces Q and P, so a crossbar holds W alone.
+
+    Q[t+1] = β·Q[t] + (1 − β)·gain·x[t], P[t+1] = α·P[t] + (1 − α)·Q[t] (the old Q), R[t+1] = ρ·R[t] − (1 − ρ)·w·S[t],
+    with α, β, ρ = e^(−dt/τ) of membrane, synapse and refractoriness.
+    """
+
+    source: ClassVar[str] = f"{KAISER}, and its released code"
+    surrogate: AbstractSurrogate = part(FastSigmoid, "pseudo-derivative of a spike")
+    tau: Parameter = param(32.8e-3, "s", "time constant of the membrane", bounds=(1e-9, 1e6))
+    tau_syn: Parameter = param(12.0e-3, "s", "time constant of the synapses", bounds=(1e-9, 1e6))
+    tau_ref: Parameter = param(2.3e-3, "s", "time constant of refractoriness", bounds=(1e-9, 1e6))
+    refractory: Parameter = param(1.0, "1", "w: strength of refractoriness", bounds=(0, 1e6))
+    gain: Parameter = param(1.0, "1", "charge of an input spike", bounds=(0, 1e6))
+
+    def traces(self, x: Real, start: tuple[Real, Real], dt: float) -> tuple[tuple[Real, Real], Real]:
+        """Q and P after input spikes x [steps, *batch, rows], and P at every step."""
+        alpha, beta = jnp.exp(-dt / self.tau), jnp.exp(-dt / self.tau_syn)
+
+        def traced(carry: tuple[Real, Real], now: Real) -> tuple[tuple[Real, Real], Real]:
+            q, p = carry
+            p = alpha * p + (1 - alpha) * q
+            return (beta * q + (1 - beta) * self.gain * now, p), p
+
+        return jax.lax.scan(traced, start, x)
+
+    def fire(self, drive: Real, start: tuple[Real, Real], dt: float) -> tuple[tuple[Real, Real], tuple[Real, Real]]:
+        """R and S after a drive W·P [steps, *batch, columns]; membranes and spikes at every step.
+
+        For automatic differentiation a spike has the slope of the surrogate; refractoriness is held fixed.
+        """
+        rho = jnp.exp(-dt / self.tau_ref)
+
+        def fired(carry: tuple[Real, Real], now: Real) -> tuple[tuple[Real, Real], tuple[Real, Real]]:
+            r, s = carry
+            r = rho * r - (1 - rho) * self.refractory * jax.lax.stop_gradient(s)
+            u = now + r
+            s = spike(u, self.surrogate(u))
+            return (r, s), (u, s)
+
+        return jax.lax.scan(fired, start, drive)

@@ -84,16 +84,12 @@ class ArcTan(AbstractSurrogate):
 
 
 @jax.custom_jvp
-def _step(x: Real, psi: Real) -> Real:
+def spike(x: Real, psi: Real) -> Real:
+    """1 where x > 0, else 0; automatic differentiation sees the slope `psi`."""
     return (x > 0).astype(x.dtype)
 
 
-@_step.defjvp
-def _step_jvp(primals: tuple[Real, Real], tangents: tuple[Real, Real]) -> tuple[Real, Real]:
+@spike.defjvp
+def _spike_jvp(primals: tuple[Real, Real], tangents: tuple[Real, Real]) -> tuple[Real, Real]:
     x, psi = primals
-    return _step(x, psi), psi * tangents[0]
-
-
-def spike(x: Real, psi: Real) -> Real:
-    """1 where x > 0, else 0; automatic differentiation sees the slope `psi`."""
-    return _step(x, psi)
+    return spike(x, psi), psi * tangents[0]

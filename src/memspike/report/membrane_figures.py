@@ -8,7 +8,7 @@ from jaxtyping import Float, Int, UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from memspike.neurons.observer import SpikeObserver
+from memspike.neurons.driver import SpikeObserver
 from memspike.report.figures import ACCENT, MUTED, SECOND, Arrays, new_figure, single
 
 NEURONS = 60

@@ -11,14 +11,12 @@ import numpy as np
 from memspike.arrays.crossbar import Crossbar
 from memspike.cells.base import CellState
 from memspike.cells.differential import DifferentialPair
-from memspike.cells.single import midpoint
-from memspike.cells.stack import Stack
+from memspike.cells.single import Stack, midpoint
 from memspike.devices.base import AbstractPulseDevice
 from memspike.devices.pcm import PCM
 from memspike.devices.soft_bounds import SoftBounds
 from memspike.devices.variation.base import AbstractVariation, Varied
-from memspike.learning.losses import AbstractReadout
-from memspike.learning.objectives import AbstractObjective, AbstractStepObjective
+from memspike.learning.objectives import AbstractObjective, AbstractReadout, AbstractStepObjective
 from memspike.learning.programming.base import Scheme
 from memspike.neurons.base import AbstractNeuron
 from memspike.neurons.filters import AbstractFilter

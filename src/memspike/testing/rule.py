@@ -8,21 +8,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from memspike.arrays.crossbar import Crossbar
-from memspike.cells.range_reference import RangeReference
+from memspike.cells.single import RangeReference
 from memspike.devices.presets.vteam import pulsed_mif_synapse
-from memspike.learning.losses import SmoothMaximum
-from memspike.learning.objectives import AbstractObjective, SquaredError, SummedOutput, Winner
+from memspike.learning.objectives import AbstractObjective, SmoothMaximum, SquaredError, SummedOutput, Winner
 from memspike.learning.optimizers import sgd
-from memspike.learning.outer import dense
-from memspike.learning.programming.ideal import ideal
-from memspike.learning.rules.base import AbstractRule, Batch
-from memspike.networks.associative import Associative
-from memspike.networks.base import AbstractNetwork
-from memspike.networks.competitive import Competitive
+from memspike.learning.programming.schemes import ideal
+from memspike.learning.rules.base import AbstractRule, Batch, dense
+from memspike.networks.base import AbstractNetwork, Clock
 from memspike.networks.feedforward import feedforward
 from memspike.networks.local import local_network
+from memspike.networks.populations import Associative, Competitive
 from memspike.networks.recurrent import Recurrent
-from memspike.networks.timeline import Clock
 from memspike.neurons.lif import ALIF, LIF
 from memspike.parts.errors import InputError
 from memspike.parts.table import Recipe

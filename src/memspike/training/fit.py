@@ -13,12 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from memspike.cells.multi import MultiDevice
+from memspike.cells.differential import MultiDevice
 from memspike.learning.rules.base import Batch
 from memspike.networks.base import lines_of
 from memspike.networks.feedforward import Feedforward, Membranes
-from memspike.neurons.integrators import forward_euler
-from memspike.neurons.mif import MIF
+from memspike.neurons.mif import MIF, forward_euler
 from memspike.parts.atomic import read_arrays
 from memspike.parts.errors import InputError, RunError
 from memspike.training.folder import Checkpoint, RunFolder

@@ -11,12 +11,10 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from memspike.arrays.ledger import Ledger
 from memspike.cells.base import CellState
 from memspike.learning.objectives import AbstractObjective
-from memspike.learning.outer import dense
 from memspike.learning.programming.base import Scheme
-from memspike.learning.rules.base import AbstractRule, Batch, View
-from memspike.networks.base import AbstractNetwork, Cells, Corrections, corrections_of, lines_of, unity, wired
+from memspike.learning.rules.base import AbstractRule, Batch, View, dense
+from memspike.networks.base import AbstractNetwork, Cells, Clock, Corrections, corrections_of, lines_of, unity, wired
 from memspike.networks.local import LocalNetwork
-from memspike.networks.timeline import Clock
 from memspike.parts.errors import InputError
 from memspike.parts.table import Recipe
 from memspike.training.start import AbstractStart, Fabrication

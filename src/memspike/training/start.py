@@ -14,9 +14,7 @@ from jaxtyping import Array, PRNGKeyArray
 from memspike.arrays.crossbar import Crossbar
 from memspike.arrays.programmer import OpenLoop
 from memspike.cells.base import CellState, Weight
-from memspike.cells.calibration import settling_points
-from memspike.cells.single import SingleReference, midpoint
-from memspike.cells.stack import Stack
+from memspike.cells.single import SingleReference, Stack, midpoint, settling_points
 from memspike.devices.base import span
 from memspike.devices.variation.fabricate import fabricate
 from memspike.networks.base import AbstractNetwork, Cells

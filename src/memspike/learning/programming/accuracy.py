@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.arrays.crossbar import Crossbar
-from memspike.cells.multi import MultiDevice
+from memspike.cells.differential import MultiDevice
 from memspike.cells.refresh import Refresh
 from memspike.devices.base import select
 from memspike.devices.pcm import PCM

@@ -56,6 +56,11 @@ def nothing(crossbar: Crossbar, cells: CellState) -> tuple[()]:
     return ()
 
 
+def unwritten(crossbar: Crossbar, cells: CellState) -> Ledger:
+    """The ledger of an update that sent no pulse."""
+    return crossbar.ledger(crossbar.cell.stored(cells).shape[1:])
+
+
 def memoryless(pulses: Callable[..., Weight]) -> Counting:
     """A counting that remembers nothing: `pulses(crossbar, dw, *, key)` → pulses."""
 

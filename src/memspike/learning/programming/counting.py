@@ -6,16 +6,25 @@ import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
 from memspike.arrays.crossbar import Crossbar
-from memspike.cells.base import CellState, Weight
-from memspike.cells.differential import DifferentialPair
-from memspike.cells.multi import MultiDevice
-from memspike.cells.write import Alternate
+from memspike.cells.base import CellState, Real, Weight, typical
+from memspike.cells.differential import Alternate, DifferentialPair, MultiDevice
 from memspike.learning.programming import options
 from memspike.learning.programming.base import Counting, memoryless
 from memspike.parts.random import uniform
 
 # a pulse whose step is less than this share of the nominal one is not sent by who knows it
 NEARLY_NOTHING = 0.02
+
+
+def stochastic_rounding(wanted: Real, *, key: PRNGKeyArray) -> Real:
+    """A whole number whose mean is `wanted`: ⌊f + u⌋ with u uniform in [0, 1)."""
+    return jnp.floor(wanted + uniform(key, wanted.shape, wanted.dtype))
+
+
+def whole(wanted: Real, most: int | None, *, key: PRNGKeyArray | None) -> Real:
+    """`wanted` pulses rounded stochastically (without a key: to the nearest), and then cut to ±`most`."""
+    number = jnp.round(wanted) if key is None else stochastic_rounding(wanted, key=key)
+    return number if most is None else jnp.clip(number, -most, most)
 
 
 def zero_weights(crossbar: Crossbar, cells: CellState) -> Weight:
@@ -81,17 +90,67 @@ def rounded(step: options.OptionalPulseStep = None) -> Counting:
     return memoryless(pulses)
 
 
-class Quanta(NamedTuple):
-    """What is left in the accumulator and the whole quanta taken out of it, both [rows, columns]."""
+@options.checked
+def stochastically_rounded(step: options.OptionalPulseStep = None, most: options.OptionalMostPulses = None) -> Counting:
+    """⌊Δw/step + u⌋ pulses with u uniform in [0, 1): the mean is Δw/step. At most `most` at once, which biases.
 
-    left: Weight
-    quanta: Weight
+    `step` is by default `symmetric_step`, the same in both directions: nothing is done about asymmetry (`sign_gain`
+    counts each direction by its own step). Without a key it is the nearest whole number.
+    """
+
+    def pulses(crossbar: Crossbar, dw: Weight, *, key: PRNGKeyArray | None) -> Weight:
+        return whole(dw / (symmetric_step(crossbar) if step is None else step), most, key=key)
+
+    return memoryless(pulses)
 
 
-def taken(accumulated: Weight, quantum: options.WeightStep | Weight) -> Quanta:
-    """Whole quanta out of an accumulator, towards zero: rounding down would fire on every small negative number."""
+@options.checked
+def sign_gain(most: options.OptionalMostPulses = None) -> Counting:
+    """Stochastic rounding of Δw over the weight step of a pulse in that direction, of the mean device in mid-range.
+
+    Two constants an array; mid-range becomes the point where pulses of both signs cancel on average.
+    """
+
+    def pulses(crossbar: Crossbar, dw: Weight, *, key: PRNGKeyArray | None) -> Weight:
+        return whole(dw / nominal_step(crossbar, None, dw), most, key=key)
+
+    return memoryless(pulses)
+
+
+@options.checked
+def running_gain(most: options.OptionalMostPulses = None) -> Counting:
+    """As `sign_gain`, at the running mean of the array in place of mid-range.
+
+    The controller carries one mean device, which gets the mean number of pulses up and down of every update, and
+    takes the expected weight step from it: what a mean-field of the array says, without a read. A step below 2 % of
+    the nominal one counts as 2 %.
+    """
+
+    def start(crossbar: Crossbar, cells: CellState) -> CellState:
+        return typical(crossbar.cell)[1]
+
+    def count(
+        state: CellState, crossbar: Crossbar, cells: CellState, dw: Weight, *, key: PRNGKeyArray | None
+    ) -> tuple[CellState, Weight]:
+        cell, _ = typical(crossbar.cell)
+        now, least = cell.worth(state), NEARLY_NOTHING * jnp.asarray(nominal_step(crossbar, None, dw))
+        here = jnp.where(dw < 0, -now.down[0, 0], now.up[0, 0])
+        pulses = whole(dw / jnp.maximum(here, least), most, key=key)
+        for sign in (1, -1):
+            mean = sign * jnp.maximum(sign * pulses, 0.0).mean()
+            state, _ = cell.program(state, jnp.full((1, 1), mean, dw.dtype))
+        return state, pulses
+
+    return Counting(start, count)
+
+
+def taken(accumulated: Weight, quantum: options.WeightStep | Weight) -> tuple[Weight, Weight]:
+    """What is left in an accumulator, and the whole quanta taken out of it, both [rows, columns].
+
+    They are rounded towards zero: rounding down would fire on every small negative number.
+    """
     quanta = jnp.trunc(accumulated / quantum)
-    return Quanta(accumulated - quanta * quantum, quanta)
+    return accumulated - quanta * quantum, quanta
 
 
 @options.checked
@@ -106,14 +165,14 @@ def accumulate(quantum: options.OptionalQuantum = None, pulses: options.QuantumP
     ) -> tuple[Weight, Weight]:
         wanted = state + dw
         each = nominal_step(crossbar, None, wanted) * pulses if quantum is None else quantum
-        out = taken(wanted, each)
-        return out.left, out.quanta * pulses
+        left, quanta = taken(wanted, each)
+        return left, quanta * pulses
 
     return Counting(zero_weights, count)
 
 
 @options.checked
-def accumulate_capped(quantum: options.Quantum, step: options.PulseStep) -> Counting:
+def accumulate_capped(quantum: options.Quantum = 0.125, step: options.PulseStep = 0.75 / 11.82503) -> Counting:
     """As `accumulate`, but with the pulse count of the released code of Demirağ et al.: ⌈|q|/step⌉, q in weight.
 
     No weight gets more than int(max |q|/step), taken over the whole array: pulses of one device depend on what
@@ -123,9 +182,9 @@ def accumulate_capped(quantum: options.Quantum, step: options.PulseStep) -> Coun
     def count(
         state: Weight, crossbar: Crossbar, cells: CellState, dw: Weight, *, key: PRNGKeyArray | None
     ) -> tuple[Weight, Weight]:
-        out = taken(state + dw, quantum)
-        steps = jnp.abs(out.quanta) * (quantum / step)
-        return out.left, jnp.sign(out.quanta) * jnp.minimum(jnp.ceil(steps), jnp.floor(steps.max()))
+        left, quanta = taken(state + dw, quantum)
+        steps = jnp.abs(quanta) * (quantum / step)
+        return left, jnp.sign(quanta) * jnp.minimum(jnp.ceil(steps), jnp.floor(steps.max()))
 
     return Counting(zero_weights, count)
 

@@ -1,8 +1,10 @@
 """Gradients on an array A, whose rows are read and added to the weight array C: what Tiki-Taka and its kin share."""
 
 import dataclasses
+import functools
+import inspect
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Concatenate, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
@@ -12,11 +14,10 @@ from memspike.arrays.ledger import Ledger
 from memspike.arrays.sums import Tally
 from memspike.arrays.tiles import Send
 from memspike.cells.base import AbstractCell, CellState, Weight
-from memspike.cells.stack import Stack
+from memspike.cells.single import Stack
 from memspike.learning.programming import options
 from memspike.learning.programming.base import Applied, Counting, Scheme, keys_of
-from memspike.learning.programming.counting import symmetric_step
-from memspike.learning.programming.stochastic_rounding import stochastically_rounded
+from memspike.learning.programming.counting import stochastically_rounded, symmetric_step
 from memspike.parts.errors import InputError
 from memspike.parts.random import normal
 
@@ -48,13 +49,13 @@ class Transfer(NamedTuple):
 
 
 class TransferState(NamedTuple):
-    """Updates so far, δ in weight, the average of max |Δw|, and the states of the counting and of the transfer."""
+    """Updates so far, δ in weight, the average of max |Δw|, the states of the counting and of every transfer."""
 
     updates: Int[Array, ""]
     step: Float[Array, ""]
     largest: Float[Array, ""]
     counting: Any
-    transfer: Any
+    transfer: tuple[Any, ...]
 
 
 class GradientArray(NamedTuple):
@@ -139,6 +140,24 @@ class GradientArray(NamedTuple):
         return RowRead(row, turn // visits, w / state.step, rate)
 
 
+def on_gradient_array(make: Callable[Concatenate[GradientArray, ...], Scheme]) -> Callable[..., Scheme]:
+    """`make(array, …)` as a function of the options of `GradientArray` and then of its own."""
+    own = [*inspect.signature(make).parameters.values()][1:]
+    names = [name for name in GradientArray._fields if name != "counting"]
+    each = inspect.signature(GradientArray).parameters
+    signature = inspect.Signature([*(each[name] for name in names), *own], return_annotation=Scheme)
+
+    @functools.wraps(make)
+    def call(*args: Any, **kwargs: Any) -> Scheme:
+        given = signature.bind(*args, **kwargs).arguments
+        array = GradientArray(**{name: given.pop(name) for name in names if name in given})
+        return make(array, **given)
+
+    call.__signature__ = signature  # pyright: ignore[reportAttributeAccessIssue]
+    call.__annotations__ = {name: p.annotation for name, p in signature.parameters.items()}
+    return options.checked(call)
+
+
 def stack_of(cell: AbstractCell, exactly: int | None = None) -> Stack:
     """The cell, if it is a `Stack` (of so many tiles); InputError otherwise."""
     if isinstance(cell, Stack) and exactly in (None, cell.tiles):
@@ -151,41 +170,44 @@ def stack_of(cell: AbstractCell, exactly: int | None = None) -> Stack:
     )
 
 
-def with_reads(ledger: Ledger, reads: list[RowRead], rows: int) -> Ledger:
-    """The ledger with the reads of the rows that were due."""
-    due = jnp.concatenate([read.row < rows for read in reads]).astype(jnp.int32).sum()
-    return dataclasses.replace(ledger, reads=Tally.of(due))
-
-
-def transferring(transfer: Transfer, array: GradientArray) -> Scheme:
+def transferring(transfer: Transfer, array: GradientArray, slower: int | None = None) -> Scheme:
     """The scheme that pulses Δw onto the array A of a `Stack` of two and does with its rows what `transfer` says.
 
+    With `slower` it is a `Stack` of any number: Δw goes to the last tile, and `transfer` takes the rows of every tile
+    to the one before it; each but the last is read at intervals, and added with a period, `slower` times as long.
     Rows are read before the gradient pulses that are sent together with theirs: the source papers read after them.
     InputError for another cell.
     """
     array.check()
-    counting = array.counted()
+    counting, exactly = array.counted(), 2 if slower is None else None
 
     def start(crossbar: Crossbar, cells: CellState) -> TransferState:
-        cell = stack_of(crossbar.cell, 2)
+        cell = stack_of(crossbar.cell, exactly)
         w, own = cell.weight(cell.stored(cells)), counting.init(crossbar, cells)
         step, largest = jnp.asarray(symmetric_step(crossbar)), jnp.zeros((), w.dtype)
-        return TransferState(jnp.int32(0), step, largest, own, transfer.init(w.shape))
+        return TransferState(jnp.int32(0), step, largest, own, (transfer.init(w.shape),) * (cell.tiles - 1))
 
     def apply(
         state: TransferState, crossbar: Crossbar, cells: CellState, dw: Weight, *, key: PRNGKeyArray | None
     ) -> Applied:
-        keys = keys_of(key, 4)
+        cell = stack_of(crossbar.cell, exactly)
+        n = cell.tiles - 1
+        keys = keys_of(key, 2 * n + 2)
         largest = array.smoothed(state.largest, dw)
         gain = array.gain(state.step, largest)
-        read = array.read(state, stack_of(crossbar.cell, 2), cells, gain, 1, key=keys[0])
-        passed, onto_weights = transfer.take(state.transfer, read, key=keys[1])
-        signs = transfer.signs(passed)
+        times = [(slower or 1) ** (n - 1 - k) for k in range(n)]
+        reads = [array.read(state, cell, cells, gain, k + 1, t, key=keys[2 * k]) for k, t in enumerate(times)]
+        pairs = zip(state.transfer, reads, strict=True)
+        passed, pulses = zip(*(transfer.take(*one, key=keys[2 * k + 1]) for k, one in enumerate(pairs)), strict=True)
+        signs = transfer.signs(passed[-1])
         wanted = gain * (dw if signs is None else signs[:, None] * dw)
-        counted, gradients = counting.pulses(state.counting, crossbar, cells, wanted, key=keys[2])
-        sends = (Send(1, gradients), Send(0, onto_weights, read.row))
-        cells, ledger = crossbar.pulse_tiles(cells, sends, key=keys[3])
+        counted, gradients = counting.pulses(state.counting, crossbar, cells, wanted, key=keys[2 * n])
+        rows = [Send(k, sent, read.row) for k, (sent, read) in enumerate(zip(pulses, reads, strict=True))]
+        # what is sent first draws the first noise
+        sends = [Send(n, gradients), *rows] if slower is None else [*rows, Send(n, gradients)]
+        cells, ledger = crossbar.pulse_tiles(cells, sends, key=keys[2 * n + 1])
         after = TransferState(state.updates + 1, state.step, largest, counted, passed)
-        return Applied(after, cells, with_reads(ledger, [read], dw.shape[0]))
+        due = jnp.concatenate([read.row < dw.shape[0] for read in reads]).astype(jnp.int32).sum()
+        return Applied(after, cells, dataclasses.replace(ledger, reads=Tally.of(due)))
 
     return Scheme(start, apply, tiles=2)

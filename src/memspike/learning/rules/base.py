@@ -1,37 +1,19 @@
 """What a learning rule declares: from a trial on a chip to the wanted change of every weight."""
 
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
-import equinox as eqx
 import jax
+import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from memspike.arrays.ledger import Ledger
+from memspike.devices.part import AbstractModel
 from memspike.learning.objectives import AbstractObjective
-from memspike.networks.base import AbstractNetwork, Cells, Corrections, Weights, scaled_columns
-from memspike.networks.timeline import Clock
-from memspike.parts.param import check_bounds
-
-if TYPE_CHECKING:
-    from typing import ClassVar as AbstractClassVar
-else:
-    from equinox import AbstractClassVar
+from memspike.networks.base import AbstractNetwork, Cells, Clock, Corrections, Weights, scaled_columns
 
 Optimizer = optax.GradientTransformation
-
-
-class Rule(NamedTuple):
-    """A pure pair in the shape of an optimiser.
-
-    `init(weights)` → rule state; `update(state, weights, batch, *, key)` → (state, Δw, metrics), where
-    `weights` and `Δw` hold one array [rows, columns] a layer and `metrics` is a dict of scalars.
-    """
-
-    init: Callable[..., Any]
-    update: Callable[..., Any]
 
 
 class Batch(NamedTuple):
@@ -41,6 +23,23 @@ class Batch(NamedTuple):
     target: Any
     counts: Float[Array, " steps"]
     fresh: Bool[Array, ""]
+
+
+class Outer(NamedTuple):
+    """Δw = Σ_k rows[k] ⊗ columns[k], in units of weight: what an array can multiply by itself with pulses."""
+
+    rows: Float[Array, "terms rows"]
+    columns: Float[Array, "terms columns"]
+
+
+def dense(dw: Outer | Float[Array, "rows columns"]) -> Float[Array, "rows columns"]:
+    """The matrix [rows, columns]."""
+    return dw.rows.T @ dw.columns if isinstance(dw, Outer) else dw
+
+
+def terms(dw: Outer | Float[Array, "rows columns"]) -> Outer:
+    """Outer products that add up to Δw: those it is given by, or of a matrix one for every row."""
+    return dw if isinstance(dw, Outer) else Outer(jnp.eye(dw.shape[0], dtype=dw.dtype), dw)
 
 
 class Update(NamedTuple):
@@ -93,7 +92,7 @@ class View(NamedTuple):
         return key if self.noisy else None
 
 
-class AbstractRule(eqx.Module):
+class AbstractRule(AbstractModel):
     """A learning rule by its constants; every rule is made from the same arguments or refuses them in `check`.
 
     `spread_batch`: a batch may be spread over devices. `segments`: weights may be written within a trial.
@@ -101,14 +100,10 @@ class AbstractRule(eqx.Module):
     devices, and not only what was programmed.
     """
 
-    source: AbstractClassVar[str]
     spread_batch: ClassVar[bool] = False
     segments: ClassVar[bool] = False
     finite: ClassVar[bool] = False
     sees_devices: ClassVar[bool] = True
-
-    def __check_init__(self) -> None:
-        check_bounds(self)
 
     @abstractmethod
     def check(self, network: AbstractNetwork, objective: AbstractObjective, batch: int) -> None:
@@ -127,10 +122,8 @@ class AbstractRule(eqx.Module):
         """What is done to the cells before every trial, and the ledgers of it."""
 
     @abstractmethod
-    def update(
-        self, state: Any, view: View, batch: Batch, optimizer: Optimizer, *, key: PRNGKeyArray
-    ) -> tuple[Any, tuple[Any, ...], dict[str, Array]]:
-        """An `Update`: what follows from a trial."""
+    def update(self, state: Any, view: View, batch: Batch, optimizer: Optimizer, *, key: PRNGKeyArray) -> Update:
+        """What follows from a trial."""
 
     @abstractmethod
     def run(self, state: Any, view: View, x: Any, *, key: PRNGKeyArray | None) -> Any:

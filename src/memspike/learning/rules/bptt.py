@@ -6,8 +6,7 @@ import jax
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from memspike.learning.losses import excess
-from memspike.learning.objectives import AbstractObjective
+from memspike.learning.objectives import AbstractObjective, excess
 from memspike.learning.rules import base
 from memspike.learning.rules.base import AbstractRule, Batch, Optimizer, Update, View
 from memspike.networks.base import AbstractNetwork, Weights

@@ -3,20 +3,19 @@
 from abc import abstractmethod
 from typing import Any, ClassVar, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from memspike.learning.objectives import AbstractObjective
-from memspike.learning.outer import Outer, dense
+from memspike.devices.part import AbstractPart
+from memspike.learning.objectives import AbstractObjective, smooth_l1
 from memspike.learning.rules import base
-from memspike.learning.rules.base import AbstractRule, Batch, Optimizer, Update, View
+from memspike.learning.rules.base import AbstractRule, Batch, Optimizer, Outer, Update, View, dense
 from memspike.networks.base import AbstractNetwork
 from memspike.networks.local import Local, LocalLayer, LocalNetwork, Traces
 from memspike.parts.errors import InputError
-from memspike.parts.param import Parameter, check_bounds, option, param, part
+from memspike.parts.param import Parameter, option, param, part
 from memspike.parts.registry import RULES
 
 Real = Float[Array, "..."]
@@ -31,11 +30,8 @@ class Factors(NamedTuple):
     trace: Float[Array, "steps *batch rows"]
 
 
-class AbstractTrigger(eqx.Module):
+class AbstractTrigger(AbstractPart):
     """What becomes of the three factors before they are multiplied."""
-
-    def __check_init__(self) -> None:
-        check_bounds(self)
 
     @abstractmethod
     def __call__(self, factors: Factors, u: Real) -> Factors:
@@ -131,8 +127,7 @@ class Decolle(AbstractRule):
 
     def loss(self, local: Local, batch: Batch) -> Real:
         """Smooth-L1 of one layer, mean of the steps that count and of the batch."""
-        off = jnp.abs(local.y - batch.target[None])
-        huber = jnp.where(off < 1, 0.5 * off * off, off - 0.5).mean(-1)
+        huber = smooth_l1(local.y - batch.target[None])
         counts = _along(batch.counts, huber)
         return (huber * counts).sum() / jnp.maximum(counts.sum() * huber[0].size, 1.0)
 

@@ -1,5 +1,6 @@
 """e-prop: gradients of a recurrent spiking network from local traces and a broadcast error, without unrolling time."""
 
+from abc import abstractmethod
 from typing import Any, ClassVar, NamedTuple, cast
 
 import jax
@@ -8,11 +9,11 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.arrays.ledger import Ledger
+from memspike.devices.part import AbstractPart
 from memspike.learning.objectives import AbstractObjective, AbstractStepObjective
 from memspike.learning.rules import base
 from memspike.learning.rules.base import AbstractRule, Batch, Optimizer, Update, View
 from memspike.learning.rules.eprop_online import OnlineEprop, Shown
-from memspike.learning.rules.feedback import AbstractFeedback, Random
 from memspike.networks.base import AbstractNetwork, Cells, Weights
 from memspike.networks.recurrent import Activity, Readings, Recurrent, lowpass
 from memspike.neurons.lif import SpikingState
@@ -21,14 +22,60 @@ from memspike.parts.param import Parameter, option, param, part
 from memspike.parts.registry import RULES
 
 Real = Float[Array, "..."]
+Feedback = Float[Array, "neurons outputs"]
 SOURCE = "Bellec et al., Nat. Commun. 11: 3625 (2020), doi 10.1038/s41467-020-17236-y"
+
+
+class AbstractFeedback(AbstractPart):
+    """B [neurons, outputs], and what becomes of the random weights that a chip starts with."""
+
+    @abstractmethod
+    def weights(self, stored: Feedback, output: Feedback, /) -> Feedback:
+        """B, given the output weights of now."""
+
+    @abstractmethod
+    def after(self, stored: Feedback, change: Feedback, /) -> Feedback:
+        """What is stored after the wanted `change` of the output weights."""
+
+
+def _stored(self: AbstractFeedback, stored: Feedback, other: Feedback, /) -> Feedback:
+    """What is stored, unchanged."""
+    return stored
+
+
+class Symmetric(AbstractFeedback):
+    """B = W_out; what is stored is never used."""
+
+    after = _stored
+
+    def weights(self, stored: Feedback, output: Feedback, /) -> Feedback:
+        """The output weights."""
+        return output
+
+
+class Random(AbstractFeedback):
+    """B fixed, random, drawn once."""
+
+    weights = after = _stored
+
+
+class Adaptive(AbstractFeedback):
+    """B starts random and takes the wanted changes of the output weights, with a decay: it aligns with W_out."""
+
+    weights = _stored
+
+    decay: Parameter = param(1e-3, "1", "share of B lost in every update", bounds=(0, 1))
+
+    def after(self, stored: Feedback, change: Feedback, /) -> Feedback:
+        """Decayed, and moved like the output weights."""
+        return (1 - self.decay) * stored + change
 
 
 class EpropState(NamedTuple):
     """State of the optimiser and stored feedback weights."""
 
     optimizer: Any
-    feedback: Float[Array, "neurons outputs"]
+    feedback: Feedback
 
 
 @RULES.register("eprop", "e-prop, traces summed up in one product of matrices a trial", SOURCE)

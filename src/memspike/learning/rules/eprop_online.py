@@ -8,9 +8,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.learning.objectives import AbstractStepObjective
-from memspike.networks.base import Weights
+from memspike.networks.base import Clock, Weights
 from memspike.networks.recurrent import Activity, Readings, Recurrent, fold
-from memspike.networks.timeline import Clock
 from memspike.neurons.lif import Gates, SpikingState
 
 Real = Float[Array, "..."]

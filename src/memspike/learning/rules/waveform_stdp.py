@@ -1,20 +1,26 @@
 """Plasticity without a rule: the voltage between two membranes moves the memory that connects them."""
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.cells.base import AbstractCell, Weight
-from memspike.cells.range_reference import RangeReference
+from memspike.cells.single import RangeReference
+from memspike.devices.part import AbstractPart
 from memspike.devices.presets.vteam import pulsed_mif_synapse
 from memspike.devices.pulsed import Pulsed
-from memspike.learning.rules.base import Rule
-from memspike.networks.base import Weights
+from memspike.learning.objectives import AbstractObjective
+from memspike.learning.rules import base
+from memspike.learning.rules.base import AbstractRule, Batch, Optimizer, Update, View
+from memspike.learning.rules.stdp import Trains, begin, check_alone, late, named, voted, watched
+from memspike.networks.base import AbstractNetwork
+from memspike.networks.populations import Associative
+from memspike.neurons.driver import Driver
 from memspike.parts.errors import InputError
-from memspike.parts.param import Parameter, check_bounds, param
+from memspike.parts.param import Parameter, option, param, part
+from memspike.parts.registry import RULES
 
 Real = Float[Array, "..."]
 SOURCE = (
@@ -30,11 +36,7 @@ class Waveforms(NamedTuple):
     post: Float[Array, "steps columns"]
 
 
-def _cell() -> RangeReference:
-    return RangeReference(pulsed_mif_synapse())
-
-
-class WaveformSTDP(eqx.Module):
+class WaveformSTDP(AbstractPart):
     """A memory between two membranes: dx/dt = f(x, u), u = gain·(v_pre − v_post), with the law f of the device itself.
 
     Nothing compares spike times. A spike alone stays below the thresholds of the device; where the spike of one
@@ -45,12 +47,11 @@ class WaveformSTDP(eqx.Module):
     counts here. `gain` is that of the buffers that hold the voltage (negative: the terminals of the device swapped).
     """
 
-    cell: AbstractCell = eqx.field(default_factory=_cell)
+    cell: AbstractCell = part(lambda: RangeReference(pulsed_mif_synapse()), "what a state of its device is as a weight")
     gain: Parameter = param(1.0, "1", "voltage across the synapse over v_pre − v_post", bounds=(-1e4, 1e4))
     dt: Parameter = param(10e-6, "s", "time step of the waveforms", bounds=(1e-12, 1e3))
 
     def __check_init__(self) -> None:
-        check_bounds(self)
         if not isinstance(self.cell.device, Pulsed) or self.cell.programmed() != 1:
             raise InputError(
                 "Plasticity by waveforms needs one memory device a weight, one whose law follows a voltage: Pulsed; "
@@ -77,15 +78,65 @@ class WaveformSTDP(eqx.Module):
         return seen(self.moved(start, waves)) - seen(start)
 
 
-def stdp_waveform(plasticity: WaveformSTDP | None = None) -> Rule:
-    """Local rule whose batches hold `Waveforms` for every matrix; it keeps no state of its own."""
-    law = WaveformSTDP() if plasticity is None else plasticity
+@RULES.register(
+    "stdp-waveform",
+    "the voltage between the waveforms of two neurons moves the device between them",
+    SOURCE,
+)
+class WaveformRule(AbstractRule):
+    """`WaveformSTDP` by the devices of the network's own crossbar; the scheme `ideal` lets them move by themselves.
 
-    def update(
-        state: tuple[()], weights: Weights, batch: tuple[Waveforms, ...], *, key: PRNGKeyArray | None = None
-    ) -> tuple[tuple[()], Weights, dict]:
-        change = tuple(law.change(w, waves) for w, waves in zip(weights, batch, strict=True))
-        size = sum(jnp.abs(dw).sum() for dw in change) / sum(w.size for w in weights)
-        return (), change, {"change": size}
+    On a winner-take-all layer row spikes meet the column spikes that come back `delay` seconds later; in an associative
+    network every neuron meets every other, with no current in the columns. A spike injects a current with the `peak`
+    into the neuron of its line.
+    """
 
-    return Rule(lambda weights: (), update)
+    source: ClassVar[str] = SOURCE
+    keys, prepare, init, classes = base.two_keys, base.untouched, begin, named  # pyright: ignore
+
+    gain: Parameter = param(1.0, "1", "voltage across a synapse over v_pre − v_post", bounds=(-1e4, 1e4))
+    peak: Parameter = param(5e-6, "A", "peak of the current of one spike", bounds=(0, 1))
+    delay: float = option(1e-3, "from a spike of a neuron to its arrival at the synapses", unit="s", bounds=(0, 1e6))
+
+    def check(self, network: AbstractNetwork, objective: AbstractObjective, batch: int) -> None:
+        """A winner-take-all layer or an associative network, on memories whose law can be followed."""
+        check_alone(network, batch, "Plasticity by waveforms", Associative)
+        WaveformSTDP(network.crossbars[0].cell)
+
+    def driver(self, view: View) -> Driver:
+        """What makes the neurons of an associative network spike, or those at the lines of a winner-take-all layer."""
+        network = view.network
+        return Driver(network.neuron, peak=self.peak) if isinstance(network, Associative) else Driver(peak=self.peak)
+
+    def update(self, state: Any, view: View, batch: Batch, optimizer: Optimizer, *, key: PRNGKeyArray) -> Update:
+        """A presentation of spikes [steps, rows]. Only the metrics see the target: the class, or the stored pattern."""
+        dt, driver = view.clock.dt, self.driver(view)
+        if isinstance(view.network, Associative):
+            v = driver(batch.x, dt)
+            change = self._change(view, Waveforms(v, v))
+            return Update(state, change, {"loss": _contrast(view.weights()[0], batch.target)})
+        seen = watched(state, view, batch.x, key)
+        trains = Trains(batch.x, late(seen.z, self.delay, dt))
+        change = self._change(view, Waveforms(driver(trains.pre, dt), driver(trains.post, dt)))
+        state, metrics = voted(state, view, seen, trains, batch.target)
+        return Update(state, change, metrics)
+
+    def _change(self, view: View, waves: Waveforms) -> tuple[Array, ...]:
+        """What the devices do by themselves."""
+        law = WaveformSTDP(view.network.crossbars[0].cell, gain=self.gain, dt=view.clock.dt)
+        return (law.change(view.weights()[0], waves),)
+
+    def run(self, state: Any, view: View, x: Any, *, key: PRNGKeyArray | None) -> Any:
+        """Trials without learning: presentations, or spikes that drive an associative network."""
+        if isinstance(view.network, Associative):
+            current = self.driver(view).current(x, view.clock.dt)
+            return view.network.run(view.readings(), current, view.clock, key=key)
+        return watched(state, view, x, key)
+
+
+def _contrast(w: Float[Array, "n n"], pattern: Float[Array, " n"]) -> Real:
+    """1 less the mean weight inside a pattern above that outside of it."""
+    others = 1 - jnp.eye(w.shape[0])
+    inside = pattern[:, None] * pattern[None] * others
+    outside = others - inside
+    return 1 - (w * inside).sum() / inside.sum() + (w * outside).sum() / outside.sum()
