@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 from memspike.cells.base import AbstractCell, Devices, Lines, Real, Weight, shared_range
 from memspike.cells.differential import on_sides
 from memspike.devices.base import AbstractPulseDevice
-from memspike.devices.constant_step import ConstantStep
+from memspike.devices.step import ConstantStep
 from memspike.parts.param import Parameter, option, param, part
 
 

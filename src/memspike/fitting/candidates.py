@@ -8,13 +8,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Array, Float
 
-from memspike.devices.constant_step import ConstantStep
-from memspike.devices.exp_step import ExpStep
-from memspike.devices.log_step import LogStep
-from memspike.devices.piecewise_step import PiecewiseStep
-from memspike.devices.power_step import PowerStep
-from memspike.devices.soft_bounds import SoftBounds
-from memspike.devices.step import AbstractStepDevice
+from memspike.devices.step import AbstractStepDevice, ConstantStep, ExpStep, LogStep, PowerStep, SoftBounds
+from memspike.devices.tabular import PiecewiseStep
 from memspike.fitting.likelihood import Problem, Ramps, Shape
 
 Vector = Float[np.ndarray, " _"]

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from memspike.devices import labels
 from memspike.devices.asymmetry import symmetry_point
 from memspike.devices.step import AbstractStepDevice
-from memspike.devices.variation.cycle_to_cycle import CycleToCycle
+from memspike.devices.variation.wrappers import CycleToCycle
 from memspike.fitting.candidates import LAWS, SIDES, Law
 from memspike.fitting.likelihood import Problem, Ramps, intervals, maximise, ramps, start
 from memspike.fitting.measurements import Measurements, read

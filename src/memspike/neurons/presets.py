@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from memspike.devices.metastable_switch import MetastableSwitch
+from memspike.devices.volatile import MetastableSwitch
 from memspike.neurons.mif import MIF
 from memspike.parts.registry import NEURONS
 

@@ -15,8 +15,8 @@ from memspike.cells.single import midpoint
 from memspike.cells.stack import Stack
 from memspike.devices.base import AbstractPulseDevice
 from memspike.devices.pcm import PCM
-from memspike.devices.soft_bounds import SoftBounds
-from memspike.devices.variation.base import AbstractVariation, Varied
+from memspike.devices.step import SoftBounds
+from memspike.devices.variation.wrappers import AbstractVariation, Varied
 from memspike.learning.losses import AbstractReadout
 from memspike.learning.objectives import AbstractObjective, AbstractStepObjective
 from memspike.learning.programming.base import Scheme

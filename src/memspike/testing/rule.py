@@ -9,7 +9,7 @@ import numpy as np
 
 from memspike.arrays.crossbar import Crossbar
 from memspike.cells.range_reference import RangeReference
-from memspike.devices.presets.vteam import pulsed_mif_synapse
+from memspike.devices.presets.published import pulsed_mif_synapse
 from memspike.learning.losses import SmoothMaximum
 from memspike.learning.objectives import AbstractObjective, SquaredError, SummedOutput, Winner
 from memspike.learning.optimizers import sgd

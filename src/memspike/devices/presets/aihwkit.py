@@ -10,16 +10,12 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from memspike.devices.base import AbstractPulseDevice
-from memspike.devices.constant_step import ConstantStep
-from memspike.devices.exp_step import ExpStep
-from memspike.devices.linear_step import LinearStep
-from memspike.devices.power_step import PowerStep
 from memspike.devices.presets.neurosim import Imported
-from memspike.devices.presets.preset import preset
-from memspike.devices.variation.cycle_to_cycle import CycleToCycle
-from memspike.devices.variation.spread import Absolute, AbstractSpread, LogNormal, Relative
-from memspike.devices.variation.write_noise import WriteNoise
+from memspike.devices.step import ConstantStep, ExpStep, LinearStep, PowerStep
+from memspike.devices.variation.fabricate import Absolute, AbstractSpread, LogNormal, Relative
+from memspike.devices.variation.wrappers import CycleToCycle, WriteNoise
 from memspike.parts.errors import InputError, unknown
+from memspike.parts.registry import DEVICES
 
 SOURCE = "aihwkit: Rasch et al., arXiv 2104.02184 (2021)"
 
@@ -288,4 +284,4 @@ def nominal(name: str) -> AbstractPulseDevice:
 
 
 for _name, (_doc, _) in PRESETS.items():
-    preset(_name, SOURCE, _doc)(partial(nominal, _name))
+    DEVICES.add(_name, partial(nominal, _name), _doc, SOURCE)

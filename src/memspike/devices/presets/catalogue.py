@@ -1,11 +1,24 @@
-"""All parameter sets of devices: importing this fills the registry."""
+"""All parameter sets of devices, by name: importing this fills the registry."""
 
-from memspike.devices.presets import aihwkit as aihwkit
-from memspike.devices.presets import hermes as hermes
-from memspike.devices.presets import joshi as joshi
-from memspike.devices.presets import laws as laws
-from memspike.devices.presets import metastable as metastable
-from memspike.devices.presets import neurosim as neurosim
-from memspike.devices.presets import pcm as pcm
-from memspike.devices.presets import vteam as vteam
-from memspike.parts.registry import DEVICES as DEVICES
+from typing import Any
+
+from jaxtyping import PRNGKeyArray
+
+from memspike.devices.presets import aihwkit, neurosim
+from memspike.devices.presets import published as published
+from memspike.devices.variation.fabricate import AbstractSpread, fabricate
+from memspike.parts.registry import DEVICES
+
+
+def spread_of(name: str) -> dict[str, AbstractSpread]:
+    """The published device-to-device spread of a preset, by parameter path; empty where none is known."""
+    if name in neurosim.TABLE:
+        return neurosim.from_table(name).spread
+    if name in aihwkit.PRESETS:
+        return aihwkit.from_preset(name).spread
+    return {}
+
+
+def chip_of(name: str, shape: tuple[int, ...], *, key: PRNGKeyArray) -> Any:
+    """`shape` devices of a registered name as one chip has them: with its published device-to-device spread."""
+    return fabricate(DEVICES.get(name).value(), spread_of(name), shape=shape, key=key)

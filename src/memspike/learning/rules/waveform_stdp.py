@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.cells.base import AbstractCell, Weight
 from memspike.cells.range_reference import RangeReference
-from memspike.devices.presets.vteam import pulsed_mif_synapse
+from memspike.devices.presets.published import pulsed_mif_synapse
 from memspike.devices.pulsed import Pulsed
 from memspike.learning.rules.base import Rule
 from memspike.networks.base import Weights
