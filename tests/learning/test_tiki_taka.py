@@ -24,8 +24,7 @@ from memspike.cells import (
 from memspike.devices import SoftBounds, WriteNoise
 from memspike.devices.asymmetry import symmetry_points
 from memspike.devices.base import span
-from memspike.devices.description import find
-from memspike.devices.presets.catalogue import spread_of
+from memspike.devices.description import find, spread_of
 from memspike.devices.variation.fabricate import fabricate
 from memspike.learning.programming.counting import rounded
 from memspike.learning.programming.rounding import stochastic_rounding

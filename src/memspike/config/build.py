@@ -26,7 +26,7 @@ from memspike.data.encoders import AbstractRates, ChannelEvents, FrameEvents
 from memspike.data.store import load
 from memspike.data.trials import AbstractTrials, Examples
 from memspike.devices.base import AbstractPulseDevice, span
-from memspike.devices.presets.catalogue import spread_of
+from memspike.devices.description import spread_of
 from memspike.devices.presets.neurosim import TABLE
 from memspike.devices.step import ConstantStep, SoftBounds
 from memspike.devices.variation.fabricate import AbstractSpread, OfLabel, Relative

@@ -6,8 +6,10 @@ from .base import AbstractMemoryDevice as AbstractMemoryDevice
 from .base import AbstractPulseDevice as AbstractPulseDevice
 from .base import AbstractRelaxingDevice as AbstractRelaxingDevice
 from .base import AbstractStateDevice as AbstractStateDevice
+from .description import chip_of as chip_of
 from .description import find as find
 from .description import read as read
+from .description import spread_of as spread_of
 from .description import write as write
 from .memristors import VTEAM as VTEAM
 from .memristors import AbstractWindow as AbstractWindow
@@ -27,8 +29,6 @@ from .pcm import PCMState as PCMState
 from .presets import aihwkit as aihwkit
 from .presets import neurosim as neurosim
 from .presets.aihwkit import from_aihwkit as from_aihwkit
-from .presets.catalogue import chip_of as chip_of
-from .presets.catalogue import spread_of as spread_of
 from .presets.neurosim import Imported as Imported
 from .presets.neurosim import from_neurosim as from_neurosim
 from .presets.published import knowm as knowm

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from dataclasses import MISSING
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +25,22 @@ from memspike.parts.param import Parameter, param, part
 from memspike.parts.random import normal
 
 
+class AbstractPhaseChange(AbstractPulseDevice):
+    """A device whose state has the programmed conductance `g` (S) and the `age` of the last write (s)."""
+
+    def stored(self, state: Any) -> Real:
+        """The programmed conductance: G at the reference time after the last write."""
+        return state.g
+
+    def wait(self, state: Any, dt: Seconds) -> Any:
+        """Everything is `dt` older."""
+        return state._replace(age=state.age + dt)
+
+    def current(self, state: Any, v: Real) -> Real:
+        """Ohmic: G·v in A."""
+        return self.conductance(state) * v
+
+
 class PCMState(NamedTuple):
     """Conductance at T0 after the last pulse (S), programming history P (1), age of the last write (s)."""
 
@@ -42,7 +58,7 @@ def _root(share: Real | float) -> Real:
     return jnp.where(share > 0, jnp.sqrt(jnp.where(share > 0, share, 1.0)), 0.0)
 
 
-class PCM(AbstractPulseDevice):
+class PCM(AbstractPhaseChange):
     """Partial SET with a memory of the pulses since RESET, power-law drift and white read noise.
 
     One SET pulse: P ← P·e^(−1/a), then G ← clip(G + N(m1·G + c1 + A1·P, m2·G + c2 + A2·P), 0.1 µS, G_max).
@@ -140,14 +156,6 @@ class PCM(AbstractPulseDevice):
         """`g` inside the range; history and age stay."""
         return state._replace(g=jnp.zeros_like(state.g) + jnp.clip(g, self.g_min, self.g_max))
 
-    def stored(self, state: PCMState) -> Real:
-        """G at T0 after the last pulse."""
-        return state.g
-
-    def wait(self, state: PCMState, dt: Seconds) -> PCMState:
-        """Everything is `dt` older."""
-        return state._replace(age=state.age + dt)
-
     def exponent(self, g: Real) -> Real:
         """The drift exponent ν of a device programmed to `g` S."""
         share = jnp.maximum(g / JOSHI_RANGE, 1e-6)
@@ -174,10 +182,6 @@ class PCM(AbstractPulseDevice):
         if key is None:
             return g
         return jnp.clip(g + self._read_sd(g) * normal(key, g.shape), self.floor, self.g_max)
-
-    def current(self, state: PCMState, v: Real) -> Real:
-        """Ohmic: G·v in A."""
-        return self.conductance(state) * v
 
 
 # lowest g of the laws below
@@ -250,7 +254,7 @@ class JoshiState(NamedTuple):
     age: Real
 
 
-class PCMJoshi(AbstractPulseDevice):
+class PCMJoshi(AbstractPhaseChange):
     """Write–verified PCM: programming error, drift with a state-dependent exponent that scatters, 1/f noise.
 
     A write to G leaves N(G, σ_prog(g)) with g = G/G_max; then G(t) = G·(t/t_c)^(−ν) for t > t_c, with ν drawn as
@@ -312,14 +316,6 @@ class PCMJoshi(AbstractPulseDevice):
         """RESET to G_min."""
         return self.place(state, jnp.zeros_like(state.g) + self.g_min, key=key)
 
-    def stored(self, state: JoshiState) -> Real:
-        """The programmed conductance."""
-        return state.g
-
-    def wait(self, state: JoshiState, dt: Seconds) -> JoshiState:
-        """Everything is `dt` older."""
-        return state._replace(age=state.age + dt)
-
     def conductance(self, state: JoshiState, t: Seconds = 0.0, *, key: Key = None) -> Real:
         """Drifted conductance in `t` seconds; with a key, one noisy read."""
         g = state.g * jnp.exp(-state.nu * jnp.log(self._age(state, t) / self.t_c))
@@ -335,7 +331,3 @@ class PCMJoshi(AbstractPulseDevice):
     def read_moments(self, state: JoshiState, t: Seconds = 0.0) -> Moments:
         """A Gaussian that is clipped at 0."""
         return clipped(self.conductance(state, t), self._read_sd(state, t), 0.0, jnp.inf)
-
-    def current(self, state: JoshiState, v: Real) -> Real:
-        """Ohmic: G·v in A."""
-        return self.conductance(state) * v

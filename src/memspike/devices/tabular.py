@@ -2,8 +2,9 @@
 
 import io
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -27,6 +28,11 @@ Table = Float[Array, "devices quantiles g"]
 
 def _array(value: object) -> Array:
     return jnp.asarray(value, dtype=jnp.result_type(float))
+
+
+def _numbers(doc: str, converter: Callable[[object], Array] = _array, **default: Any) -> Any:
+    """A field that is an array of a table."""
+    return eqx.field(converter=converter, metadata={"doc": doc}, **default)
 
 
 def _slopes(q: Nodes) -> tuple[Segments, Segments, Segments]:
@@ -64,16 +70,8 @@ class PiecewiseStep(AbstractStepDevice):
 
     source: ClassVar[str] = "aihwkit PiecewiseStepDevice: Rasch et al., arXiv 2104.02184 (2021)"
 
-    up: Nodes = eqx.field(
-        default=(0.02, 0.01, 0.005),
-        converter=_array,
-        metadata={"doc": "upward steps at the nodes, shares of the range"},
-    )
-    down: Nodes = eqx.field(
-        default=(0.005, 0.01, 0.02),
-        converter=_array,
-        metadata={"doc": "downward steps at the nodes, shares of the range"},
-    )
+    up: Nodes = _numbers("upward steps at the nodes, shares of the range", default=(0.02, 0.01, 0.005))
+    down: Nodes = _numbers("downward steps at the nodes, shares of the range", default=(0.005, 0.01, 0.02))
     gain_up: Parameter = param(1.0, "1", "step of this device over that of the table, upwards", bounds=(1e-3, 1e3))
     gain_down: Parameter = param(1.0, "1", "the same downwards", bounds=(1e-3, 1e3))
 
@@ -124,21 +122,9 @@ class Tabular(AbstractConductanceDevice):
         "ESSDERC 2016, IEEE 7599680"
     )
 
-    g: Grid = eqx.field(
-        default_factory=lambda: np.linspace(1e-6, 10e-6, 11)[None],
-        converter=_array,
-        metadata={"doc": "grid of conductances in S"},
-    )
-    up: Table = eqx.field(
-        default_factory=lambda: _example(1.0),
-        converter=_table,
-        metadata={"doc": "quantiles of ΔG of an upward pulse in S"},
-    )
-    down: Table = eqx.field(
-        default_factory=lambda: _example(-1.0),
-        converter=_table,
-        metadata={"doc": "quantiles of ΔG of a downward pulse in S"},
-    )
+    g: Grid = _numbers("grid of conductances in S", default_factory=lambda: np.linspace(1e-6, 10e-6, 11)[None])
+    up: Table = _numbers("quantiles of ΔG of an upward pulse in S", _table, default_factory=lambda: _example(1.0))
+    down: Table = _numbers("quantiles of ΔG of a downward pulse in S", _table, default_factory=lambda: _example(-1.0))
     which: Parameter = param(0.0, "1", "row of the tables that is this device", bounds=(0, 1e6))
 
     def __check_init__(self) -> None:

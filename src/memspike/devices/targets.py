@@ -38,11 +38,6 @@ class Programmed(NamedTuple):
     reads: Count
     failed: Flags
 
-    def summary(self) -> dict[str, float]:
-        """Number of devices, share that failed, and means per device of pulses up, down, RESETs and reads."""
-        means = {name: float(getattr(self, name).mean()) for name in ("up", "down", "resets", "reads")}
-        return {"devices": float(self.failed.size), "failed": float(self.failed.mean()), **means}
-
 
 class _Goal(NamedTuple):
     """Per device: target and accepted error in S; whether a RESET is the only way down."""
