@@ -13,8 +13,7 @@ from memspike import InputError, arrays
 from memspike.arrays import converters
 from memspike.arrays.converters import ADC, DAC, Identity, SenseAmplifier
 from memspike.arrays.periphery import AfterConversion, BeforeConversion, Periphery
-from memspike.devices.variation.fabricate import fabricate
-from memspike.devices.variation.spread import Absolute
+from memspike.devices.variation.fabricate import Absolute, fabricate
 
 FULL = 20e-6
 

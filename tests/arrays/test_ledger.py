@@ -38,13 +38,12 @@ from memspike.arrays.ledger import (
     written,
 )
 from memspike.arrays.sums import FULL, Tally, Total
+from memspike.devices.memristors import VTEAM, Yakopcic
 from memspike.devices.pcm import PCM
 from memspike.devices.presets.neurosim import WritePulse, from_table
 from memspike.devices.pulsed import Pulsed
-from memspike.devices.soft_bounds import SoftBounds
-from memspike.devices.variation.cycle_to_cycle import CycleToCycle
-from memspike.devices.vteam import VTEAM
-from memspike.devices.yakopcic import Yakopcic
+from memspike.devices.step import SoftBounds
+from memspike.devices.variation.wrappers import CycleToCycle
 from memspike.report.ledger_figures import cost_figure, pulse_maps
 
 SHAPE = (2, 3, 4)

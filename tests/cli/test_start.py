@@ -116,7 +116,7 @@ def test_the_library_offers_its_packages(root):
 import memspike as ms
 for name in ms.__all__:
     getattr(ms, name)
-assert ms.devices.SoftBounds is __import__("memspike.devices.soft_bounds").devices.soft_bounds.SoftBounds
+assert ms.devices.SoftBounds is __import__("memspike.devices.step").devices.step.SoftBounds
 assert issubclass(ms.InputError, ValueError) and callable(ms.parameters) and callable(ms.use_cores)
 print(*ms.__all__)
 """

@@ -9,8 +9,7 @@ import pytest
 from memspike import cells
 from memspike.devices import SoftBounds, response
 from memspike.devices.presets import neurosim
-from memspike.devices.variation.fabricate import fabricate
-from memspike.devices.variation.spread import OfLabel
+from memspike.devices.variation.fabricate import OfLabel, fabricate
 
 NAMES = ("ag-a-si", "pcmo", "taox-tio2", "alox-hfo2")
 

@@ -14,8 +14,8 @@ from memspike.arrays import ADC, DAC, SenseAmplifier, Tiles, costs, rows
 from memspike.cells import RangeReference, SingleReference, Stack
 from memspike.devices import SoftBounds
 from memspike.devices.part import AbstractPart
-from memspike.devices.pcm_joshi import Cubic, InversePower, Switched
-from memspike.devices.variation.spread import Absolute, AnyOf, LogNormal, OfLabel, Relative
+from memspike.devices.pcm import Cubic, InversePower, Switched
+from memspike.devices.variation.fabricate import Absolute, AnyOf, LogNormal, OfLabel, Relative
 from memspike.neurons import SpikeObserver
 from memspike.parts.errors import InputError
 

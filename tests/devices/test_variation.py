@@ -10,7 +10,7 @@ import pytest
 
 from memspike import InputError, devices
 from memspike.devices import description
-from memspike.devices.presets.spread import chip_of, spread_of
+from memspike.devices.description import chip_of, spread_of
 from memspike.neurons import MIF
 from memspike.parts.registry import DEVICES
 

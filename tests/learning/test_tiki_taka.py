@@ -24,8 +24,7 @@ from memspike.cells import (
 from memspike.devices import SoftBounds, WriteNoise
 from memspike.devices.asymmetry import symmetry_points
 from memspike.devices.base import span
-from memspike.devices.description import find
-from memspike.devices.presets.spread import spread_of
+from memspike.devices.description import find, spread_of
 from memspike.devices.variation.fabricate import fabricate
 from memspike.learning.programming.counting import rounded, stochastic_rounding
 from memspike.learning.programming.tiki_taka import buffered

@@ -181,7 +181,7 @@ def test_there_is_no_stop_gradient_and_no_surrogate(root):
     """Nothing between the weights of a MEMprop network and its loss cuts or replaces a gradient."""
     words = ("stop_gradient", "custom_jvp", "custom_vjp", "surrogate(")
     package = root / "src/memspike"
-    path = [package / "devices/metastable_switch.py"]
+    path = [package / "devices/volatile.py"]
     for folder in ("cells", "arrays", "networks", "learning", "neurons"):
         path += (
             f for f in (package / folder).rglob("*.py") if f.name not in OFF_THE_PATH and f != package / PROGRAMMED

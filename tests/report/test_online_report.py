@@ -9,7 +9,7 @@ import pytest
 import memspike as ms
 from memspike import report
 from memspike.devices.pcm import PCM
-from memspike.devices.soft_bounds import SoftBounds
+from memspike.devices.step import SoftBounds
 from memspike.experiments.table import ERROR, SCHEME, WRITES, Column, declared
 from memspike.report import online_figures as draw
 from memspike.report.page import png

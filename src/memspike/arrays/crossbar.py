@@ -19,7 +19,7 @@ from memspike.cells.differential import DifferentialPair
 from memspike.devices.base import Key, select
 from memspike.devices.part import AbstractPart
 from memspike.devices.pulsed import Pulsed
-from memspike.devices.variation.base import AbstractWrapper
+from memspike.devices.variation.wrappers import AbstractWrapper
 from memspike.parts.errors import InputError
 from memspike.parts.parallel import held, map_split
 from memspike.parts.param import Parameter, is_concrete, param, part

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from memspike.devices.numerics import root_magnitude
 from memspike.devices.part import AbstractModel
-from memspike.devices.smooth import root_magnitude
 from memspike.parts.param import Parameter, param
 
 Real = Float[Array, "..."]

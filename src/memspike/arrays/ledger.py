@@ -22,7 +22,7 @@ from memspike.devices.base import AbstractPulseDevice, Pulses, Real
 from memspike.devices.base import counts as as_float
 from memspike.devices.presets.neurosim import WritePulse
 from memspike.devices.pulsed import Pulsed
-from memspike.devices.variation.base import AbstractWrapper
+from memspike.devices.variation.wrappers import AbstractWrapper
 from memspike.parts.errors import InputError
 from memspike.parts.param import is_concrete
 

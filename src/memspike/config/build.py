@@ -23,12 +23,11 @@ from memspike.data.encoders import AbstractRates, ChannelEvents, FrameEvents
 from memspike.data.store import load
 from memspike.data.trials import AbstractTrials, Examples
 from memspike.devices.base import AbstractPulseDevice, span
-from memspike.devices.constant_step import ConstantStep
+from memspike.devices.description import spread_of
 from memspike.devices.presets.neurosim import TABLE
-from memspike.devices.presets.spread import spread_of
-from memspike.devices.soft_bounds import SoftBounds
-from memspike.devices.variation.base import AbstractWrapper
-from memspike.devices.variation.spread import AbstractSpread, OfLabel, Relative
+from memspike.devices.step import ConstantStep, SoftBounds
+from memspike.devices.variation.fabricate import AbstractSpread, OfLabel, Relative
+from memspike.devices.variation.wrappers import AbstractWrapper
 from memspike.learning.rules.eprop import Eprop
 from memspike.networks.base import AbstractNetwork, Clock, clock
 from memspike.parts import table

@@ -164,6 +164,13 @@ def span(device: AbstractPulseDevice) -> Real:
     return jnp.asarray(device.g_max - device.g_min)
 
 
+def at(module: Any, path: str) -> Any:
+    """What stands at a dotted path in a module, through its parts and tuples."""
+    for name in path.split("."):
+        module = module[int(name)] if isinstance(module, tuple | list) else getattr(module, name)
+    return module
+
+
 def select(condition: Bool[Array, "..."], yes: Any, no: Any) -> Any:
     """State `yes` where `condition` holds, else `no`, leaf by leaf."""
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)

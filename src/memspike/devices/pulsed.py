@@ -6,9 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from memspike.devices.base import AbstractMemoryDevice, AbstractPulseDevice, Key, Moments, Pulses, Real, Seconds, counts
-from memspike.devices.bisection import bisect
-from memspike.devices.integrate import keep
-from memspike.devices.vteam import VTEAM
+from memspike.devices.memristors import VTEAM
+from memspike.devices.numerics import bisect, keep
 from memspike.parts.errors import InputError
 from memspike.parts.param import Parameter, param, part
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from memspike.devices.base import AbstractPulseDevice, Key, Real, Seconds, select, span
+from memspike.devices.base import AbstractPulseDevice, Key, Real, Seconds, at, select, span
 from memspike.parts.errors import InputError
 from memspike.parts.param import is_concrete, parameters
 
@@ -38,11 +38,6 @@ class Programmed(NamedTuple):
     reads: Count
     failed: Flags
 
-    def summary(self) -> dict[str, float]:
-        """Number of devices, share that failed, and means per device of pulses up, down, RESETs and reads."""
-        means = {name: float(getattr(self, name).mean()) for name in ("up", "down", "resets", "reads")}
-        return {"devices": float(self.failed.size), "failed": float(self.failed.mean()), **means}
-
 
 class _Goal(NamedTuple):
     """Per device: target and accepted error in S; whether a RESET is the only way down."""
@@ -53,15 +48,10 @@ class _Goal(NamedTuple):
 
 
 class _Work(NamedTuple):
-    """Per device: state, pulses and reads so far, whether it is unfinished, whether its last verify failed."""
+    """Per device: what programming has done so far (failed: at its last verify), and whether it is unfinished."""
 
-    state: Any
-    up: Count
-    down: Count
-    resets: Count
-    reads: Count
+    done: Programmed
     unfinished: Flags
-    failed: Flags
 
 
 class _Verify(eqx.Module):
@@ -79,18 +69,12 @@ class _Verify(eqx.Module):
         return jax.vmap(lambda k: device.conductance(state, self.settle, key=k))(keys).mean(0)
 
 
-def _leaf(module: Any, path: str) -> Any:
-    for name in path.split("."):
-        module = module[int(name)] if isinstance(module, tuple | list) else getattr(module, name)
-    return module
-
-
 def _each(device: AbstractPulseDevice, change: Callable[[Array], Array]) -> AbstractPulseDevice:
     """The device with `change` applied to every parameter that differs from cell to cell."""
     paths = [p.path for p in parameters(device) if jnp.ndim(p.value)]
     if not paths:
         return device
-    return eqx.tree_at(lambda d: [_leaf(d, p) for p in paths], device, replace_fn=change)
+    return eqx.tree_at(lambda d: [at(d, p) for p in paths], device, replace_fn=change)
 
 
 def _prepare(device: AbstractPulseDevice, state: Any, target: Real) -> tuple[Any, Real]:
@@ -209,14 +193,15 @@ def _wanted(device: AbstractPulseDevice, state: Any, seen: Real, missing: Real) 
 def _round(device: AbstractPulseDevice, goal: _Goal, how: _Verify, work: _Work, *, key: Key) -> _Work:
     """One verify of every unfinished device, and the pulses that follow from it."""
     for_read, for_pulse, for_reset = (None, None, None) if key is None else jax.random.split(key, 3)
-    seen = how.read(device, work.state, for_read)
+    done, unfinished = work
+    seen = how.read(device, done.state, for_read)
     missing = goal.target - seen
     good = jnp.abs(missing) <= goal.error
-    left = how.most - (work.up + work.down + work.resets)
-    going = work.unfinished & ~good & (left > 0)
+    left = how.most - (done.up + done.down + done.resets)
+    going = unfinished & ~good & (left > 0)
     wanted = jax.lax.cond(
         (going & ~goal.one_way).any(),
-        lambda: jnp.where(goal.one_way, 1.0, _wanted(device, work.state, seen, missing)),
+        lambda: jnp.where(goal.one_way, 1.0, _wanted(device, done.state, seen, missing)),
         lambda: jnp.ones_like(missing),
     )
     most = jnp.maximum(jnp.minimum(how.most // 10, left), 1)
@@ -224,19 +209,13 @@ def _round(device: AbstractPulseDevice, goal: _Goal, how: _Verify, work: _Work, 
     rise = missing > 0
     erase = going & ~rise & goal.one_way
     up, down = jnp.where(rise, n, 0), jnp.where(rise | goal.one_way, 0, n)
-    pulsed = device.program(work.state, up - down, key=for_pulse)
+    pulsed = device.program(done.state, up - down, key=for_pulse)
     state = jax.lax.cond(
         erase.any(), lambda: select(erase, device.reset(pulsed, key=for_reset), pulsed), lambda: pulsed
     )
-    return _Work(
-        state=state,
-        up=work.up + up,
-        down=work.down + down,
-        resets=work.resets + erase.astype(jnp.int32),
-        reads=work.reads + jnp.where(work.unfinished, max(how.reads, 1), 0),
-        unfinished=going,
-        failed=jnp.where(work.unfinished, ~good, work.failed),
-    )
+    resets, reads = done.resets + erase.astype(jnp.int32), done.reads + jnp.where(unfinished, max(how.reads, 1), 0)
+    failed = jnp.where(unfinished, ~good, done.failed)
+    return _Work(Programmed(state, done.up + up, done.down + down, resets, reads, failed), going)
 
 
 def _until(enough: Int[Array, ""], step: Callable[..., _Work], work: _Work, key: Key) -> _Work:
@@ -279,15 +258,14 @@ def _verified(device: Any, state: Any, target: Real, error: Real, how: _Verify, 
     lowest = jnp.where(answers, device.conductance(fresh, how.settle), target)
     goal = _Goal(jnp.maximum(target, lowest), error, one_way)
     none = jnp.zeros(number, jnp.int32)
-    work = _Work(state, none, none, none, none, none == 0, none == 0)
+    work = _Work(Programmed(state, none, none, none, none, none == 0), none == 0)
     sizes = [s for s in SLOTS if s < number]
     for stage, (slots, enough) in enumerate(zip(sizes, [*sizes[1:], 0], strict=False)):
         own = None if key is None else jax.random.fold_in(key, stage)
         work = _until(jnp.asarray(enough), partial(_burst, device, goal, how, slots), work, own)
     if not sizes:
         work = _until(jnp.asarray(0), partial(_round, device, goal, how), work, key)
-    work = jax.tree.map(lambda leaf: leaf.reshape(shape), work)
-    return Programmed(work.state, work.up, work.down, work.resets, work.reads, work.failed)
+    return jax.tree.map(lambda leaf: leaf.reshape(shape), work.done)
 
 
 def write_verify(

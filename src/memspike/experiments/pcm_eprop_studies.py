@@ -3,8 +3,7 @@
 from functools import partial
 from typing import NamedTuple
 
-from memspike.devices.variation.flicker import Flicker
-from memspike.devices.variation.limited_endurance import LimitedEndurance
+from memspike.devices.variation.wrappers import Flicker, LimitedEndurance
 from memspike.experiments.base import register
 from memspike.experiments.pcm_eprop_table import (
     CONDITION,

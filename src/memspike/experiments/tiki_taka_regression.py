@@ -14,7 +14,7 @@ from memspike.cells.single import Stack, calibrated_references
 from memspike.config.settings import Run
 from memspike.devices.asymmetry import symmetry_points
 from memspike.devices.base import AbstractPulseDevice, span
-from memspike.devices.presets.spread import chip_of
+from memspike.devices.description import chip_of
 from memspike.experiments.base import Experiment, Result, register
 from memspike.experiments.table import PULSES, SCHEME, Column
 from memspike.learning.programming.base import Scheme

@@ -8,13 +8,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Array, Float
 
-from memspike.devices.constant_step import ConstantStep
-from memspike.devices.exp_step import ExpStep
-from memspike.devices.log_step import LogStep
-from memspike.devices.piecewise_step import PiecewiseStep
-from memspike.devices.power_step import PowerStep
-from memspike.devices.soft_bounds import SoftBounds
-from memspike.devices.step import AbstractStepDevice
+from memspike.devices.step import AbstractStepDevice, ConstantStep, ExpStep, LogStep, PowerStep, SoftBounds
+from memspike.devices.tabular import PiecewiseStep
 from memspike.fitting.likelihood import Problem, Ramps, Shape
 
 Vector = Float[np.ndarray, " _"]
@@ -22,6 +17,7 @@ SIDES = (("up", 1), ("down", -1))
 TABLE = 25  # nodes of the finest table; every NODES − 1 divides TABLE − 1, so one compiled law serves all
 NODES = (4, 5, 7, 9, 13)
 SCALES = {"amplitude": "signed"}
+SHAPES: dict[Any, Shape] = {}
 LIMITS = {"amplitude": (-30.0, 30.0), "gamma": (0.05, 20.0)}  # beyond these exp-step is another law
 
 
@@ -52,8 +48,8 @@ def _scalar_law(cls: Any, names: tuple[str, ...], guesses: Sequence[tuple[float,
         found = []
         for guess in guesses:
             trial = np.array([1e3 if divides else 1e-3, *guess])
-            problem = Problem(law.shape, len(names), np.array(law.constants), data)
-            steps = problem.means(np.append(law.shape.vector(trial), [0.0, 0.0]))
+            problem = Problem(shape, len(names), np.array([tuple(constants.values())]), data)
+            steps = problem.means(np.append(shape.vector(trial), [0.0, 0.0]))
             ratio = wanted / max(abs(steps[data.known].mean()), 1e-12)
             trial[0] = np.clip(trial[0] * (1 / ratio if divides else ratio), 2 * low[0], 0.5 * high[0])
             found.append(trial)
@@ -62,31 +58,13 @@ def _scalar_law(cls: Any, names: tuple[str, ...], guesses: Sequence[tuple[float,
     def assemble(up: Vector, down: Vector, **rest: float) -> AbstractStepDevice:
         return cls(**fields("up", up), **fields("down", down), **constants, **rest)
 
-    shape = _scalar_shape(cls, names, scales, low, high, tuple(constants))
-    names_of = tuple(f"{name}_{{}}" for name in names)
-    law = Law(shape, names_of, (tuple(constants.values()),), starts, assemble)
-    return law
-
-
-SHAPES: dict[Any, Shape] = {}
-
-
-def _scalar_shape(
-    cls: Any,
-    names: tuple[str, ...],
-    scales: tuple[str, ...],
-    low: tuple[float, ...],
-    high: tuple[float, ...],
-    constants: tuple[str, ...],
-) -> Shape:
-    """One shape a class, whatever the constants: they are arguments of the compiled likelihood."""
-
     def build(values: Array, given: Array) -> AbstractStepDevice:
-        both = {f"{name}_{side}": values[k] for k, name in enumerate(names) for side, _ in SIDES}
         fixed = {name: given[0, k] for k, name in enumerate(constants)}
-        return cls(**both, **fixed, g_min=0.0, g_max=1.0)
+        return cls(**fields("up", values), **fields("down", values), **fixed, g_min=0.0, g_max=1.0)
 
-    return SHAPES.setdefault(cls, Shape(build, scales, low, high))
+    # one shape a class, whatever the constants: they are arguments of the compiled likelihood
+    shape = SHAPES.setdefault(cls, Shape(build, scales, low, high))
+    return Law(shape, tuple(f"{name}_{{}}" for name in names), (tuple(constants.values()),), starts, assemble)
 
 
 def _hats(x: Float[np.ndarray, "..."], nodes: int) -> Float[np.ndarray, "... nodes"]:

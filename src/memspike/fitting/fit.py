@@ -12,7 +12,7 @@ from jaxtyping import Float
 from memspike.devices import labels
 from memspike.devices.asymmetry import symmetry_point
 from memspike.devices.step import AbstractStepDevice
-from memspike.devices.variation.cycle_to_cycle import CycleToCycle
+from memspike.devices.variation.wrappers import CycleToCycle
 from memspike.fitting.candidates import LAWS, SIDES, Law
 from memspike.fitting.likelihood import Problem, Ramps, intervals, maximise, ramps, start
 from memspike.fitting.measurements import Measurements, read
@@ -171,15 +171,15 @@ def _fit_side(law: Law, data: Ramps, side: str, width: float) -> _Side:
     problem = Problem(law.shape, len(law.names), np.array(law.constants), data)
     begin = min((start(problem, natural) for natural in law.starts(data)), key=lambda theta: problem(theta)[0])
     theta, loss = maximise(problem, begin)
-    ends = intervals(problem, theta)
+    low, high, sound = intervals(problem, theta)
     natural = problem.shape.natural(theta[:-2])
     noise, variation = np.exp(theta[-2]) * width, np.exp(theta[-1])
     scale = np.array([1.0] * len(natural) + [width, 1.0])
     names = [name.format(side) for name in law.names] + [f"noise_{side}", f"variation_{side}"]
     units = ["1"] * len(natural) + ["S", "1"]
-    values = (names, np.array([*natural, noise, variation]), units, ends.low * scale, ends.high * scale)
+    values = (names, np.array([*natural, noise, variation]), units, low * scale, high * scale)
     estimates = tuple(Estimate(n, float(v), u, float(a), float(b)) for n, v, u, a, b in zip(*values, strict=True))
-    return _Side(problem, theta, loss, estimates, float(noise), float(variation), _lag1(problem, theta), ends.sound)
+    return _Side(problem, theta, loss, estimates, float(noise), float(variation), _lag1(problem, theta), sound)
 
 
 def mean_curve(g: Float[np.ndarray, "ramps pulses"]) -> Vector:

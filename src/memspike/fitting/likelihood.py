@@ -8,6 +8,7 @@ and in shares of the range; the ramps of both directions are padded to one shape
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -79,18 +80,16 @@ def ramps(shares: Float[np.ndarray, "ramps pulses"], sign: int, shape: tuple[int
     return Ramps(before, np.where(known, step, 0.0), known, np.asarray(float(sign)))
 
 
-def mean_step(shape: Shape, natural: Array, constants: Array, data: Ramps) -> Float[Array, "ramps pulses"]:
-    """The law's mean step at every measured share, 0 where nothing was measured."""
-    share = jnp.asarray(data.share)
-    law = shape.build(natural, constants)
-    return jnp.where(jnp.asarray(data.known), law.response(share, jnp.asarray(data.sign)) - share, 0.0)
-
-
 def negative_log_likelihood(
     theta: Array, shape: Shape, constants: Array, data: Ramps
 ) -> tuple[Float[Array, ""], Float[Array, "ramps pulses"]]:
-    """−log of the marginal density of all steps, and the mean steps; `theta` ends with log σ and log σ_r."""
-    m = mean_step(shape, shape.natural(theta[:-2]), constants, data)
+    """−log of the marginal density of all steps; the law's mean steps, 0 where nothing was measured.
+
+    `theta` ends with log σ and log σ_r.
+    """
+    share = jnp.asarray(data.share)
+    law = shape.build(shape.natural(theta[:-2]), constants)
+    m = jnp.where(jnp.asarray(data.known), law.response(share, jnp.asarray(data.sign)) - share, 0.0)
     missed = jnp.asarray(data.step) - m
     variance, speed = jnp.exp(2 * theta[-2]), jnp.exp(2 * theta[-1])
     strength, along = (m * m).sum(axis=1), (m * missed).sum(axis=1)
@@ -101,12 +100,12 @@ def negative_log_likelihood(
     return 0.5 * (count * (jnp.log(2 * jnp.pi) + 2 * theta[-2]) + determinant + quadratic.sum()), m
 
 
-def _program(shape: Shape, natural: Array, constants: Array, share: Array, pulses: Array) -> Float[Array, "..."]:
+@partial(jax.jit, static_argnames="shape")
+def _programmed(shape: Shape, natural: Array, constants: Array, share: Array, pulses: Array) -> Float[Array, "..."]:
     return shape.build(natural, constants).program(share, pulses)
 
 
 _value_and_gradient = jax.jit(jax.value_and_grad(negative_log_likelihood, has_aux=True), static_argnames="shape")
-_programmed = jax.jit(_program, static_argnames="shape")
 
 
 class Problem(NamedTuple):
@@ -189,14 +188,6 @@ def maximise(problem: Problem, begin: Vector) -> tuple[Vector, float]:
     return best, problem(best)[0]
 
 
-class Intervals(NamedTuple):
-    """95 % intervals of the parameters, σ and σ_r (shares), and whether the curvature was sound."""
-
-    low: Vector
-    high: Vector
-    sound: bool
-
-
 def _inverse(table: Float[np.ndarray, "n n"]) -> tuple[Float[np.ndarray, "n n"], bool]:
     """The inverse of a Hessian, and whether it was positive definite (directions that are not get no say)."""
     if not np.isfinite(table).all():
@@ -242,8 +233,10 @@ def _fall(problem: Problem, theta: Vector, k: int, far: float) -> float:
     return float(optimize.brentq(excess, theta[k], far, xtol=1e-3))  # pyright: ignore[reportArgumentType]
 
 
-def intervals(problem: Problem, theta: Vector) -> Intervals:
-    """95 % intervals from the curvature of the likelihood at its maximum (delta method).
+def intervals(problem: Problem, theta: Vector) -> tuple[Vector, Vector, bool]:
+    """95 % intervals from the curvature of the likelihood at its maximum (delta method), and whether that was sound.
+
+    → lower and upper ends of the parameters, of σ and of σ_r (shares).
 
     The curvature is taken without ramp-to-ramp variation; what that adds is carried over exactly: ramps
     that are faster by a share b move the parameters by b·∂θ/∂b, and the mean speed of R ramps is known as
@@ -280,6 +273,5 @@ def intervals(problem: Problem, theta: Vector) -> Intervals:
     noise = np.sqrt(variance * freedom / stats.chi2.ppf([0.975, 0.025], freedom - size))
     low_ramp, high_ramp = _between_ramps(speed, error)
     ramp = low_ramp, max(high_ramp, float(np.exp(theta[-1])))
-    return Intervals(
-        np.array([*low, noise[0], ramp[0]]), np.array([*high, noise[1], ramp[1]]), sound and bool(kept[:-1].all())
-    )
+    sound = sound and bool(kept[:-1].all())
+    return np.array([*low, noise[0], ramp[0]]), np.array([*high, noise[1], ramp[1]]), sound

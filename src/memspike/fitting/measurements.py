@@ -104,12 +104,12 @@ def _cut(ramp: Ramp) -> list[Ramp]:
         return [ramp]
     at = [int(k) for k in np.flatnonzero(np.isfinite(ramp.values))]
     ends = [0, *(at[k] for k in turning_points(g)), len(ramp.values) - 1]
-    pieces = [ramp.part(a, b + 1) for a, b in pairwise(ends) if b + 1 - a >= FEWEST_POINTS]
     found = []
-    for piece in pieces:
-        own = piece.values[np.isfinite(piece.values)]
+    for piece in (slice(a, b + 1) for a, b in pairwise(ends) if b + 1 - a >= FEWEST_POINTS):
+        values = ramp.values[piece]
+        own = values[np.isfinite(values)]
         slope = np.polyfit(np.arange(len(own)), own, 1)[0]
-        found.append(piece.marked(1 if slope > 0 else -1))
+        found.append(ramp._replace(values=values, rows=ramp.rows[piece], sign=1 if slope > 0 else -1))
     return found
 
 
@@ -119,7 +119,7 @@ def _to_siemens(ramp: Ramp, read_voltage: float | None) -> Ramp:
         raise InputError(
             f"{ramp.where(int(k))} is {ramp.values[k]:g}, which is no conductance of a device; above 0 is needed."
         )
-    return ramp.with_values(values)
+    return ramp._replace(values=values)
 
 
 def _check_scales(ramps: list[Ramp]) -> None:

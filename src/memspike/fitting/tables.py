@@ -1,10 +1,8 @@
 """CSV files as people write them → columns of numbers that remember the cell they came from."""
 
 import csv
-import dataclasses
 import math
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,8 +27,7 @@ _SIEMENS_OR_AMPERE = re.compile(r"([fpnuµμmkMG]?)([SA])")
 _OTHER_UNIT = re.compile(r"[fpnuµμmkMG]?(V|Ω|[oO]hms?|s|Hz|W|J|%|a\.u\.)")
 
 
-@dataclass(frozen=True)
-class Ramp:
+class Ramp(NamedTuple):
     """Values of one column, or of one ramp of a long table: NaN for blanks, with the row of each value.
 
     `sign` is +1 or −1 where the table says so, else 0; `kind` is "S" or "A" where the header says so, else "".
@@ -49,18 +46,6 @@ class Ramp:
         name = f" ({self.name})" if self.name else ""
         row = f"row {self.rows[k]}" if k is not None else f"rows {self.rows[0]} to {self.rows[-1]}"
         return f"{self.file}, {row}, column {self.column}{name}"
-
-    def part(self, first: int, last: int) -> "Ramp":
-        """The values from `first` up to before `last`."""
-        return dataclasses.replace(self, values=self.values[first:last], rows=self.rows[first:last])
-
-    def marked(self, sign: int) -> "Ramp":
-        """The ramp with its direction."""
-        return dataclasses.replace(self, sign=sign)
-
-    def with_values(self, values: Float[np.ndarray, " values"]) -> "Ramp":
-        """The ramp with other values in the same cells."""
-        return dataclasses.replace(self, values=values)
 
 
 class _Sheet(NamedTuple):

@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from memspike.devices import bisection
+from memspike.devices import numerics
 from memspike.devices.base import AbstractRelaxingDevice
-from memspike.devices.metastable_switch import MetastableSwitch
+from memspike.devices.volatile import MetastableSwitch
 from memspike.neurons.base import AbstractNeuron
 from memspike.parts.errors import InputError
 from memspike.parts.param import Parameter, option, param, part
@@ -117,7 +117,7 @@ class MIF(AbstractNeuron):
 
         def bisect(f: Callable, guess: Real) -> Real:
             ends = (jnp.broadcast_to(low, guess.shape), jnp.broadcast_to(high, guess.shape))
-            below, above = bisection.bisect(lambda v: ~(f(v) > 0), *ends, 60)
+            below, above = numerics.bisect(lambda v: ~(f(v) > 0), *ends, 60)
             return 0.5 * (below + above)
 
         guess = jnp.broadcast_to(0.5 * (low + high), shape)

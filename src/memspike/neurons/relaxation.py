@@ -7,9 +7,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from memspike.devices.base import AbstractStateDevice
-from memspike.devices.bisection import bisect
-from memspike.devices.thermal_nbo2 import ThermalNbO2
-from memspike.devices.threshold_switch import ThresholdSwitch
+from memspike.devices.numerics import bisect
+from memspike.devices.volatile import ThermalNbO2, ThresholdSwitch
 from memspike.neurons.base import AbstractNeuron
 from memspike.parts.errors import InputError
 from memspike.parts.param import Parameter, option, param, part

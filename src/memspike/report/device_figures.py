@@ -11,13 +11,10 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from memspike.devices import find
-from memspike.devices.asymmetry import asymmetry
+from memspike.devices.asymmetry import asymmetry, response
 from memspike.devices.base import AbstractDevice, AbstractPulseDevice, AbstractStateDevice, span
-from memspike.devices.presets.sweeps import SWEEPS, SweepSetting
-from memspike.devices.responses import response
-from memspike.devices.sweep import load_line, sweep
-from memspike.devices.variation.fabricate import fabricate
-from memspike.devices.variation.spread import AbstractSpread
+from memspike.devices.sweep import SWEEPS, SweepSetting, load_line, sweep
+from memspike.devices.variation.fabricate import AbstractSpread, fabricate
 from memspike.parts import units
 from memspike.parts.atomic import write_bytes
 from memspike.parts.errors import InputError

@@ -10,7 +10,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from memspike.devices.vteam import VTEAM
+from memspike.devices.memristors import VTEAM
 from memspike.learning.rules.waveform_stdp import Waveforms, WaveformSTDP
 from memspike.neurons.driver import Driver
 from memspike.report.figures import ACCENT, MUTED, SECOND, Arrays, new_figure, readable

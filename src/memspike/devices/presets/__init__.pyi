@@ -1,12 +1,3 @@
 from . import aihwkit as aihwkit
-from . import catalogue as catalogue
-from . import hermes as hermes
-from . import joshi as joshi
-from . import laws as laws
-from . import metastable as metastable
 from . import neurosim as neurosim
-from . import pcm as pcm
-from . import preset as preset
-from . import spread as spread
-from . import sweeps as sweeps
-from . import vteam as vteam
+from . import published as published

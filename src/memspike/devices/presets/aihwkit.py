@@ -10,16 +10,12 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from memspike.devices.base import AbstractPulseDevice
-from memspike.devices.constant_step import ConstantStep
-from memspike.devices.exp_step import ExpStep
-from memspike.devices.linear_step import LinearStep
-from memspike.devices.power_step import PowerStep
 from memspike.devices.presets.neurosim import Imported
-from memspike.devices.presets.preset import preset
-from memspike.devices.variation.cycle_to_cycle import CycleToCycle
-from memspike.devices.variation.spread import Absolute, AbstractSpread, LogNormal, Relative
-from memspike.devices.variation.write_noise import WriteNoise
+from memspike.devices.step import ConstantStep, ExpStep, LinearStep, PowerStep
+from memspike.devices.variation.fabricate import Absolute, AbstractSpread, LogNormal, Relative
+from memspike.devices.variation.wrappers import CycleToCycle, WriteNoise
 from memspike.parts.errors import InputError, unknown
+from memspike.parts.registry import DEVICES
 
 SOURCE = "aihwkit: Rasch et al., arXiv 2104.02184 (2021)"
 
@@ -66,71 +62,53 @@ def _both(base: float, up_down: float) -> tuple[float, float]:
     return base * (1 + min(up_down, 0.0)), base * (1 - max(up_down, 0.0))
 
 
-def _linear(p: Mapping[str, Any], u: _Units, gamma_up: float, gamma_down: float) -> LinearStep:
+def _steps(p: Mapping[str, Any], u: _Units) -> dict[str, float]:
+    up, down = _both(p["dw_min"], p["up_down"])
+    return {"step_up": up / u.range, "step_down": down / u.range}
+
+
+def _linear_step(p: Mapping[str, Any], u: _Units) -> dict[str, float]:
     """Δw = s(1 − γ·w/w_max) upwards and −s(1 − γ·w/w_min) downwards, on the share of the range."""
-    middle = 0.5 * (u.w_max + u.w_min)
+    middle, gamma_up, gamma_down = 0.5 * (u.w_max + u.w_min), p["gamma_up"], p["gamma_down"]
     up, down = _both(p["dw_min"], p["up_down"])
     at_up, at_down = 1 - gamma_up * middle / u.w_max, 1 - gamma_down * middle / u.w_min
-    return LinearStep(
-        g_min=u.g_min,
-        g_max=u.g_max,
-        step_up=up * at_up / u.range,
-        step_down=down * at_down / u.range,
-        slope_up=-gamma_up * 0.5 * u.range / u.w_max / at_up,
-        slope_down=-gamma_down * 0.5 * u.range / u.w_min / at_down,
-    )
+    return {
+        "step_up": up * at_up / u.range,
+        "step_down": down * at_down / u.range,
+        "slope_up": -gamma_up * 0.5 * u.range / u.w_max / at_up,
+        "slope_down": -gamma_down * 0.5 * u.range / u.w_min / at_down,
+    }
 
 
-def _linear_step(p: Mapping[str, Any], u: _Units) -> AbstractPulseDevice:
-    return _linear(p, u, p["gamma_up"], p["gamma_down"])
+def _soft_bounds(p: Mapping[str, Any], u: _Units) -> dict[str, float]:
+    return _linear_step({**p, "gamma_up": 1.0, "gamma_down": 1.0}, u)
 
 
-def _soft_bounds(p: Mapping[str, Any], u: _Units) -> AbstractPulseDevice:
-    return _linear(p, u, 1.0, 1.0)
-
-
-def _constant_step(p: Mapping[str, Any], u: _Units) -> AbstractPulseDevice:
-    up, down = (u.range / step for step in _both(p["dw_min"], p["up_down"]))
-    return ConstantStep(g_min=u.g_min, g_max=u.g_max, pulses_up=up, pulses_down=down)
-
-
-def _exp_step(p: Mapping[str, Any], u: _Units) -> AbstractPulseDevice:
-    middle = 0.5 * (u.w_max + u.w_min)
+def _constant_step(p: Mapping[str, Any], u: _Units) -> dict[str, float]:
     up, down = _both(p["dw_min"], p["up_down"])
-    return ExpStep(
-        g_min=u.g_min,
-        g_max=u.g_max,
-        step_up=up / u.range,
-        step_down=down / u.range,
-        amplitude_up=p["A_up"],
-        amplitude_down=p["A_down"],
-        gamma_up=p["gamma_up"],
-        gamma_down=p["gamma_down"],
-        scale=p["a"],
-        offset=p["b"] + p["a"] * 2 * middle / u.range,
-    )
+    return {"pulses_up": u.range / up, "pulses_down": u.range / down}
 
 
-def _power_step(p: Mapping[str, Any], u: _Units) -> AbstractPulseDevice:
-    up, down = _both(p["dw_min"], p["up_down"])
-    power_up, power_down = _both(p["pow_gamma"], p["pow_up_down"])
-    return PowerStep(
-        g_min=u.g_min,
-        g_max=u.g_max,
-        step_up=up / u.range,
-        step_down=down / u.range,
-        power_up=power_up,
-        power_down=power_down,
-    )
+def _exp_step(p: Mapping[str, Any], u: _Units) -> dict[str, float]:
+    offset = p["b"] + p["a"] * 2 * (0.5 * (u.w_max + u.w_min)) / u.range
+    amplitudes = {"amplitude_up": p["A_up"], "amplitude_down": p["A_down"]}
+    gammas = {"gamma_up": p["gamma_up"], "gamma_down": p["gamma_down"]}
+    return {**_steps(p, u), **amplitudes, **gammas, "scale": p["a"], "offset": offset}
 
 
-LAWS: dict[str, Callable[[Mapping[str, Any], _Units], AbstractPulseDevice]] = {
-    "ConstantStep": _constant_step,
-    "LinearStep": _linear_step,
-    "SoftBounds": _soft_bounds,
-    "SoftBoundsReference": _soft_bounds,
-    "ExpStep": _exp_step,
-    "PowStep": _power_step,
+def _power_step(p: Mapping[str, Any], u: _Units) -> dict[str, float]:
+    up, down = _both(p["pow_gamma"], p["pow_up_down"])
+    return {**_steps(p, u), "power_up": up, "power_down": down}
+
+
+# the law here, and its fields from the parameters there
+LAWS: dict[str, tuple[Any, Callable[[Mapping[str, Any], _Units], dict[str, float]]]] = {
+    "ConstantStep": (ConstantStep, _constant_step),
+    "LinearStep": (LinearStep, _linear_step),
+    "SoftBounds": (LinearStep, _soft_bounds),
+    "SoftBoundsReference": (LinearStep, _soft_bounds),
+    "ExpStep": (ExpStep, _exp_step),
+    "PowStep": (PowerStep, _power_step),
 }
 
 
@@ -186,7 +164,8 @@ def from_aihwkit(parameters: Mapping[str, Any], *, g_min: float = 1e-6, g_max: f
     if not p["w_min"] < p["w_max"]:
         raise InputError(f"The weight range is reversed or empty: w_min is {p['w_min']} and w_max is {p['w_max']}.")
     u = _Units(float(p["w_min"]), float(p["w_max"]), g_min, g_max)
-    device = _noise(law, p, u, LAWS[law](p, u))
+    make, fields = LAWS[law]
+    device = _noise(law, p, u, make(g_min=g_min, g_max=g_max, **fields(p, u)))
     prefix = "device.device." if isinstance(device, WriteNoise) else "device."
     notes = ["spread of the bounds scales the step with the range of the device"]
     notes += [f"{key} is not translated" for key in sorted(set(given) & (IGNORED | WITHOUT_SPREAD))]
@@ -288,4 +267,4 @@ def nominal(name: str) -> AbstractPulseDevice:
 
 
 for _name, (_doc, _) in PRESETS.items():
-    preset(_name, SOURCE, _doc)(partial(nominal, _name))
+    DEVICES.add(_name, partial(nominal, _name), _doc, SOURCE)

@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
-from memspike.devices.constant_step import ConstantStep
-from memspike.devices.presets.preset import preset
-from memspike.devices.soft_bounds import SoftBounds
-from memspike.devices.variation.cycle_to_cycle import CycleToCycle
-from memspike.devices.variation.spread import AbstractSpread, OfLabel
+from memspike.devices.step import ConstantStep, SoftBounds
+from memspike.devices.variation.fabricate import AbstractSpread, OfLabel
+from memspike.devices.variation.wrappers import CycleToCycle
 from memspike.parts.errors import InputError, unknown
+from memspike.parts.registry import DEVICES
 
 SOURCE = (
     "NeuroSim user manual V3.0, benchmark tables: Chen, Peng & Yu, IEEE TCAD 37(12): 3067 (2018), "
@@ -173,6 +172,6 @@ def nominal(name: str) -> CycleToCycle:
     return from_table(name).device
 
 
-preset("ideal", SOURCE, "The ideal device of NeuroSim: 64 equal steps from 0.1 to 5 µS")(ConstantStep)
+DEVICES.add("ideal", ConstantStep, "The ideal device of NeuroSim: 64 equal steps from 0.1 to 5 µS", SOURCE)
 for _name, _row in TABLE.items():
-    preset(_name, SOURCE, _row.doc)(partial(nominal, _name))
+    DEVICES.add(_name, partial(nominal, _name), _row.doc, SOURCE)

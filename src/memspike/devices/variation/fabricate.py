@@ -1,7 +1,10 @@
 """Making a chip: device-to-device spread on any parameter, and cells that are dead from the start."""
 
+import math
 import zlib
+from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import MISSING
 from typing import Any
 
 import equinox as eqx
@@ -9,21 +12,74 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
-from memspike.devices.base import AbstractPulseDevice, Real
-from memspike.devices.variation.spread import AbstractSpread, Relative
-from memspike.devices.variation.stuck_cells import StuckCells
+from memspike.devices import labels
+from memspike.devices.base import AbstractPulseDevice, Real, at
+from memspike.devices.part import AbstractPart
+from memspike.devices.variation.wrappers import StuckCells
 from memspike.parts.errors import InputError, unknown
-from memspike.parts.param import ParamInfo, parameters
+from memspike.parts.param import ParamInfo, option, parameters
+
+
+class AbstractSpread(AbstractPart):
+    """How the values of one parameter scatter from device to device."""
+
+    @abstractmethod
+    def draw(self, nominal: Real, xi: Real, uniform: Real) -> Real:
+        """Values for standard normal numbers `xi` and uniform numbers in [0, 1)."""
+
+
+class Relative(AbstractSpread):
+    """Gaussian, s.d. as a share of the nominal value."""
+
+    sd: float = option(MISSING, "s.d. as a share of the nominal value", bounds=(0, math.inf))
+
+    def draw(self, nominal: Real, xi: Real, uniform: Real) -> Real:
+        """nominal·(1 + sd·ξ)."""
+        return nominal * (1 + self.sd * xi)
+
+
+class Absolute(AbstractSpread):
+    """Gaussian, s.d. in the unit of the parameter."""
+
+    sd: float = option(MISSING, "s.d. in the unit of the parameter", bounds=(0, math.inf))
+
+    def draw(self, nominal: Real, xi: Real, uniform: Real) -> Real:
+        """nominal + sd·ξ."""
+        return nominal + self.sd * xi
+
+
+class LogNormal(AbstractSpread):
+    """Log-normal around the nominal value as median; `sd` is that of the natural logarithm."""
+
+    sd: float = option(MISSING, "s.d. of the natural logarithm", bounds=(0, math.inf))
+
+    def draw(self, nominal: Real, xi: Real, uniform: Real) -> Real:
+        """nominal·e^(sd·ξ)."""
+        return nominal * jnp.exp(self.sd * xi)
+
+
+class OfLabel(AbstractSpread):
+    """Gaussian in units of the nonlinearity label, for a curvature: NeuroSim's device-to-device variation."""
+
+    sd: float = option(MISSING, "s.d. in units of the label", bounds=(0, math.inf))
+
+    def draw(self, nominal: Real, xi: Real, uniform: Real) -> Real:
+        """The curvature of the label displaced by sd·ξ."""
+        return jnp.asarray(labels.curvature(labels.label(nominal) + self.sd * xi), nominal.dtype)
+
+
+class AnyOf(AbstractSpread):
+    """One of `count` measured devices, all equally likely: for `Tabular.which`."""
+
+    count: int = option(MISSING, "number of measured devices", bounds=(1, 1_000_000))
+
+    def draw(self, nominal: Real, xi: Real, uniform: Real) -> Real:
+        """A whole number from 0 to count − 1."""
+        return jnp.floor(uniform * self.count)
 
 
 def _set(module: Any, path: str, value: Real) -> Any:
-    head, _, tail = path.partition(".")
-    if isinstance(module, tuple):
-        k = int(head)
-        changed = _set(module[k], tail, value) if tail else value
-        return (*module[:k], changed, *module[k + 1 :])
-    inner = _set(getattr(module, head), tail, value) if tail else value
-    return eqx.tree_at(lambda m: getattr(m, head), module, inner)
+    return eqx.tree_at(lambda m: at(m, path), module, value)
 
 
 def _keep_order(module: Any, nominal: Mapping[str, ParamInfo]) -> Any:
