@@ -46,7 +46,7 @@ from memspike.devices.soft_bounds import SoftBounds
 from memspike.devices.variation.cycle_to_cycle import CycleToCycle
 from memspike.devices.vteam import VTEAM
 from memspike.devices.yakopcic import Yakopcic
-from memspike.report.ledger_figures import cost_figure, pulse_maps
+from memspike.report.array_figures import cost_figure, pulse_maps
 
 SHAPE = (2, 3, 4)
 SET, RESET = Pulse(1.2, 50e-9), Pulse(1.6, 200e-9)

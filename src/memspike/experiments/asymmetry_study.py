@@ -13,19 +13,9 @@ from memspike.config.resolve import written
 from memspike.config.settings import Settings, seeds_of
 from memspike.devices.presets.neurosim import TABLE
 from memspike.experiments import table
-from memspike.experiments.base import Experiment, Result, changed, register, together
+from memspike.experiments.base import Result, changed, register, registered, together
 from memspike.experiments.decolle import BASE, REFERENCE
-from memspike.experiments.mitigation import (
-    BASELINE,
-    FAST,
-    IDEAL,
-    METHODS,
-    PERIOD,
-    THETA,
-    TUNED,
-    Method,
-    families,
-)
+from memspike.experiments.mitigation import BASELINE, FAST, IDEAL, METHODS, PERIOD, THETA, TUNED, Method, families
 from memspike.experiments.table import Column
 from memspike.parts.errors import InputError
 from memspike.parts.param import option, part
@@ -306,23 +296,21 @@ QUICK: Keys = {
     "study.methods": ["none", "accumulate"],
 }
 
-asymmetry_study = register(
-    Experiment(
-        "asymmetry-study",
-        DIGITS,
-        quick=QUICK | {"study.labels": [0, 5]},
-        expected=0.95,
-        expected_quick=0.765,
-        reference=REFERENCE,
-        carry=carry,
-        headline=headline,
-        kind="labels",
-        columns=COLUMNS,
-        root=AsymmetrySettings,
-        prepare=prepare,
-        measure="accuracy of the ideal device",
-    ),
+asymmetry_study = registered(
+    "asymmetry-study",
     "accuracy of local learning against nonlinearity, symmetric and asymmetric, under every mitigation method",
+    DIGITS,
+    quick=QUICK | {"study.labels": [0, 5]},
+    expected=0.95,
+    expected_quick=0.765,
+    reference=REFERENCE,
+    carry=carry,
+    headline=headline,
+    kind="labels",
+    columns=COLUMNS,
+    root=AsymmetrySettings,
+    prepare=prepare,
+    measure="accuracy of the ideal device",
 )
 asymmetry_devices = register(
     asymmetry_study._replace(
