@@ -85,37 +85,28 @@ class Source(ABC):
                 )
 
 
-def _folder_files(path: Path, wanted: Wanted) -> Iterator[tuple[str, bytes]]:
-    for file in sorted(path.rglob("*")):
-        if wanted(file.name) and file.is_file():
-            yield str(file), file.read_bytes()
-
-
-def _tar_files(path: Path, wanted: Wanted) -> Iterator[tuple[str, bytes]]:
-    with tarfile.open(path) as archive:
-        for member in archive:
-            if member.isfile() and wanted(member.name) and member.size <= LARGEST_MEMBER:
-                stream = archive.extractfile(member)
-                if stream is not None:
-                    yield member.name, stream.read()
-
-
-def _zip_files(path: Path, wanted: Wanted) -> Iterator[tuple[str, bytes]]:
-    with zipfile.ZipFile(path) as archive:
-        for member in archive.infolist():
-            if wanted(member.filename) and member.file_size <= LARGEST_MEMBER:
-                yield member.filename, archive.read(member)
-
-
 def members(path: Path, wanted: Wanted, otherwise: str) -> Iterator[tuple[str, bytes]]:
-    """Names and contents of the files whose name is `wanted`; InputError ending in `otherwise` for no archive."""
+    """Names and contents of the files whose name is `wanted`, in a folder, a tar or a zip archive.
+
+    InputError ending in `otherwise` for anything else.
+    """
     if path.is_dir():
-        return _folder_files(path, wanted)
-    if tarfile.is_tarfile(path):
-        return _tar_files(path, wanted)
-    if zipfile.is_zipfile(path):
-        return _zip_files(path, wanted)
-    raise InputError(f"{path} is neither a folder {otherwise}")
+        for file in sorted(path.rglob("*")):
+            if wanted(file.name) and file.is_file():
+                yield str(file), file.read_bytes()
+    elif tarfile.is_tarfile(path):
+        with tarfile.open(path) as archive:
+            for member in archive:
+                stream = archive.extractfile(member) if member.isfile() and wanted(member.name) else None
+                if stream is not None and member.size <= LARGEST_MEMBER:
+                    yield member.name, stream.read()
+    elif zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.infolist():
+                if wanted(member.filename) and member.file_size <= LARGEST_MEMBER:
+                    yield member.filename, archive.read(member)
+    else:
+        raise InputError(f"{path} is neither a folder {otherwise}")
 
 
 @contextmanager
@@ -195,19 +186,12 @@ class IdxSource(Source):
                 )
 
 
-def unzip(content: bytes, name: str) -> bytes:
-    """The content of a gzip file, or the content itself if it is not one."""
-    if content[:2] != b"\x1f\x8b":
-        return content
-    try:
-        return gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{name} is a broken gzip file ({error}).") from None
-
-
 def parse(content: bytes, name: str) -> UInt8[np.ndarray, "..."]:
     """The array in an IDX file of unsigned bytes, plain or gzipped; InputError if it is anything else."""
-    raw = unzip(content, name)
+    try:
+        raw = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{name} is a broken gzip file ({error}).") from None
     if len(raw) < 4 or raw[:2] != b"\0\0" or raw[2] != UNSIGNED_BYTE or not 1 <= raw[3] <= 3:
         raise InputError(f"{name} is not an IDX file of unsigned bytes (it starts with {raw[:4].hex() or 'nothing'}).")
     rank = raw[3]

@@ -150,10 +150,6 @@ class Study(NamedTuple):
             "data.train": given.tuning_train or own.data.train,
         }
 
-    def cases_with(self, name: str) -> list[Case]:
-        """The devices that a method is tried on: the ideal one is the same for all of them."""
-        return self.cases[:1] if self.methods[name] is IDEAL else self.cases
-
 
 def _course(settings: Settings) -> Course:
     data, training = data_set(settings), settings.training
@@ -191,7 +187,8 @@ def prepare(settings: AsymmetrySettings) -> Study:
 
 def _trained(study: Study, name: str, report: Report) -> list[Result]:
     """Search, then train: for every device the settings that were best on held-out examples, and a row."""
-    method, cases = study.methods[name], study.cases_with(name)
+    method = study.methods[name]
+    cases = study.cases[:1] if method is IDEAL else study.cases  # the ideal one is the same for all devices
     grid, search = tried(study.settings.study, method.tuned), study.search()
     found = outcomes_of([study.variant(method, case, own, search) for case in cases for own in grid], report)
     means = np.asarray([outcome.accuracy.mean() for outcome in found]).reshape(len(cases), len(grid))

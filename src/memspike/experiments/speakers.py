@@ -1,7 +1,7 @@
 """Training for each speaker on all the others, and measuring on the one who was never heard."""
 
 import dataclasses
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -33,28 +33,24 @@ def allowed(settings: Any) -> Any:
     return settings
 
 
-def leave_out_each(alone: str) -> Callable[..., Result]:
-    """A carrier that runs the experiment `alone` for every speaker left out; the folder holds one run a speaker."""
-
-    def carry(settings: Any, folder: RunFolder, *, resume: bool, report: Report) -> Result:
-        rows: list[dict[str, Any]] = []
-        for speaker in SPOKEN_DIGITS.speakers:
-            data = dataclasses.replace(settings.data, leave_out=speaker)
-            one = dataclasses.replace(settings, experiment=alone, data=data)
-            result = nested(one, folder.path / "trainings" / speaker, report=report)
-            row = {"speaker": speaker, **{name: result[key] for name, key in ACCURACIES.items()}}
-            kept = ("chips_accuracy", "chips_accuracy_sd", "test_examples")
-            rows.append(row | {key: result[key] for key in kept if key in result})
-        of_speakers = np.array([row["accuracy_mean"] for row in rows])
-        return {
-            "test_accuracy": float(of_speakers.mean()),
-            "test_accuracy_sd": spread(of_speakers),
-            "scheme": settings.learning.scheme.name,
-            "epochs": settings.training.epochs,
-            "rows": rows,
-        }
-
-    return carry
+def leave_out_each(alone: str, settings: Any, folder: RunFolder, *, resume: bool, report: Report) -> Result:
+    """Run the experiment `alone` for every speaker left out; the folder holds one run a speaker."""
+    rows: list[dict[str, Any]] = []
+    for speaker in SPOKEN_DIGITS.speakers:
+        data = dataclasses.replace(settings.data, leave_out=speaker)
+        one = dataclasses.replace(settings, experiment=alone, data=data)
+        result = nested(one, folder.path / "trainings" / speaker, report=report)
+        row = {"speaker": speaker, **{name: result[key] for name, key in ACCURACIES.items()}}
+        kept = ("chips_accuracy", "chips_accuracy_sd", "test_examples")
+        rows.append(row | {key: result[key] for key in kept if key in result})
+    of_speakers = np.array([row["accuracy_mean"] for row in rows])
+    return {
+        "test_accuracy": float(of_speakers.mean()),
+        "test_accuracy_sd": spread(of_speakers),
+        "scheme": settings.learning.scheme.name,
+        "epochs": settings.training.epochs,
+        "rows": rows,
+    }
 
 
 def headline(result: Result) -> str:
@@ -66,5 +62,5 @@ def headline(result: Result) -> str:
 
 def study(experiment: Experiment, name: str, doc: str, **more: Any) -> Experiment:
     """Register the study of an experiment for every speaker left out."""
-    own = {"carry": leave_out_each(experiment.name), "prepare": allowed, "headline": headline}
+    own = {"carry": partial(leave_out_each, experiment.name), "prepare": allowed, "headline": headline}
     return register(experiment._replace(name=name, kind="speakers", columns=COLUMNS, **own, **more), doc)

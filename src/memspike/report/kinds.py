@@ -3,11 +3,13 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
 from memspike.devices.pcm import PCM
 from memspike.experiments.table import Column, cell
+from memspike.learning.programming.accuracy import WriteGrid
 from memspike.parts import units
 from memspike.report import membrane_figures, study_figures
 from memspike.report import online_figures as online
@@ -187,7 +189,10 @@ def _online(
 
 
 def _writes(run: Run) -> Figures:
-    grids = study_figures.grids_of(run["grids"], [row["writer"] for row in run["result"]["rows"]])
+    grids = {
+        row["writer"]: WriteGrid(*(jnp.asarray(run["grids"][f"{part}_{k}"]) for part in WriteGrid._fields))
+        for k, row in enumerate(run["result"]["rows"])
+    }
     curve = online.cumulative_curve(PCM(g_max=run["result"]["g_max"]))
     return {
         "writes": ("Mean and s.d. of what a write reaches", study_figures.write_figure(grids)),

@@ -2,9 +2,9 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
@@ -90,10 +90,6 @@ def _median(axis: Axes, x: float, row: dict[str, Any], top: float, given: dict[s
         axis.annotate(note, place, (0, -6), textcoords="offset points", ha="center", va="top", fontsize=7)
 
 
-def _wrapped(name: str) -> str:
-    return ",\n".join(textwrap.fill(part, 15, break_on_hyphens=False) for part in name.split(", "))
-
-
 def by_scheme(result: Result) -> Figure:
     """Median error of the seeds, quartiles as bars: a group for the first text column, a marker for the second.
 
@@ -121,7 +117,8 @@ def by_scheme(result: Result) -> Figure:
         axis.plot([], [], "o", color=MUTED, mfc="white", label="empty: median above the figure")
     if any(row.get("diverged") for row in rows):
         axis.plot([], [], ls="", label="k/n: k of n seeds diverged")
-    axis.set_xticks(range(len(groups)), [_wrapped(name) for name in groups], fontsize=8)
+    wrap = partial(textwrap.fill, width=15, break_on_hyphens=False)
+    axis.set_xticks(range(len(groups)), [",\n".join(map(wrap, name.split(", "))) for name in groups], fontsize=8)
     axis.set(yscale="log", ylim=(low, 1.25 * top), xlim=(-0.5, len(groups) - 0.5), ylabel="mean squared error")
     decimals(axis)
     figure.legend(loc="outside right upper", frameon=False, fontsize=8)
@@ -267,11 +264,3 @@ def write_figure(grids: Mapping[str, WriteGrid]) -> Figure:
     if image is not None:
         figure.colorbar(image, ax=axes[1, -1], label="s.d. of what is reached (µS)")
     return figure
-
-
-def grids_of(arrays: Mapping[str, np.ndarray], names: list[str]) -> dict[str, WriteGrid]:
-    """The grids in a grids.npz, by the names of their writers in order."""
-    return {
-        name: WriteGrid(*(jnp.asarray(arrays[f"{part}_{k}"]) for part in WriteGrid._fields))
-        for k, name in enumerate(names)
-    }
