@@ -15,7 +15,7 @@ from clock import alternate
 
 from memspike import use_cores
 from memspike.experiments import resolve
-from memspike.experiments.eprop_spoken import scale
+from memspike.experiments.eprop import scale
 from memspike.training.population import Piece
 
 SETTINGS = (

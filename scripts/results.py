@@ -11,11 +11,11 @@ python scripts/results.py record-study NAME RUN_FOLDER --command "memspike run �
 import argparse
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from memspike.experiments import table as tables
-from memspike.experiments.table import ACCURACY, ERROR, SCHEME, WRITES, Column, cell, markdown, pivot
+from memspike.experiments.table import ACCURACY, ERROR, SCHEME, WRITES, Column, Row, cell
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
@@ -34,6 +34,23 @@ SEARCHED = ACCURATE._replace(key="ideal_accuracy")
 CHIPS = ACCURATE._replace(key="chips_accuracy", title="20 noisy chips")
 FINE = Column("test_accuracy_fine_step", "at a 10 µs step", "percent", digits=2)
 WALL = Column("wall_s", "training, shared machine", "fixed", "s", 0)
+
+
+def pivot(rows: Sequence[Row], down: Column, across: Column, value: Column) -> tuple[list[str], list[list[str]]]:
+    """One column as a table of its own: a line for every `down`, a column for every `across`, in the order of the rows.
+
+    → the titles of the lines and columns, and the lines, each beginning with its `down`; what no row holds is empty.
+    """
+    found = {(cell(row, down), cell(row, across)): cell(row, value) for row in rows}
+    above = list(dict.fromkeys(a for _, a in found))
+    lines = [[d, *(found.get((d, a), "") for a in above)] for d in dict.fromkeys(d for d, _ in found)]
+    return [down.title, *above], lines
+
+
+def markdown(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    rows = [f"| {' | '.join(header)} |", "|" + "---|" * len(header)]
+    return "\n".join([*rows, *(f"| {' | '.join(line)} |" for line in lines)])
 
 
 def load(name: str) -> dict:
@@ -344,9 +361,8 @@ def record_study(name: str, folder: Path, command: str) -> int:
 
 def figures(folder: Path) -> int:
     from memspike.neurons import mif
-    from memspike.report.membrane_figures import waveforms
+    from memspike.report.membrane_figures import spike_figure, waveforms
     from memspike.report.page import read_run
-    from memspike.report.waveform import spike_figure
 
     run = read_run(folder)
     target = ROOT / "docs/figures"

@@ -19,7 +19,7 @@ import optuna
 from memspike import use_cores
 from memspike.config.build import generator, plan_of
 from memspike.experiments import resolve
-from memspike.experiments.eprop_spoken import scale
+from memspike.experiments.eprop import scale
 from memspike.experiments.pcm_eprop import LAST, GenerationSettings
 from memspike.experiments.pcm_eprop_table import SCHEMES, TableSettings, line
 from memspike.parts import compiled

@@ -44,7 +44,7 @@ from memspike.devices.presets.neurosim import WritePulse, from_table
 from memspike.devices.pulsed import Pulsed
 from memspike.devices.step import SoftBounds
 from memspike.devices.variation.wrappers import CycleToCycle
-from memspike.report.ledger_figures import cost_figure, pulse_maps
+from memspike.report.array_figures import cost_figure, pulse_maps
 
 SHAPE = (2, 3, 4)
 SET, RESET = Pulse(1.2, 50e-9), Pulse(1.6, 200e-9)

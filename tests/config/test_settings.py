@@ -13,8 +13,8 @@ from memspike.config.resolve import DEVICE_KEYS, checked, merged, parse_value, p
 from memspike.experiments import resolve
 from memspike.learning import Symmetric
 from memspike.parts import units
+from memspike.parts.errors import FEW
 from memspike.parts.registry import EXPERIMENTS
-from memspike.parts.table import FEW
 from memspike.parts.written import keys_of
 
 NAMES = [entry.name for entry in EXPERIMENTS]

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import memspike as ms
-from memspike.data import ChannelEvents, FrameEvents, FrameSpikes, augment, idx, store
-from memspike.data.images import IDX_FILES, ROLES, IdxSource
-from memspike.data.sources import SOURCES
+from memspike.data import Augment, ChannelEvents, FrameEvents, FrameSpikes, store
+from memspike.data.source import IDX_FILES, ROLES, IdxSource, parse
+from memspike.data.store import SOURCES
 from memspike.networks import feedforward, simulate
 
 SHAPES = {"x_train": (6, 4, 4), "y_train": (6,), "x_test": (3, 4, 4), "y_test": (3,)}
@@ -265,9 +265,9 @@ def test_the_real_sets(name):
 
 def test_idx_rejects_other_types():
     with pytest.raises(ms.InputError, match="not an IDX file"):
-        idx.parse(bytes([0, 0, 13, 1, 0, 0, 0, 0]), "float.idx")
+        parse(bytes([0, 0, 13, 1, 0, 0, 0, 0]), "float.idx")
     with pytest.raises(ms.InputError, match="nothing"):
-        idx.parse(b"", "empty.idx")
+        parse(b"", "empty.idx")
 
 
 def test_written_files_hold_no_pickles(tiny, tmp_path):
@@ -324,10 +324,10 @@ def test_channel_events_drive_the_same_rows_by_one_frame_after_the_other():
     pixels = jnp.asarray([[0.5, 1.0, 0.0, 0.25, 0.75, 1.0]])
     np.testing.assert_allclose(encoder(pixels).v[:, 0], [[0.05, 0.15, -0.05, 0.2], [0, 0.1, 0.15, 0.2]], atol=1e-7)
     np.testing.assert_array_equal(encoder(jnp.stack([pixels, pixels])).v[:, 1], encoder(pixels).v)
-    assert encoder.rows(6) == 4
-    assert FrameEvents(times=encoder.times).rows(6) == 7
+    assert encoder.channels((6,)) == 4
+    assert FrameEvents(times=encoder.times).channels((6,)) == 7
     with pytest.raises(ms.InputError, match="7 pixels does not fall into 2 frames"):
-        encoder.rows(7)
+        encoder.channels((7,))
 
 
 @pytest.mark.parametrize(("make", "rows"), [(FrameEvents, 7), (ChannelEvents, 3)])
@@ -348,12 +348,12 @@ def test_a_network_does_not_hear_a_frame_before_its_time(make, rows):
 
 def test_augmentation_moves_whole_images():
     image = jnp.zeros((200, 8, 8)).at[:, 4, 3].set(1.0)
-    moved = augment.shift(image, 1.0, key=jax.random.key(0))
+    moved = Augment(shift=1.0)(image, key=jax.random.key(0))
     np.testing.assert_array_equal(moved.sum(axis=(1, 2)), 1.0)
     places = np.argwhere(np.asarray(moved) == 1)[:, 1:]
     assert np.abs(places - [4, 3]).max() == 2
     assert places.std(axis=0) == pytest.approx([1.0, 1.0], abs=0.2)
-    mirrored = augment.mirror(image, key=jax.random.key(0))
+    mirrored = Augment(mirror=True)(image, key=jax.random.key(0))
     assert 70 < int(mirrored[:, 4, 4].sum()) < 130
-    dropped = augment.drop(jnp.ones((50, 8, 8)), 0.25, key=jax.random.key(0))
+    dropped = Augment(drop=0.25)(jnp.ones((50, 8, 8)), key=jax.random.key(0))
     assert float(dropped.mean()) == pytest.approx(0.75, abs=0.03)

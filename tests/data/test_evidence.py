@@ -6,7 +6,7 @@ import numpy as np
 
 import memspike as ms
 from memspike.config.build import classification
-from memspike.data.evidence import ASKED, CUES, FRAMES, LEFT, NOISE, RECALL, RIGHT, evidence
+from memspike.data.included import ASKED, CUES, FRAMES, LEFT, NOISE, RECALL, RIGHT, evidence
 from memspike.experiments import resolve
 from memspike.networks import Recurrent
 from memspike.neurons import ALIF

@@ -17,10 +17,9 @@ from scipy.io import wavfile
 
 import memspike as ms
 from memspike.data import Cochlea, store
-from memspike.data.cochlea import frame_means
-from memspike.data.recordings import WavSource
-from memspike.data.sources import SOURCES, SPOKEN_DIGITS
-from memspike.data.spoken import held_out
+from memspike.data.source import WavSource
+from memspike.data.spoken import frame_means, held_out
+from memspike.data.store import SOURCES, SPOKEN_DIGITS
 from memspike.experiments import resolve, speakers
 
 

@@ -11,7 +11,7 @@ import pytest
 import memspike as ms
 from memspike.config import build
 from memspike.data.base import Dataset
-from memspike.data.sources import SPOKEN_DIGITS
+from memspike.data.store import SPOKEN_DIGITS
 from memspike.experiments import resolve, run, speakers
 
 FRAMES, CHANNELS, CLASSES = 6, 8, 3

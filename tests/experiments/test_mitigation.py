@@ -10,6 +10,7 @@ import memspike as ms
 from memspike import cells, learning
 from memspike.arrays import Crossbar
 from memspike.devices import SoftBounds
+from memspike.devices.base import span
 from memspike.devices.presets import neurosim
 from memspike.learning.programming.bit_lines import bit_line_counts
 from memspike.learning.programming.counting import nominal_step, symmetric_step

@@ -15,8 +15,7 @@ from memspike.devices import PCM, ConstantStep, Flicker, LimitedEndurance
 from memspike.experiments import resolve, run
 from memspike.experiments.pcm_eprop import headline as said
 from memspike.experiments.pcm_eprop import measured, prepare, zero_output
-from memspike.experiments.pcm_eprop_studies import EFFECTS, LIVES
-from memspike.experiments.pcm_eprop_table import CONDITIONS, FOUR, KEPT, SCHEMES, headline, line
+from memspike.experiments.pcm_eprop_table import CONDITIONS, EFFECTS, FOUR, KEPT, LIVES, SCHEMES, headline, line
 from memspike.parts.registry import EXPERIMENTS
 from memspike.training.population import Piece
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import memspike as ms
 from memspike.neurons import AlphaFilter, MIFState, forward_euler
-from memspike.report.waveform import alpha_response
+from memspike.report.membrane_figures import alpha_response
 
 
 def response(peak, neuron=None, dt=10e-6, duration=10e-3):

@@ -55,7 +55,7 @@ ROWS = [
 COLUMNS = (table.SCHEME, Column("case", "case", "text"), Column("n", "pulses", "count"))
 
 
-def test_terminal_and_markdown_show_the_same_cells():
+def test_the_rows_as_a_table_for_a_terminal():
     result = {"rows": ROWS, "columns": table.declared(COLUMNS)}
     assert table.printed(result).splitlines()[:3] == [
         "scheme           case  pulses",
@@ -63,14 +63,6 @@ def test_terminal_and_markdown_show_the_same_cells():
         "sign             b         12",
     ]
     assert table.printed({"rows": []}) == ""
-    text = table.markdown([c.title for c in COLUMNS], table.cells(ROWS, COLUMNS)).splitlines()
-    assert text[:3] == ["| scheme | case | pulses |", "|---|---|---|", "| sign | a | 3 |"]
-
-
-def test_a_pivot_leaves_empty_what_no_row_holds():
-    header, lines = table.pivot(ROWS, *COLUMNS)
-    assert header == ["scheme", "a", "b"]
-    assert lines == [["sign", "3", "12"], ["mixed-precision", "", "4"]]
 
 
 def test_every_kind_has_a_page():

@@ -12,9 +12,9 @@ from jaxtyping import Array, Float
 
 from memspike.cells.base import AbstractCell, Devices, Lines, Real, Weight, shared_range, uncounted
 from memspike.devices.base import AbstractPulseDevice
-from memspike.devices.constant_step import ConstantStep
 from memspike.devices.part import AbstractPart
 from memspike.devices.pcm import PCM
+from memspike.devices.step import ConstantStep
 from memspike.parts.param import Parameter, option, param, part
 
 

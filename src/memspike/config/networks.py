@@ -12,7 +12,7 @@ import numpy as np
 
 from memspike.arrays.rows import AbstractRows, DynamicalRows, StaticRows
 from memspike.config.sections import LayerSettings
-from memspike.devices.metastable_switch import MetastableSwitch
+from memspike.devices.volatile import MetastableSwitch
 from memspike.networks.base import AbstractNetwork
 from memspike.networks.feedforward import Feedforward
 from memspike.networks.local import LocalLayer, LocalNetwork

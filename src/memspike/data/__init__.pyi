@@ -1,6 +1,4 @@
 from .base import Dataset as Dataset
-from .cochlea import Cochlea as Cochlea
-from .digits import digits as digits
 from .encoders import AbstractEncoder as AbstractEncoder
 from .encoders import AmplitudeEvents as AmplitudeEvents
 from .encoders import ChannelEvents as ChannelEvents
@@ -9,12 +7,14 @@ from .encoders import FrameRate as FrameRate
 from .encoders import FrameSpikes as FrameSpikes
 from .encoders import ImageBernoulli as ImageBernoulli
 from .encoders import ImageRate as ImageRate
-from .evidence import evidence as evidence
-from .shapes import LatencySpikes as LatencySpikes
-from .shapes import shapes as shapes
+from .included import digits as digits
+from .included import evidence as evidence
+from .spoken import Cochlea as Cochlea
 from .spoken import spoken_digits as spoken_digits
 from .store import load as load
 from .trials import AbstractTrials as AbstractTrials
 from .trials import Augment as Augment
 from .trials import Examples as Examples
+from .trials import LatencySpikes as LatencySpikes
 from .trials import PatternTrials as PatternTrials
+from .trials import shapes as shapes

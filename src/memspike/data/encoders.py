@@ -70,33 +70,12 @@ class AbstractEvents(AbstractEncoder):
                 f"of a pulse, {self.width:g} s, apart."
             )
 
-    def channels(self, shape: tuple[int, ...]) -> int:
-        """`rows`, for an example of that shape."""
-        return self.rows(math.prod(shape))
-
     def steps(self, shape: tuple[int, ...], dt: float) -> None:
         """A trial may be as long as one likes."""
 
     def encode(self, x: Float[Array, "*batch _ _"], steps: int, dt: float, *, key: PRNGKeyArray) -> Events:
         """Row pulses, by no chance."""
         return self(_flat(x))
-
-    def _frame_by_frame(self, frames: int) -> Any:
-        """The same with one event for every frame, the first axis of an example."""
-        if len(self.times) == frames:
-            return self
-        if len(self.times) > 1 or self.interval < self.width:
-            raise InputError(
-                f"The encoder {type(self).__name__} needs the start of the first frame alone as times, and an interval "
-                f"of at least width; times are {list(self.times)} s, interval {self.interval:g} s, "
-                f"width {self.width:g} s."
-            )
-        first = min(self.times)
-        return dataclasses.replace(self, times=tuple(first + k * self.interval for k in range(frames)))
-
-    @abstractmethod
-    def rows(self, pixels: int) -> int:
-        """Rows of the crossbar, with the bias row, for inputs of so many pixels."""
 
     @abstractmethod
     def heights(self, pixels: Float[Array, "*batch pixels"]) -> Float[Array, "events *batch rows_less_one"]:
@@ -107,6 +86,23 @@ class AbstractEvents(AbstractEncoder):
         heights = self.heights(pixels)
         bias = self.read_voltage * jnp.ones_like(heights[..., :1])
         return Events(jnp.concatenate([heights, bias], axis=-1), self.times, self.width)
+
+
+class AbstractFrames(AbstractEvents):
+    """One event for every frame, the first axis of an example; pixels are flat, frame by frame."""
+
+    def fitted(self, shape: tuple[int, ...]) -> Any:
+        """The same with one event a frame; InputError where `times` say otherwise."""
+        if len(self.times) == shape[0]:
+            return self
+        if len(self.times) > 1 or self.interval < self.width:
+            raise InputError(
+                f"The encoder {type(self).__name__} needs the start of the first frame alone as times, and an interval "
+                f"of at least width; times are {list(self.times)} s, interval {self.interval:g} s, "
+                f"width {self.width:g} s."
+            )
+        first = min(self.times)
+        return dataclasses.replace(self, times=tuple(first + k * self.interval for k in range(shape[0])))
 
     def frame_size(self, pixels: int) -> int:
         """Pixels of one frame, of as many frames as there are `times`."""
@@ -123,9 +119,9 @@ class AmplitudeEvents(AbstractEvents):
         """The same."""
         return self
 
-    def rows(self, pixels: int) -> int:
-        """One a pixel and the bias."""
-        return pixels + 1
+    def channels(self, shape: tuple[int, ...]) -> int:
+        """One row a pixel and the bias."""
+        return math.prod(shape) + 1
 
     def heights(self, pixels: Float[Array, "*batch pixels"]) -> Float[Array, "events *batch pixels"]:
         """The same at every event."""
@@ -134,19 +130,15 @@ class AmplitudeEvents(AbstractEvents):
 
 
 @ENCODERS.register("frames", "frame by frame, each on rows of its own: a delay line")
-class FrameEvents(AbstractEvents):
+class FrameEvents(AbstractFrames):
     """A delay line: each pixel has a row of its own, pulsed only at the event of its frame; 0 V at all others.
 
-    Pixels are flat, frame by frame: a frame is a row of an image, or all channels of a spectrogram at one time.
+    A frame is a row of an image, or all channels of a spectrogram at one time.
     """
 
-    def fitted(self, shape: tuple[int, ...]) -> "FrameEvents":
-        """One event a frame."""
-        return self._frame_by_frame(shape[0])
-
-    def rows(self, pixels: int) -> int:
-        """One a pixel and the bias."""
-        return pixels + 1
+    def channels(self, shape: tuple[int, ...]) -> int:
+        """One row a pixel and the bias."""
+        return math.prod(shape) + 1
 
     def heights(self, pixels: Float[Array, "*batch pixels"]) -> Float[Array, "events *batch pixels"]:
         """Zero but for the pixels of the frame."""
@@ -158,16 +150,12 @@ class FrameEvents(AbstractEvents):
 
 
 @ENCODERS.register("channels", "frame by frame, all on the same rows")
-class ChannelEvents(AbstractEvents):
-    """One row a channel, pulsed by the pixels of one frame after the other; pixels are flat, frame by frame."""
+class ChannelEvents(AbstractFrames):
+    """One row a channel, pulsed by the pixels of one frame after the other."""
 
-    def fitted(self, shape: tuple[int, ...]) -> "ChannelEvents":
-        """One event a frame."""
-        return self._frame_by_frame(shape[0])
-
-    def rows(self, pixels: int) -> int:
-        """One a channel and the bias."""
-        return self.frame_size(pixels) + 1
+    def channels(self, shape: tuple[int, ...]) -> int:
+        """One row a channel and the bias."""
+        return self.frame_size(math.prod(shape)) + 1
 
     def heights(self, pixels: Float[Array, "*batch pixels"]) -> Float[Array, "events *batch channels"]:
         """The frame of the event."""
@@ -248,9 +236,8 @@ class FrameRate(AbstractRates):
         return encode(jnp.moveaxis(x, -2, 0), key=key)
 
 
-@ENCODERS.register("image-rate", "pixels as evenly spaced spikes of random phase, one pixel a row")
-class ImageRate(AbstractRates):
-    """`FrameSpikes` of an image that lasts a whole trial."""
+class AbstractImageRates(AbstractRates):
+    """Pixels as spike rates over a whole trial, one pixel a row."""
 
     def channels(self, shape: tuple[int, ...]) -> int:
         """One row a pixel."""
@@ -258,6 +245,11 @@ class ImageRate(AbstractRates):
 
     def steps(self, shape: tuple[int, ...], dt: float) -> None:
         """A trial may be as long as one likes."""
+
+
+@ENCODERS.register("image-rate", "pixels as evenly spaced spikes of random phase, one pixel a row")
+class ImageRate(AbstractImageRates):
+    """`FrameSpikes` of an image that lasts a whole trial."""
 
     def encode(self, x: Real, steps: int, dt: float, *, key: PRNGKeyArray) -> Float[Array, "steps *batch rows"]:
         """Spike trains of pixels."""
@@ -265,15 +257,8 @@ class ImageRate(AbstractRates):
 
 
 @ENCODERS.register("image-bernoulli", "pixels as independent draws of a spike in every step")
-class ImageBernoulli(AbstractRates):
+class ImageBernoulli(AbstractImageRates):
     """A spike with the probability max_rate·dt·value, at most 1, in every step."""
-
-    def channels(self, shape: tuple[int, ...]) -> int:
-        """One row a pixel."""
-        return math.prod(shape)
-
-    def steps(self, shape: tuple[int, ...], dt: float) -> None:
-        """A trial may be as long as one likes."""
 
     def encode(self, x: Real, steps: int, dt: float, *, key: PRNGKeyArray) -> Float[Array, "steps *batch rows"]:
         """Spike trains of pixels."""

@@ -1,5 +1,6 @@
-"""What chips are shown, trial by trial: examples of a data set, or patterns that every chip draws for itself."""
+"""What chips are shown, trial by trial: examples of a data set, patterns that every chip draws for itself, shapes."""
 
+import math
 from abc import abstractmethod
 from typing import Any
 
@@ -9,11 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
-from memspike.data import augment
 from memspike.data.encoders import AbstractEncoder
-from memspike.data.patterns import patterns
+from memspike.parts.errors import InputError
 from memspike.parts.parallel import split
-from memspike.parts.param import option
+from memspike.parts.param import Parameter, check_bounds, option, param
+
+FREQUENCIES = (1.0, 2.0, 3.0, 5.0)
+Images = Float[Array, "batch height width"]
+LEAST = 6
 
 
 class AbstractTrials(eqx.Module):
@@ -33,6 +37,16 @@ class AbstractTrials(eqx.Module):
         """Inputs [steps, *batch, ...] and targets of trials by their numbers."""
 
 
+def _shifted(images: Images, pixels: float, key: PRNGKeyArray) -> Images:
+    """Each image moved by a normal random offset of s.d. `pixels` (rounded, at most 2) in both directions."""
+    reach = 2
+    _, height, width = images.shape
+    padded = jnp.pad(images, ((0, 0), (reach, reach), (reach, reach)))
+    offset = jnp.clip(jnp.round(pixels * jax.random.normal(key, (len(images), 2))), -reach, reach)
+    starts = offset.astype(jnp.int32) + reach
+    return jax.vmap(lambda image, start: jax.lax.dynamic_slice(image, start, (height, width)))(padded, starts)
+
+
 class Augment(eqx.Module):
     """Random changes of training images."""
 
@@ -40,15 +54,15 @@ class Augment(eqx.Module):
     mirror: bool = option(False, "mirror half of the images")
     drop: float = option(0.0, "share of input pixels set to zero", bounds=(0, 0.999))
 
-    def __call__(self, x: Float[Array, "batch height width"], *, key: PRNGKeyArray) -> Float[Array, "batch _ _"]:
+    def __call__(self, x: Images, *, key: PRNGKeyArray) -> Images:
         """The images changed."""
         keys = jax.random.split(key, 3)
         if self.shift:
-            x = augment.shift(x, self.shift, key=keys[0])
+            x = _shifted(x, self.shift, keys[0])
         if self.mirror:
-            x = augment.mirror(x, key=keys[1])
+            x = jnp.where(jax.random.bernoulli(keys[1], 0.5, (len(x), 1, 1)), x[:, :, ::-1], x)
         if self.drop:
-            x = augment.drop(x, self.drop, key=keys[2])
+            x = jnp.where(jax.random.bernoulli(keys[2], self.drop, x.shape), 0.0, x)
         return x
 
 
@@ -96,7 +110,12 @@ class Examples(AbstractTrials):
 
 
 class PatternTrials(AbstractTrials):
-    """Pattern generation: frozen input spikes and a sum of sines to follow, each chip with patterns of its own."""
+    """Pattern generation: frozen input spikes and a sum of sines to follow, each chip with patterns of its own.
+
+    Every input fires at `input_rate`. A target is Σ_f a_f·sin(2π·f·t + φ_f) over 1, 2, 3 and 5 Hz, a uniform in
+    [0.5, 2], φ uniform, divided by its largest size. Source: the task of Bellec et al., Nat. Commun. 11: 3625 (2020),
+    as in the released code of Demirağ et al., arXiv 2108.01804.
+    """
 
     patterns: int = option(3, "patterns, all learned by one network", bounds=(1, 1_000_000))
     steps: int = option(1000, "time steps of a pattern", bounds=(1, 100_000_000))
@@ -110,16 +129,24 @@ class PatternTrials(AbstractTrials):
         """`patterns`."""
         return self.patterns
 
-    def epoch(self, key: PRNGKeyArray, epoch: Int[Array, ""]) -> Any:
-        """The patterns of a chip in that epoch."""
+    def epoch(self, key: PRNGKeyArray, epoch: Int[Array, ""]) -> tuple[Array, Array]:
+        """Input spikes [patterns, steps, inputs] and targets [patterns, steps, 1] of a chip in that epoch."""
         own = jax.random.fold_in(key, SHOWN)
         if self.renewed is not None:
             own = jax.random.fold_in(own, epoch // self.renewed)
-        return patterns(self.patterns, self.steps, self.dt, self.inputs, self.input_rate, key=own)
+        for_x, for_a, for_phase = jax.random.split(own, 3)
+        count, waves = self.patterns, (self.patterns, 1, len(FREQUENCIES))
+        x = jax.random.bernoulli(for_x, self.input_rate * self.dt, (count, self.steps, self.inputs))
+        x = x.astype(jnp.result_type(float))
+        a = jax.random.uniform(for_a, waves, minval=0.5, maxval=2.0)
+        phase = jax.random.uniform(for_phase, waves, maxval=2 * math.pi)
+        t = jnp.arange(self.steps, dtype=x.dtype)[None, :, None] * self.dt
+        wave = (a * jnp.sin(2 * math.pi * jnp.asarray(FREQUENCIES, x.dtype)[None, None] * t + phase)).sum(-1)
+        return x, (wave / jnp.abs(wave).max(1, keepdims=True))[..., None]
 
     def trial(self, made: Any, index: Int[Array, "*batch"], key: PRNGKeyArray) -> tuple[Array, Array]:
         """Input spikes and targets."""
-        x, target = made.x[index], made.target[index]
+        x, target = made[0][index], made[1][index]
         return (x, target) if index.ndim == 0 else (jnp.moveaxis(x, 0, 1), jnp.moveaxis(target, 0, 1))
 
 
@@ -127,8 +154,43 @@ class PatternTrials(AbstractTrials):
 SHOWN = 3
 
 
-def confusion(classes: int, labels: Int[np.ndarray, " n"], predicted: Int[np.ndarray, " n"]) -> Int[np.ndarray, "c c"]:
-    """How often examples of a class (rows) were taken for a class (columns)."""
-    found = np.zeros((classes, classes), dtype=np.int64)
-    np.add.at(found, (labels, predicted), 1)
-    return found
+def shapes(side: int = 8) -> Float[np.ndarray, "shapes pixels"]:
+    """A plus, a frame, two rows and two columns, 1 where a pixel of the side×side image is bright.
+
+    The choice of shapes is our own: those of arXiv 2203.01416 are not known to us.
+    """
+    if side < LEAST:
+        raise InputError(f"The shapes are {side} pixels wide; {LEAST} or more are needed to tell them apart.")
+    at = np.arange(side) - 0.5 * (side - 1)
+    y, x = np.meshgrid(at, at, indexing="ij")
+    near, far = np.minimum(np.abs(x), np.abs(y)), np.maximum(np.abs(x), np.abs(y))
+    rows, columns = (np.floor(4 * (z / side + 0.5)) % 2 == 0 for z in (y, x))
+    drawn = (near < 0.125 * side, far > 0.5 * side - 1, rows, columns)
+    return np.stack([d.astype(float).ravel() for d in drawn])
+
+
+class LatencySpikes(eqx.Module):
+    """Every pixel spikes once: at `early` if it is bright, at `late` if it is dark, ± a Gaussian `jitter`.
+
+    Before that each pixel is inverted with the probability `flips`. A rank-order code: an intensity is a latency.
+    """
+
+    early: Parameter = param(5e-3, "s", "mean latency of a bright pixel", bounds=(0, 1e6))
+    late: Parameter = param(30e-3, "s", "mean latency of a dark pixel", bounds=(0, 1e6))
+    jitter: Parameter = param(1e-3, "s", "s.d. of every latency", bounds=(0, 1e6))
+    flips: Parameter = param(0.1, "1", "probability of a pixel to be inverted", bounds=(0, 1))
+    dt: Parameter = param(1e-3, "s", "time step", bounds=(1e-12, 1e3))
+    steps: int = eqx.field(static=True, default=60)
+
+    def __check_init__(self) -> None:
+        check_bounds(self)
+
+    def __call__(self, pixels: Float[Array, " pixels"], *, key: PRNGKeyArray) -> Float[Array, "steps pixels"]:
+        """Spikes, 0 or 1, of one presentation; latencies are kept inside of it."""
+        for_flips, for_jitter = jax.random.split(key)
+        inverted = jax.random.bernoulli(for_flips, self.flips, pixels.shape)
+        bright = jnp.where(inverted, 1 - pixels, pixels)
+        latency = self.late + bright * (self.early - self.late)
+        latency = latency + self.jitter * jax.random.normal(for_jitter, pixels.shape)
+        step = jnp.clip(jnp.round(latency / self.dt), 0, self.steps - 1).astype(int)
+        return jax.nn.one_hot(step, self.steps, axis=0, dtype=pixels.dtype)

@@ -156,7 +156,7 @@ class Tabular(AbstractConductanceDevice):
             raise InputError(f"{path} does not exist.") from None
         except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
             raise InputError(f"{path} is not a file of step tables (G, dG_inc, dG_dec): {error}.") from None
-        return cls(g=g, up=up, down=down)
+        return cls(g=_array(g), up=_table(up), down=_table(down))
 
     @property
     def devices(self) -> int:

@@ -13,23 +13,13 @@ from memspike.config.resolve import written
 from memspike.config.settings import Settings, seeds_of
 from memspike.devices.presets.neurosim import TABLE
 from memspike.experiments import table
-from memspike.experiments.base import Experiment, Result, changed, register, together
+from memspike.experiments.base import Result, changed, register, registered, together
 from memspike.experiments.decolle import BASE, REFERENCE
-from memspike.experiments.mitigation import (
-    BASELINE,
-    FAST,
-    IDEAL,
-    METHODS,
-    PERIOD,
-    THETA,
-    TUNED,
-    Method,
-    families,
-)
+from memspike.experiments.mitigation import BASELINE, FAST, IDEAL, METHODS, PERIOD, THETA, TUNED, Method, families
 from memspike.experiments.table import Column
 from memspike.parts.errors import InputError
 from memspike.parts.param import option, part
-from memspike.training.classify import spread
+from memspike.training.evaluate import spread
 from memspike.training.folder import RunFolder
 from memspike.training.learner import Learner
 from memspike.training.progress import Report, silent
@@ -160,10 +150,6 @@ class Study(NamedTuple):
             "data.train": given.tuning_train or own.data.train,
         }
 
-    def cases_with(self, name: str) -> list[Case]:
-        """The devices that a method is tried on: the ideal one is the same for all of them."""
-        return self.cases[:1] if self.methods[name] is IDEAL else self.cases
-
 
 def _course(settings: Settings) -> Course:
     data, training = data_set(settings), settings.training
@@ -201,7 +187,8 @@ def prepare(settings: AsymmetrySettings) -> Study:
 
 def _trained(study: Study, name: str, report: Report) -> list[Result]:
     """Search, then train: for every device the settings that were best on held-out examples, and a row."""
-    method, cases = study.methods[name], study.cases_with(name)
+    method = study.methods[name]
+    cases = study.cases[:1] if method is IDEAL else study.cases  # the ideal one is the same for all devices
     grid, search = tried(study.settings.study, method.tuned), study.search()
     found = outcomes_of([study.variant(method, case, own, search) for case in cases for own in grid], report)
     means = np.asarray([outcome.accuracy.mean() for outcome in found]).reshape(len(cases), len(grid))
@@ -306,23 +293,21 @@ QUICK: Keys = {
     "study.methods": ["none", "accumulate"],
 }
 
-asymmetry_study = register(
-    Experiment(
-        "asymmetry-study",
-        DIGITS,
-        quick=QUICK | {"study.labels": [0, 5]},
-        expected=0.95,
-        expected_quick=0.765,
-        reference=REFERENCE,
-        carry=carry,
-        headline=headline,
-        kind="labels",
-        columns=COLUMNS,
-        root=AsymmetrySettings,
-        prepare=prepare,
-        measure="accuracy of the ideal device",
-    ),
+asymmetry_study = registered(
+    "asymmetry-study",
     "accuracy of local learning against nonlinearity, symmetric and asymmetric, under every mitigation method",
+    DIGITS,
+    quick=QUICK | {"study.labels": [0, 5]},
+    expected=0.95,
+    expected_quick=0.765,
+    reference=REFERENCE,
+    carry=carry,
+    headline=headline,
+    kind="labels",
+    columns=COLUMNS,
+    root=AsymmetrySettings,
+    prepare=prepare,
+    measure="accuracy of the ideal device",
 )
 asymmetry_devices = register(
     asymmetry_study._replace(

@@ -2,15 +2,18 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
+from memspike.config.build import classification
 from memspike.config.resolve import Resolver, assignments, checked, merged, put, read_file, written
 from memspike.config.settings import Settings
 from memspike.experiments import table
-from memspike.experiments.table import Column
+from memspike.experiments.table import ACCURACY, LOWEST, Column
 from memspike.parts.errors import InputError
 from memspike.parts.registry import EXPERIMENTS
+from memspike.training.classify import classify
 from memspike.training.folder import RunFolder
 from memspike.training.progress import Report, silent
 
@@ -18,21 +21,14 @@ Result = dict[str, Any]
 Tables = Mapping[str, Any]
 
 
-class Carrier(Protocol):
-    """What carries an experiment out in a claimed folder → its result without what every result says."""
-
-    def __call__(self, settings: Any, folder: RunFolder, /, *, resume: bool, report: Report) -> Result:
-        """Run it."""
-        ...
-
-
 class Experiment(NamedTuple):
     """A registered experiment.
 
     `tables` are its configuration, checked against the class `root`; `quick` holds the keys that `--quick` changes;
     `expected` and `expected_quick` are what was measured with seed 0, of the `measure`; `reference` says what was
-    published and where. `prepare(settings)` refuses what cannot run before a folder is made, and returns what `carry`
-    out gets in place of the settings. `kind` names the figures of the report, `columns` the columns of the rows;
+    published and where. `prepare(settings)` refuses what cannot run before a folder is made, and returns what is
+    prepared; `carry(prepared, folder, *, resume, report)` carries it out in a claimed folder, and returns its result
+    without what every result says. `kind` names the figures of the report, `columns` the columns of the rows;
     `headline` says a result in one line.
     """
 
@@ -42,7 +38,7 @@ class Experiment(NamedTuple):
     expected: float
     expected_quick: float
     reference: str
-    carry: Carrier
+    carry: Callable[..., Result]
     headline: Callable[[Result], str]
     kind: str
     columns: tuple[Column, ...] = ()
@@ -66,14 +62,6 @@ def changed(root: type, tables: Tables, changes: Mapping[str, Any]) -> Any:
     return checked(root, tables)
 
 
-def with_keys(tables: Tables, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Tables with other values of some dotted keys."""
-    found = dict(tables)
-    for key, value in changes.items():
-        found = put(found, key, value)
-    return found
-
-
 def together(*tables: Tables) -> dict[str, Any]:
     """Tables on top of each other, later ones over earlier ones."""
     found: dict[str, Any] = {}
@@ -87,6 +75,41 @@ def register(experiment: Experiment, doc: str) -> Experiment:
     if experiment.kind not in table.KINDS:
         raise InputError(f"The kind of {experiment.name} is '{experiment.kind}'; allowed: {', '.join(table.KINDS)}.")
     return EXPERIMENTS.add(experiment.name, experiment, doc, experiment.reference)
+
+
+def registered(name: str, doc: str, *tables: Tables, **fields: Any) -> Experiment:
+    """Register an experiment with tables that lie on top of each other, and its other `fields`."""
+    return register(Experiment(name, together(*tables), **fields), doc)
+
+
+AGES = (
+    Column("age_s", "age", "duration"),
+    Column("compensation", "compensation", "text"),
+    ACCURACY,
+    LOWEST,
+    Column("chips", "chips", "count"),
+)
+
+
+def accuracy_line(result: Result) -> str:
+    """Accuracy, also of noisy copies."""
+    spread = f" ± {100 * result['test_accuracy_sd']:.2f}" if result["seeds"] > 1 else ""
+    said = f"test accuracy {100 * result['test_accuracy']:.2f}{spread} %"
+    if "chips" in result:
+        noisy = f"{100 * result['chips_accuracy']:.2f} ± {100 * result['chips_accuracy_sd']:.2f} %"
+        said += f"; {result['chips']} chips with programming spread and read noise: {noisy}"
+    return said
+
+
+classifier = partial(
+    registered,
+    carry=classify,
+    prepare=classification,
+    headline=accuracy_line,
+    kind="classification",
+    columns=AGES,
+)
+"""`registered` for a training of classifiers on a data set."""
 
 
 class Resolved(NamedTuple):
@@ -110,18 +133,13 @@ def resolve(
     resolver = Resolver(experiment.root, {"experiment": name, **experiment.tables})
     for key, value in experiment.quick.items() if quick else ():
         resolver.change(key, value)
-    changes = [*_tables(given), *assignments(overrides)]
+    changes = [*given.items(), *assignments(overrides)]
     for key, value in changes:
         resolver.change(key, value)
     if seeds is not None:
         resolver.change("seeds", seeds)
     own = any(key not in ("seed", "seeds") for key, _ in changes)
     return Resolved(experiment, resolver.settings(), own)
-
-
-def _tables(given: Tables) -> list[tuple[str, Any]]:
-    """The tables of a file, each as it is; single values as keys."""
-    return [(key, value) for key, value in given.items()]
 
 
 def run(settings: Any, out: Path, *, resume: bool = False, report: Report = silent) -> Result:

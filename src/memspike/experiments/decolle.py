@@ -2,10 +2,7 @@
 
 from typing import Any
 
-from memspike.config.build import classification
-from memspike.experiments.base import Experiment, register, together
-from memspike.experiments.memprop_digits import AGES, headline
-from memspike.training.classify import classify
+from memspike.experiments.base import classifier
 
 REFERENCE = (
     "Kaiser, Mostafa & Neftci, Front. Neurosci. 14: 424 (2020), doi 10.3389/fnins.2020.00424, for the rule; Fouda et "
@@ -33,40 +30,29 @@ BASE: dict[str, Any] = {
     "evaluation": {"at_once": 250},
 }
 
-
-def decolle(name: str, tables: dict[str, Any], **more: Any) -> Experiment:
-    """An experiment with local learning, with what is its own."""
-    return Experiment(
-        name,
-        together(BASE, tables),
-        carry=classify,
-        prepare=classification,
-        headline=headline,
-        kind="classification",
-        columns=AGES,
-        reference=REFERENCE,
-        **more,
-    )
-
-
-decolle_digits = register(
-    decolle("decolle-digits", {}, quick={"training.epochs": 3}, expected=0.953, expected_quick=0.942),
+decolle_digits = classifier(
+    "decolle-digits",
     "DECOLLE on the digits that come with scikit-learn, an ideal device",
+    BASE,
+    quick={"training.epochs": 3},
+    expected=0.953,
+    expected_quick=0.942,
+    reference=REFERENCE,
 )
 
-decolle_mnist = register(
-    decolle(
-        "decolle-mnist",
-        {
-            "data": {"name": "mnist"},
-            "network": {"layers": [{"size": 500}, {"size": 500}], "amplitude": 1.0},
-            "neuron": {"surrogate": {"type": "logistic"}},
-            "learning": {"optimizer": {"type": "adamax", "learning_rate": 0.02, "anneal": 0.02}},
-            "training": {"batch": 100, "epochs": 8},
-        },
-        quick={"data.train": 2000, "data.test": 1000, "network.layers": [100], "training.epochs": 1},
-        expected=0.975,
-        expected_quick=0.762,
-    ),
+decolle_mnist = classifier(
+    "decolle-mnist",
     "DECOLLE on MNIST, two layers of 500, an ideal device",
+    BASE,
+    {
+        "data": {"name": "mnist"},
+        "network": {"layers": [{"size": 500}, {"size": 500}], "amplitude": 1.0},
+        "neuron": {"surrogate": {"type": "logistic"}},
+        "learning": {"optimizer": {"type": "adamax", "learning_rate": 0.02, "anneal": 0.02}},
+        "training": {"batch": 100, "epochs": 8},
+    },
+    quick={"data.train": 2000, "data.test": 1000, "network.layers": [100], "training.epochs": 1},
+    expected=0.975,
+    expected_quick=0.762,
+    reference=REFERENCE,
 )

@@ -13,15 +13,14 @@ from memspike.config.build import facts, generator, plan_of
 from memspike.config.networks import AssociativeTopology
 from memspike.config.settings import Settings, seeds_of
 from memspike.data.trials import SHOWN, AbstractTrials
-from memspike.experiments.base import Experiment, Result, register
+from memspike.experiments.base import Result, registered
 from memspike.networks.base import Clock
 from memspike.parts.errors import InputError
 from memspike.parts.parallel import map_split
 from memspike.parts.param import option, part
 from memspike.parts.written import type_of
-from memspike.training.classify import spread
 from memspike.training.costs import costs
-from memspike.training.evaluate import exact_corrections
+from memspike.training.evaluate import exact_corrections, spread
 from memspike.training.fit import fit
 from memspike.training.folder import RunFolder
 from memspike.training.learner import Chip
@@ -251,23 +250,21 @@ RETRIEVAL: dict[str, Any] = {
     "training": {"batch": 1, "epochs": 40},
 }
 
-memory_retrieval = register(
-    Experiment(
-        "memory-retrieval",
-        RETRIEVAL,
-        quick={"seeds": 2, "training.epochs": 25, "task.cues": 4},
-        expected=0.87,
-        expected_quick=0.7,
-        reference=(
-            "Zhou et al., arXiv 2203.01416 demonstrate memory retrieval with fully memristive neurons and synapses; no "
-            "figure of it is known to us; network, patterns and protocol: reconstruction"
-        ),
-        carry=remember,
-        headline=headline,
-        kind="recall",
-        root=RecallSettings,
-        prepare=prepare,
-        measure="overlap",
-    ),
+memory_retrieval = registered(
+    "memory-retrieval",
     "patterns stored by the waveforms of MIF neurons in the memories between them, and completed from half of them",
+    RETRIEVAL,
+    quick={"seeds": 2, "training.epochs": 25, "task.cues": 4},
+    expected=0.87,
+    expected_quick=0.7,
+    reference=(
+        "Zhou et al., arXiv 2203.01416 demonstrate memory retrieval with fully memristive neurons and synapses; no "
+        "figure of it is known to us; network, patterns and protocol: reconstruction"
+    ),
+    carry=remember,
+    headline=headline,
+    kind="recall",
+    root=RecallSettings,
+    prepare=prepare,
+    measure="overlap",
 )

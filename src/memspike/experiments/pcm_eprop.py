@@ -11,8 +11,8 @@ from jaxtyping import Array, PRNGKeyArray
 from memspike.config.build import facts, generator, plan_of
 from memspike.config.settings import Settings, seeds_of
 from memspike.data.trials import PatternTrials
-from memspike.experiments.base import Experiment, Result, register, together
-from memspike.experiments.eprop_spoken import EPROP, scale
+from memspike.experiments.base import Result, registered, together
+from memspike.experiments.eprop import EPROP, scale
 from memspike.experiments.table import SCHEME
 from memspike.parts.param import part
 from memspike.training.costs import costs
@@ -164,29 +164,19 @@ GENERATION: dict[str, Any] = together(
     },
 )
 
-
-def generation(name: str, tables: dict[str, Any], **more: Any) -> Experiment:
-    """An experiment that generates patterns, with what is its own."""
-    own: dict[str, Any] = {
-        "carry": generate,
-        "prepare": prepare,
-        "headline": headline,
-        "kind": "generation",
-        "columns": (SCHEME,),
-        "root": GenerationSettings,
-        "reference": REFERENCE,
-        "measure": "error",
-    }
-    return Experiment(name, together(GENERATION, tables), **(own | more))
-
-
-pcm_eprop = register(
-    generation(
-        "pcm-eprop",
-        {},
-        quick={"seeds": 2, "training.epochs": 60},
-        expected=0.0104,
-        expected_quick=0.1,
-    ),
+pcm_eprop = registered(
+    "pcm-eprop",
     "online e-prop on differential PCM: 100 LIF neurons generate three patterns; one update scheme",
+    GENERATION,
+    quick={"seeds": 2, "training.epochs": 60},
+    expected=0.0104,
+    expected_quick=0.1,
+    reference=REFERENCE,
+    carry=generate,
+    headline=headline,
+    kind="generation",
+    columns=(SCHEME,),
+    root=GenerationSettings,
+    prepare=prepare,
+    measure="error",
 )

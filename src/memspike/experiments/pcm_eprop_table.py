@@ -1,28 +1,19 @@
-"""All update schemes on phase-change memory, and what each imperfection of the devices costs them."""
+"""Update schemes on phase-change memory: what each imperfection of the devices costs, effects, months of learning."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import equinox as eqx
 
 from memspike.config.resolve import written
 from memspike.devices.base import AbstractPulseDevice
-from memspike.experiments.base import Experiment, Result, changed, nested, register
-from memspike.experiments.eprop_spoken import scale
-from memspike.experiments.pcm_eprop import GenerationSettings, generation, prepare
-from memspike.experiments.table import (
-    DAYS,
-    ENDURANCE,
-    ENERGY,
-    ERROR,
-    MOST,
-    RATE,
-    SCHEME,
-    SEEDS,
-    WRITES,
-    Column,
-)
+from memspike.devices.variation.wrappers import Flicker, LimitedEndurance
+from memspike.experiments.base import Result, changed, nested, registered
+from memspike.experiments.eprop import scale
+from memspike.experiments.pcm_eprop import GENERATION, REFERENCE, GenerationSettings, prepare
+from memspike.experiments.table import DAYS, ENDURANCE, ENERGY, ERROR, MOST, RATE, SCHEME, SEEDS, WRITES, Column
 from memspike.parts.errors import unknown
 from memspike.parts.param import option, part
 from memspike.training.folder import RunFolder
@@ -87,6 +78,35 @@ CONDITIONS: dict[str, Keys] = {
         }
     },
 }
+OF_DEVICE = {"type": "absolute", "sd": 1.0}
+MONTH = {"simulation.pause": 3456.0}  # 250 epochs of three patterns take 30 days
+ANNEALED = {"learning.optimizer.anneal": 0.1}
+RANDOM = {"learning.start.type": "random-set"}
+OWN_NOISE = {"synapse.device.persistent": 0.33, "fabrication.spread.deviation": OF_DEVICE}
+BY_STATE = {"synapse.device.state_drift": 1.0, "fabrication.spread.nu_deviation": OF_DEVICE}
+WANDERING = partial(Flicker, strength=1.0)
+# dotted keys of what memspike adds to the published device model and training, each on its own and all together, and a
+# wrapper around the device
+EFFECTS: dict[str, tuple[Keys, Wrap | None]] = {
+    "as published": ({}, None),
+    "rates annealed": (ANNEALED, None),
+    "start: random SETs": (RANDOM, None),
+    "start: programmed": ({"learning.start.type": "programmed"}, None),
+    "a third of the noise per device": (OWN_NOISE, None),
+    "drift by state": (BY_STATE, None),
+    "1/f noise": ({}, WANDERING),
+    "a month": (MONTH, None),
+    "a month, drift by state": (MONTH | BY_STATE, None),
+    "all": (MONTH | ANNEALED | RANDOM | OWN_NOISE | BY_STATE, WANDERING),
+}
+# a scheme of the table, and how it keeps pairs from filling up
+KEEPING: dict[str, Keys] = {
+    "none": SCHEMES["mixed-precision"],
+    "update-ready": SCHEMES["update-ready"],
+    "refresh every 100": SCHEMES["mixed-precision"]
+    | {"learning.scheme": {"type": "mixed-precision-refreshed", "every": 100}},
+}
+LIVES: dict[str, Wrap | None] = {"unlimited": None, "3 pulses": partial(LimitedEndurance, endurance=3.0)}
 MEASURED = (
     ERROR,
     WRITES,
@@ -122,13 +142,6 @@ class Line(NamedTuple):
     training: GenerationSettings
 
 
-class Table(NamedTuple):
-    """The lines of a table, and what they share."""
-
-    settings: TableSettings
-    lines: list[Line]
-
-
 def wanted(kind: str, chosen: tuple[str, ...], known: Mapping[str, Any]) -> list[str]:
     """The chosen names, or all; InputError for an unknown one."""
     for name in chosen:
@@ -155,28 +168,27 @@ def line(settings: TableSettings, row: dict[str, str], keys: Keys, wrap: Wrap | 
     return Line(row, training if wrap is None else around(training, wrap))
 
 
-def tabled(settings: TableSettings, lines: list[Line]) -> Table:
-    """The lines as one table; InputError where the first of them cannot be trained."""
+def trainable(lines: list[Line]) -> list[Line]:
+    """The lines; InputError where the first of them cannot be trained."""
     prepare(lines[0].training)
-    return Table(settings, lines)
+    return lines
 
 
-def compare(table: Table, folder: RunFolder, *, resume: bool, report: Report) -> Result:
+def compare(lines: list[Line], folder: RunFolder, *, resume: bool, report: Report) -> Result:
     """Train every line with the same seeds; the folder holds one run folder a training."""
     rows: list[dict[str, Any]] = []
     zero = 0.0
-    for one in table.lines:
-        name = "-".join(one.row.values()).replace(" ", "-").replace(",", "").replace("/", "")
-        result = nested(one.training, folder.path / "trainings" / name, report=report)
+    for row, training in lines:
+        name = "-".join(row.values()).replace(" ", "-").replace(",", "").replace("/", "")
+        result = nested(training, folder.path / "trainings" / name, report=report)
         zero = result["mse_silent"]
-        rows.append({**one.row, **{key: result[key] for key in KEPT if key in result}})
-        rows[-1] |= {key: result[key] for key in ("mse_first", "days") if key in result}
-        rows[-1] |= {"rate_hz": result["rate_hz"], "seeds": table.settings.seeds}
+        kept = {key: result[key] for key in (*KEPT, "mse_first", "days") if key in result}
+        rows.append({**row, **kept, "rate_hz": result["rate_hz"], "seeds": training.seeds})
         folder.write_csv("table.csv", rows)
-    return {"rows": rows, "mse_silent": zero, "epochs": table.settings.training.epochs}
+    return {"rows": rows, "mse_silent": zero, "epochs": lines[0].training.training.epochs}
 
 
-def schemes(settings: TableSettings) -> Table:
+def schemes(settings: TableSettings) -> list[Line]:
     """Every scheme under every condition.
 
     A condition changes the devices, so that digital weights have one line. The weights start with a random SET on some
@@ -189,7 +201,28 @@ def schemes(settings: TableSettings) -> Table:
         for name in names
         for condition in (conditions if name != "fp32" else ["full"])
     ]
-    return tabled(settings, lines)
+    return trainable(lines)
+
+
+def effects(settings: TableSettings) -> list[Line]:
+    """A training under every effect."""
+    names = wanted("effect", settings.study.conditions, EFFECTS)
+    return trainable([line(settings, {"effect": name}, *EFFECTS[name]) for name in names])
+
+
+def lives(settings: TableSettings) -> list[Line]:
+    """Chips that get new patterns from time to time, with every way to keep pairs from filling up.
+
+    Of each row `mse_first` is the error on the first patterns, `mse_median` that on the last.
+    """
+    keeping = wanted("way of keeping pairs", settings.study.schemes, KEEPING)
+    chosen = wanted("life of a device", settings.study.conditions, LIVES)
+    lines = [
+        line(settings, {"scheme": way, "condition": life}, KEEPING[way], LIVES[life])
+        for way in keeping
+        for life in chosen
+    ]
+    return trainable(lines)
 
 
 def headline(result: Result) -> str:
@@ -199,34 +232,60 @@ def headline(result: Result) -> str:
     return f"best of {len(result['rows'])} lines: {name}, error {best['mse_median']:.4f}"
 
 
-def errors(name: str, tables: Keys, first: tuple[Column, ...], **more: Any) -> Experiment:
-    """An experiment that compares errors of several trainings; the `first` columns tell its lines apart."""
-    return generation(
-        name,
-        tables,
-        carry=compare,
-        headline=headline,
-        kind="schemes",
-        columns=(*first, *MEASURED),
-        root=TableSettings,
-        **more,
-    )
+errors = partial(
+    registered,
+    carry=compare,
+    headline=headline,
+    kind="schemes",
+    root=TableSettings,
+    reference=REFERENCE,
+    measure="error",
+)
 
-
-pcm_eprop_table = register(
-    errors(
-        "pcm-eprop-table",
-        {"synapse": {"type": "differential-pair"}, "learning": {"start": {"type": "random-set"}}},
-        (SCHEME, CONDITION),
-        quick={
-            "seeds": 2,
-            "training.epochs": 10,
-            "study.schemes": ("fp32", "mixed-precision"),
-            "study.conditions": ("full",),
-        },
-        expected=0.0104,
-        expected_quick=0.2,
-        prepare=schemes,
-    ),
+pcm_eprop_table = errors(
+    "pcm-eprop-table",
     "every update scheme on PCM: all its noise, and without each kind of it; error, pulses, energy",
+    GENERATION,
+    {"synapse": {"type": "differential-pair"}, "learning": {"start": {"type": "random-set"}}},
+    columns=(SCHEME, CONDITION, *MEASURED),
+    quick={
+        "seeds": 2,
+        "training.epochs": 10,
+        "study.schemes": ("fp32", "mixed-precision"),
+        "study.conditions": ("full",),
+    },
+    expected=0.0104,
+    expected_quick=0.2,
+    prepare=schemes,
+)
+
+pcm_eprop_effects = errors(
+    "pcm-eprop-effects",
+    "pcm-eprop with drift by state, 1/f noise, spread of devices, other starts, annealing and a month of device time",
+    GENERATION,
+    columns=(Column("effect", "effect", "text"), *MEASURED),
+    quick={"seeds": 2, "training.epochs": 10, "study.conditions": ("as published", "drift by state")},
+    expected=0.015,
+    expected_quick=0.25,
+    prepare=effects,
+)
+
+pcm_eprop_life = errors(
+    "pcm-eprop-life",
+    "eight months on one chip that gets new patterns every month: pairs fill up, devices wear out, refresh",
+    GENERATION,
+    {
+        "task": {"renewed": 250},
+        "synapse": {"type": "differential-pair", "device": {"state_drift": 1.0}},
+        "fabrication": {"spread": {"nu_deviation": OF_DEVICE}},
+        "learning": {"start": {"type": "random-set"}},
+        "training": {"epochs": 2000},
+        "simulation": {"pause": 3600.0},
+    },
+    columns=(SCHEME, CONDITION, *MEASURED),
+    quick={"seeds": 2, "training.epochs": 6, "task.renewed": 3, "study.conditions": ("3 pulses",)}
+    | {"study.schemes": ("none", "update-ready")},
+    expected=0.1,
+    expected_quick=0.3,
+    prepare=lives,
 )

@@ -9,7 +9,7 @@ from memspike.arrays.crossbar import Crossbar
 from memspike.config.settings import Run
 from memspike.devices.pcm import PCM
 from memspike.devices.targets import ramp
-from memspike.experiments.base import Experiment, Result, register
+from memspike.experiments.base import Result, registered
 from memspike.experiments.table import Column
 from memspike.learning.programming.accuracy import published_writers, write_grid
 from memspike.learning.programming.base import Scheme
@@ -74,29 +74,27 @@ def headline(result: Result) -> str:
     return f"lowest error: {best['writer']}, {1e12 * best['error']:.3g} µS²"
 
 
-pcm_writes = register(
-    Experiment(
-        "pcm-writes",
-        {},
-        quick={"points": 11, "repeats": 200},
-        expected=0.32e-12,
-        expected_quick=0.32e-12,
-        reference=(
-            "supplement of Demirağ et al., arXiv 2108.01804, and its released code; errors of an independent "
-            "simulation at 12 µS: 3.43, 3.35, 3.39 µS² for N = 1, 8, 16 and 0.32 µS² for update-ready"
-        ),
-        carry=measure,
-        headline=headline,
-        kind="writes",
-        columns=(
-            Column("writer", "writer", "text"),
-            Column("error", "error", "fixed", "µS²", 2),
-            Column("mean_square", "mean square of a single write", "fixed", "µS²", 2),
-            Column("sd", "s.d.", "fixed", "µS", 2),
-        ),
-        root=WritesSettings,
-        prepare=prepare,
-        measure="error",
-    ),
+pcm_writes = registered(
+    "pcm-writes",
     "20 SET pulses on PCM, and blind writes from every conductance to every other, by four writers",
+    {},
+    quick={"points": 11, "repeats": 200},
+    expected=0.32e-12,
+    expected_quick=0.32e-12,
+    reference=(
+        "supplement of Demirağ et al., arXiv 2108.01804, and its released code; errors of an independent "
+        "simulation at 12 µS: 3.43, 3.35, 3.39 µS² for N = 1, 8, 16 and 0.32 µS² for update-ready"
+    ),
+    carry=measure,
+    headline=headline,
+    kind="writes",
+    columns=(
+        Column("writer", "writer", "text"),
+        Column("error", "error", "fixed", "µS²", 2),
+        Column("mean_square", "mean square of a single write", "fixed", "µS²", 2),
+        Column("sd", "s.d.", "fixed", "µS", 2),
+    ),
+    root=WritesSettings,
+    prepare=prepare,
+    measure="error",
 )

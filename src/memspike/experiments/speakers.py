@@ -1,16 +1,16 @@
 """Training for each speaker on all the others, and measuring on the one who was never heard."""
 
 import dataclasses
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from memspike.data.sources import SPOKEN_DIGITS
-from memspike.experiments.base import Experiment, Result, nested
+from memspike.data.store import SPOKEN_DIGITS
+from memspike.experiments.base import Experiment, Result, nested, register
 from memspike.experiments.table import ACCURACY, LOWEST, Column
 from memspike.parts.errors import InputError
-from memspike.training.classify import spread
+from memspike.training.evaluate import spread
 from memspike.training.folder import RunFolder
 from memspike.training.progress import Report
 
@@ -33,33 +33,24 @@ def allowed(settings: Any) -> Any:
     return settings
 
 
-def leave_out_each(alone: str) -> Callable[..., Result]:
-    """A carrier that runs the experiment `alone` for every speaker left out; the folder holds one run a speaker."""
-
-    def carry(settings: Any, folder: RunFolder, *, resume: bool, report: Report) -> Result:
-        rows = []
-        for speaker in SPOKEN_DIGITS.speakers:
-            one = changed_speaker(settings, alone, speaker)
-            result = nested(one, folder.path / "trainings" / speaker, report=report)
-            row = {"speaker": speaker, **{name: result[key] for name, key in ACCURACIES.items()}}
-            kept = ("chips_accuracy", "chips_accuracy_sd", "test_examples")
-            rows.append(row | {key: result[key] for key in kept if key in result})
-        of_speakers = np.array([row["accuracy_mean"] for row in rows])
-        return {
-            "test_accuracy": float(of_speakers.mean()),
-            "test_accuracy_sd": spread(of_speakers),
-            "scheme": settings.learning.scheme.name,
-            "epochs": settings.training.epochs,
-            "rows": rows,
-        }
-
-    return carry
-
-
-def changed_speaker(settings: Any, alone: str, speaker: str) -> Any:
-    """The settings of one training."""
-    data = dataclasses.replace(settings.data, leave_out=speaker)
-    return dataclasses.replace(settings, experiment=alone, data=data)
+def leave_out_each(alone: str, settings: Any, folder: RunFolder, *, resume: bool, report: Report) -> Result:
+    """Run the experiment `alone` for every speaker left out; the folder holds one run a speaker."""
+    rows: list[dict[str, Any]] = []
+    for speaker in SPOKEN_DIGITS.speakers:
+        data = dataclasses.replace(settings.data, leave_out=speaker)
+        one = dataclasses.replace(settings, experiment=alone, data=data)
+        result = nested(one, folder.path / "trainings" / speaker, report=report)
+        row = {"speaker": speaker, **{name: result[key] for name, key in ACCURACIES.items()}}
+        kept = ("chips_accuracy", "chips_accuracy_sd", "test_examples")
+        rows.append(row | {key: result[key] for key in kept if key in result})
+    of_speakers = np.array([row["accuracy_mean"] for row in rows])
+    return {
+        "test_accuracy": float(of_speakers.mean()),
+        "test_accuracy_sd": spread(of_speakers),
+        "scheme": settings.learning.scheme.name,
+        "epochs": settings.training.epochs,
+        "rows": rows,
+    }
 
 
 def headline(result: Result) -> str:
@@ -69,14 +60,7 @@ def headline(result: Result) -> str:
     return f"speakers who were never heard: {100 * result['test_accuracy']:.1f} % ({among})"
 
 
-def study(experiment: Experiment, name: str, **more: Any) -> Experiment:
-    """The study of an experiment for every speaker left out."""
-    return experiment._replace(
-        name=name,
-        carry=leave_out_each(experiment.name),
-        prepare=allowed,
-        headline=headline,
-        kind="speakers",
-        columns=COLUMNS,
-        **more,
-    )
+def study(experiment: Experiment, name: str, doc: str, **more: Any) -> Experiment:
+    """Register the study of an experiment for every speaker left out."""
+    own = {"carry": partial(leave_out_each, experiment.name), "prepare": allowed, "headline": headline}
+    return register(experiment._replace(name=name, kind="speakers", columns=COLUMNS, **own, **more), doc)

@@ -14,9 +14,8 @@ from memspike.arrays.crossbar import Crossbar
 from memspike.cells.base import CellState, Weight
 from memspike.config.build import facts, generator, plan_of
 from memspike.config.settings import Settings, seeds_of
-from memspike.data.shapes import LatencySpikes, shapes
-from memspike.data.trials import SHOWN, AbstractTrials
-from memspike.experiments.base import Experiment, Result, register, together
+from memspike.data.trials import SHOWN, AbstractTrials, LatencySpikes, shapes
+from memspike.experiments.base import Result, accuracy_line, registered
 from memspike.experiments.table import LOWEST, Column
 from memspike.learning.programming.base import Applied, Scheme, nothing, unwritten
 from memspike.networks.populations import Competitive
@@ -25,9 +24,9 @@ from memspike.parts.parallel import map_split
 from memspike.parts.param import option, part
 from memspike.parts.table import Recipe
 from memspike.parts.written import type_of
-from memspike.training.classify import accuracies, spread
+from memspike.training.classify import accuracies
 from memspike.training.costs import costs
-from memspike.training.evaluate import exact_corrections
+from memspike.training.evaluate import exact_corrections, spread
 from memspike.training.fit import fit
 from memspike.training.folder import RunFolder
 from memspike.training.learner import Chip
@@ -76,14 +75,6 @@ class ShapeTrials(AbstractTrials):
         """Spikes [steps, pixels] and shape of a presentation."""
         shape = index % len(self.images)
         return self.encoder(self.images[shape], key=key), jax.nn.one_hot(shape, len(self.images))
-
-
-def trials_of(settings: ShapesSettings) -> ShapeTrials:
-    """The presentations of a configuration."""
-    task, time = settings.task, settings.simulation
-    images = jnp.asarray(shapes(task.side), jnp.result_type(float))
-    encoder = LatencySpikes(task.early, task.late, task.jitter, task.flips, time.dt, time.steps)
-    return ShapeTrials(images, encoder, task.presentations)
 
 
 class Tested(NamedTuple):
@@ -149,9 +140,12 @@ class Study(NamedTuple):
 
 def prepare(settings: ShapesSettings) -> Study:
     """Chips and test of a configuration."""
-    trials = trials_of(settings)
-    count, pixels = trials.images.shape
-    learner = generator(settings, trials, settings.simulation.steps, (pixels, count))
+    task, time = settings.task, settings.simulation
+    images = jnp.asarray(shapes(task.side), jnp.result_type(float))
+    encoder = LatencySpikes(task.early, task.late, task.jitter, task.flips, time.dt, time.steps)
+    trials = ShapeTrials(images, encoder, task.presentations)
+    count, pixels = images.shape
+    learner = generator(settings, trials, time.steps, (pixels, count))
     if not isinstance(learner.network, Competitive):
         raise InputError(
             f"network is '{type_of(settings.network)}'; {settings.experiment} needs network=competitive, whose neurons "
@@ -160,7 +154,7 @@ def prepare(settings: ShapesSettings) -> Study:
     still = dataclasses.replace(learner, scheme=Recipe(frozen, "frozen", {"digital": learner.own.digital}))
     order, seeds = settings.training.order, seeds_of(settings)
     population, untrained = (Population([one], trials, order, seeds) for one in (learner, still))
-    return Study(population, untrained, ShapesTest(population, settings.task.test_presentations), settings)
+    return Study(population, untrained, ShapesTest(population, task.test_presentations), settings)
 
 
 def samples(study: Study, chips: Chip, tested: Tested) -> dict[str, np.ndarray]:
@@ -216,11 +210,8 @@ def tell_apart(study: Study, folder: RunFolder, *, resume: bool, report: Report)
 
 def headline(result: Result) -> str:
     """Accuracy, with and without learning."""
-    sd = f" ± {100 * result['test_accuracy_sd']:.2f}" if result["seeds"] > 1 else ""
-    return (
-        f"test accuracy {100 * result['test_accuracy']:.2f}{sd} %; without plasticity "
-        f"{100 * result['untrained_accuracy']:.1f} %, by chance {100 * result['chance']:.0f} %"
-    )
+    without = f"without plasticity {100 * result['untrained_accuracy']:.1f} %, by chance {100 * result['chance']:.0f} %"
+    return f"{accuracy_line(result)}; {without}"
 
 
 REFERENCE = (
@@ -274,31 +265,32 @@ WAVEFORM: dict[str, Any] = {
     "training": {"epochs": 5},
 }
 
-
-def shown(name: str, tables: dict[str, Any], epochs: int, expected: float) -> Experiment:
-    """An experiment with shapes, so many epochs long at `--quick`."""
-    return Experiment(
-        name,
-        together(SHAPES, tables),
-        quick={"seeds": 2, "task.test_presentations": 80, "task.test_flips": (0.1,), "training.epochs": epochs},
-        expected=expected,
-        expected_quick=0.988,
-        reference=REFERENCE,
-        carry=tell_apart,
-        headline=headline,
-        kind="plasticity",
-        columns=COLUMNS,
-        root=ShapesSettings,
-        prepare=prepare,
-    )
-
-
-stdp_patterns = register(
-    shown("stdp-patterns", {}, 8, 0.998),
-    "four noisy shapes told apart without a teacher: STDP, winner-take-all neurons, memristive synapses",
+QUICK = {"seeds": 2, "task.test_presentations": 80, "task.test_flips": (0.1,)}
+shown = partial(
+    registered,
+    expected_quick=0.988,
+    reference=REFERENCE,
+    carry=tell_apart,
+    headline=headline,
+    kind="plasticity",
+    columns=COLUMNS,
+    root=ShapesSettings,
+    prepare=prepare,
 )
 
-stdp_patterns_waveform = register(
-    shown("stdp-patterns-waveform", WAVEFORM, 3, 0.999),
+stdp_patterns = shown(
+    "stdp-patterns",
+    "four noisy shapes told apart without a teacher: STDP, winner-take-all neurons, memristive synapses",
+    SHAPES,
+    quick=QUICK | {"training.epochs": 8},
+    expected=0.998,
+)
+
+stdp_patterns_waveform = shown(
+    "stdp-patterns-waveform",
     "the same by the waveforms of MIF neurons at both ends of every memory; no rule compares spike times",
+    SHAPES,
+    WAVEFORM,
+    quick=QUICK | {"training.epochs": 3},
+    expected=0.999,
 )

@@ -151,23 +151,6 @@ def cells(rows: Iterable[Row], columns: Sequence[Column]) -> list[list[str]]:
     return [[cell(row, column) for column in columns] for row in rows]
 
 
-def pivot(rows: Sequence[Row], down: Column, across: Column, value: Column) -> tuple[list[str], list[list[str]]]:
-    """One column as a table of its own: a line for every `down`, a column for every `across`, in the order of the rows.
-
-    → the titles of the lines and columns, and the lines, each beginning with its `down`; what no row holds is empty.
-    """
-    found = {(cell(row, down), cell(row, across)): cell(row, value) for row in rows}
-    above = list(dict.fromkeys(a for _, a in found))
-    lines = [[d, *(found.get((d, a), "") for a in above)] for d in dict.fromkeys(d for d, _ in found)]
-    return [down.title, *above], lines
-
-
-def markdown(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown."""
-    rows = [f"| {' | '.join(header)} |", "|" + "---|" * len(header)]
-    return "\n".join([*rows, *(f"| {' | '.join(line)} |" for line in lines)])
-
-
 def plain(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     """A table for a terminal: columns under each other, texts on the left and numbers on the right."""
     wide = [max(map(len, column)) for column in zip(header, *lines, strict=True)]

@@ -15,7 +15,7 @@ from memspike.config.settings import Run
 from memspike.devices.asymmetry import symmetry_points
 from memspike.devices.base import AbstractPulseDevice, span
 from memspike.devices.description import chip_of
-from memspike.experiments.base import Experiment, Result, register
+from memspike.experiments.base import Result, registered
 from memspike.experiments.table import PULSES, SCHEME, Column
 from memspike.learning.programming.base import Scheme
 from memspike.parts import table
@@ -208,35 +208,33 @@ def headline(result: Result) -> str:
     return f"lowest error with references off by {100 * worst:.3g} %: {best['scheme']}, {best['error']:.3g}"
 
 
-tiki_taka_regression = register(
-    Experiment(
-        "tiki-taka-regression",
-        {"seeds": 5},
-        quick={
-            "seeds": 2,
-            "task.updates": 3000,
-            "task.offsets": (0.0, 0.1),
-            "task.schemes": ("analog SGD", "mixed precision", "tiki-taka-2", "agad"),
-        },
-        expected=0.159,
-        expected_quick=0.131,
-        reference=(
-            "shape of Fig. 3 of Rasch et al., Nat. Commun. (2024), doi 10.1038/s41467-024-51221-z: a wrong reference "
-            "breaks tiki-taka-2, slows its choppers and leaves agad; size, rates and noise are our own"
-        ),
-        carry=compare,
-        headline=headline,
-        kind="references",
-        columns=(
-            SCHEME,
-            Column("offset", "references off by", "percent", digits=1),
-            Column("error", "error", "fixed with sd"),
-            Column("error_stored", "error of stored weights", "fixed"),
-            PULSES,
-        ),
-        root=RegressionSettings,
-        prepare=prepare,
-        measure="error",
-    ),
+tiki_taka_regression = registered(
+    "tiki-taka-regression",
     "linear regression on ReRAM: analog SGD, mixed precision and the Tiki-Taka family against wrong references",
+    {"seeds": 5},
+    quick={
+        "seeds": 2,
+        "task.updates": 3000,
+        "task.offsets": (0.0, 0.1),
+        "task.schemes": ("analog SGD", "mixed precision", "tiki-taka-2", "agad"),
+    },
+    expected=0.159,
+    expected_quick=0.131,
+    reference=(
+        "shape of Fig. 3 of Rasch et al., Nat. Commun. (2024), doi 10.1038/s41467-024-51221-z: a wrong reference "
+        "breaks tiki-taka-2, slows its choppers and leaves agad; size, rates and noise are our own"
+    ),
+    carry=compare,
+    headline=headline,
+    kind="references",
+    columns=(
+        SCHEME,
+        Column("offset", "references off by", "percent", digits=1),
+        Column("error", "error", "fixed with sd"),
+        Column("error_stored", "error of stored weights", "fixed"),
+        PULSES,
+    ),
+    root=RegressionSettings,
+    prepare=prepare,
+    measure="error",
 )

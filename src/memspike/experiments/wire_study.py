@@ -11,13 +11,13 @@ from memspike.config.build import Built, classifier, data_set, learner_of, netwo
 from memspike.config.sections import ArraySettings
 from memspike.config.settings import Settings
 from memspike.data.base import Dataset
-from memspike.experiments.base import Result, nested, register
-from memspike.experiments.memprop_digits import headline, memprop
+from memspike.experiments.base import Result, nested
+from memspike.experiments.memprop import memprop, memprop_mnist
 from memspike.experiments.table import ACCURACY, LOWEST, Column
 from memspike.parts.errors import InputError, RunError
 from memspike.parts.param import option, part
-from memspike.training.classify import accuracies, spread
-from memspike.training.evaluate import Evaluator
+from memspike.training.classify import accuracies
+from memspike.training.evaluate import Evaluator, spread
 from memspike.training.fit import restored
 from memspike.training.folder import RunFolder
 from memspike.training.learner import Chip, Learner
@@ -114,45 +114,38 @@ def compare(study: Study, folder: RunFolder, *, resume: bool, report: Report) ->
     }
 
 
-wire_study = register(
-    memprop(
-        "wire-study",
-        {
-            "seeds": 2,
-            "data": {"name": "mnist"},
-            "encoder": {"read_voltage": 0.2},
-            "network": {"layers": [{"size": 400}]},
-            "augment": {"shift": 0.5},
-            "learning": {"optimizer": {"learning_rate": 2e-3}},
-            "training": {"epochs": 4},
-            "evaluation": {"chips": 2},
-        },
-        quick={
-            "seeds": 1,
-            "data.name": "digits",
-            "network.layers": (32,),
-            "training.epochs": 4,
-            "training.batch": 32,
-            "learning.optimizer.learning_rate": 1e-2,
-            "study.resistances": (10.0, 100.0),
-            "study.tiles": (32,),
-        },
-        expected=0.986,
-        expected_quick=0.928,
-        reference="no figure is published for this network",
-    )._replace(
-        carry=compare,
-        prepare=prepare,
-        kind="wires",
-        columns=(
-            Column("tile", "tile", "count"),
-            Column("r_ohm", "wire resistance", "number", "Ω"),
-            Column("trained", "trained on", "text"),
-            ACCURACY,
-            LOWEST,
-        ),
-        root=WireSettings,
-        headline=headline,
-    ),
+wire_study = memprop(
+    "wire-study",
     "accuracy of MEMprop on MNIST, 784-400-10 on tiles, against wire resistance, trained with and without the wires",
+    memprop_mnist.tables,
+    {
+        "seeds": 2,
+        "network": {"layers": [{"size": 400}]},
+        "training": {"epochs": 4},
+        "evaluation": {"chips": 2},
+    },
+    quick={
+        "seeds": 1,
+        "data.name": "digits",
+        "network.layers": (32,),
+        "training.epochs": 4,
+        "training.batch": 32,
+        "learning.optimizer.learning_rate": 1e-2,
+        "study.resistances": (10.0, 100.0),
+        "study.tiles": (32,),
+    },
+    expected=0.986,
+    expected_quick=0.928,
+    reference="no figure is published for this network",
+    carry=compare,
+    prepare=prepare,
+    kind="wires",
+    columns=(
+        Column("tile", "tile", "count"),
+        Column("r_ohm", "wire resistance", "number", "Ω"),
+        Column("trained", "trained on", "text"),
+        ACCURACY,
+        LOWEST,
+    ),
+    root=WireSettings,
 )

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
@@ -93,7 +94,7 @@ def _table_law(nodes: int) -> Law:
         return [np.clip(q, 0.1 * size, 0.5)]
 
     def assemble(up: Vector, down: Vector, **rest: float) -> AbstractStepDevice:
-        return PiecewiseStep(up=up, down=down, **rest)
+        return PiecewiseStep(up=jnp.asarray(up), down=jnp.asarray(down), **rest)
 
     names = tuple(f"{{}}[{k}]" for k in range(nodes))
     return Law(TABLE_SHAPE, names, tuple(map(tuple, weights.tolist())), starts, assemble)

@@ -1,11 +1,11 @@
 from .array_figures import array_figure as array_figure
+from .array_figures import cost_figure as cost_figure
+from .array_figures import pulse_maps as pulse_maps
 from .device_figures import plot_device as plot_device
 from .device_figures import write_device as write_device
 from .fit_page import write_fit as write_fit
-from .ledger_figures import cost_figure as cost_figure
-from .ledger_figures import pulse_maps as pulse_maps
+from .membrane_figures import stdp_window as stdp_window
+from .membrane_figures import window_figure as window_figure
 from .online_figures import cumulative_curve as cumulative_curve
 from .page import write_report as write_report
-from .stdp_figures import stdp_window as stdp_window
-from .stdp_figures import window_figure as window_figure
-from .write_figures import write_figure as write_figure
+from .study_figures import write_figure as write_figure

@@ -1,13 +1,12 @@
 """How a device behaves, at a glance: pulse staircase, step sizes, drift and reads; or I–V loops and transients."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from memspike.devices import find
@@ -28,15 +27,6 @@ POINTS = 100
 LONGEST = 1 << 14
 
 
-class Staircase(NamedTuple):
-    """Stored conductances [pulses, devices] in S after each point, and the signed pulses sent until then."""
-
-    pulses: Float[np.ndarray, " points"]
-    mean: Float[np.ndarray, " points"]
-    drawn: Float[np.ndarray, "points devices"]
-    upward: int
-
-
 def pulses_of_a_sweep(device: AbstractPulseDevice, sign: int) -> int:
     """Pulses, a power of two at most, after which the noise-free device has gone 95 % of what it can go."""
     start = device.g_min if sign > 0 else device.g_max
@@ -51,8 +41,8 @@ def pulses_of_a_sweep(device: AbstractPulseDevice, sign: int) -> int:
     return number
 
 
-def staircase(device: AbstractPulseDevice, spread: dict[str, AbstractSpread] | None = None) -> Staircase:
-    """Pulses up over the range, then down: the noise-free device and a population with noise and spread."""
+def pulse_figure(device: AbstractPulseDevice, spread: dict[str, AbstractSpread] | None = None) -> Figure:
+    """Conductance under pulses up, then down: noise-free law, single devices, mean ± s.d. of a population."""
     counts = [max(2, pulses_of_a_sweep(device, sign)) for sign in (1, -1)]
     schedule: list[int] = []
     for sign, number in zip((1, -1), counts, strict=True):
@@ -71,21 +61,16 @@ def staircase(device: AbstractPulseDevice, spread: dict[str, AbstractSpread] | N
         start = (device.init(()), chip.init((POPULATION,), key=jax.random.key(3)))
         return jax.lax.scan(write, start, (jnp.asarray(schedule, jnp.result_type(float)), keys))[1]
 
-    mean, drawn = run(device, chip)
-    return Staircase(np.cumsum(np.abs(schedule)), np.asarray(mean), np.asarray(drawn), schedule.count(schedule[0]))
-
-
-def pulse_figure(device: AbstractPulseDevice, spread: dict[str, AbstractSpread] | None = None) -> Figure:
-    """Conductance under pulses up, then down: noise-free law, single devices, mean ± s.d. of a population."""
-    stairs = staircase(device, spread)
+    mean, many = (np.asarray(g) for g in run(device, chip))
+    pulses, upward = np.cumsum(np.abs(schedule)), schedule.count(schedule[0])
     figure, axis = single(7.2, 3.6)
-    drawn, unit = readable(stairs.drawn, "S")
-    scale = np.nanmax(np.abs(stairs.drawn)) / np.nanmax(np.abs(drawn))
-    axis.plot(stairs.pulses, drawn[:, :8], color=MUTED, lw=0.6, alpha=0.7)
+    drawn, unit = readable(many, "S")
+    scale = np.nanmax(np.abs(many)) / np.nanmax(np.abs(drawn))
+    axis.plot(pulses, drawn[:, :8], color=MUTED, lw=0.6, alpha=0.7)
     label = f"mean ± s.d. of {POPULATION} devices"
-    band(axis, stairs.pulses, drawn.mean(axis=1), drawn.std(axis=1), color=ACCENT, label=label)
-    axis.plot(stairs.pulses, stairs.mean / scale, color=SECOND, lw=1.4, ls="--", label="without noise and spread")
-    mark(axis, stairs.pulses[stairs.upward - 1], " ← up | down →")
+    band(axis, pulses, drawn.mean(axis=1), drawn.std(axis=1), color=ACCENT, label=label)
+    axis.plot(pulses, mean / scale, color=SECOND, lw=1.4, ls="--", label="without noise and spread")
+    mark(axis, pulses[upward - 1], " ← up | down →")
     axis.set(xlabel="pulses sent", ylabel=f"conductance ({unit})")
     axis.legend(frameon=False, fontsize=8)
     return figure

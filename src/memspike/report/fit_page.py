@@ -13,8 +13,8 @@ from memspike.devices import description
 from memspike.fitting.fit import SHARES, Fit, mean_curve
 from memspike.parts import units
 from memspike.parts.atomic import write_bytes, write_text
-from memspike.report.facts import percent
 from memspike.report.figures import ACCENT, MUTED, SECOND, new_figure, single
+from memspike.report.kinds import percent
 from memspike.report.page import document, img, png, section, table
 
 SIDES = {"up": ("potentiation", ACCENT), "down": ("depression", SECOND)}

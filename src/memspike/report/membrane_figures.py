@@ -1,15 +1,22 @@
-"""Figures of a classifier trained through the equations of its neurons: membranes, conductances, confusion."""
+"""Figures of memristive neurons: membranes and networks of them, single spikes, and the window of two waveforms."""
 
+import math
 import re
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Array, Float, Int, UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from memspike.neurons.driver import SpikeObserver
-from memspike.report.figures import ACCENT, MUTED, SECOND, Arrays, new_figure, single
+from memspike.devices.memristors import VTEAM
+from memspike.learning.rules.waveform_stdp import Waveforms, WaveformSTDP
+from memspike.neurons.driver import Driver, SpikeObserver
+from memspike.neurons.filters import AlphaFilter
+from memspike.neurons.mif import MIF, MIFState
+from memspike.report.figures import ACCENT, MUTED, SECOND, Arrays, new_figure, readable, single
 
 NEURONS = 60
 
@@ -105,3 +112,93 @@ def conductances(samples: Arrays) -> Figure:
         axis.set(xlabel="conductance (µS)", ylabel="devices", yscale="log", title=name)
         axis.legend(frameon=False)
     return figure
+
+
+def alpha_response(
+    neuron: MIF, peak: float, *, duration: float = 10e-3, dt: float = 10e-6, tau: float = 1e-3
+) -> tuple[Float[Array, " steps"], MIFState]:
+    """Times in s and the states at the ends of all steps of a neuron at rest under one alpha-shaped
+    current of `peak` A and time constant `tau` s.
+    """
+    steps = round(duration / dt)
+    middles = (jnp.arange(steps, dtype=jnp.result_type(float)) + 0.5) * dt
+    current = peak * math.e * AlphaFilter(tau=tau).kernel(middles)
+
+    def body(state: MIFState, i: Array) -> tuple[MIFState, MIFState]:
+        state, _ = neuron.step(state, i, dt)
+        return state, state
+
+    return middles + 0.5 * dt, jax.lax.scan(body, neuron.init(), current)[1]
+
+
+def spike_figure(neuron: MIF, scale: float = 1.0) -> Figure:
+    """Spikes of a neuron for alpha currents of 2, 5, 10 and 20 µA over `scale`, and its memristor M1."""
+    figure, axes = new_figure(10.5, 3.2, columns=2)
+    left, right = axes[0]
+    for peak, shade in zip((2e-6, 5e-6, 10e-6, 20e-6), (0.35, 0.55, 0.75, 1.0), strict=True):
+        t, states = alpha_response(neuron, peak / scale)
+        color = (0.04, 0.36, 0.68, shade)
+        left.plot(np.asarray(t) * 1e3, np.asarray(states.v) * 1e3, color=color, label=f"{peak * 1e6 / scale:g} µA peak")
+        right.plot(np.asarray(t) * 1e3, np.asarray(states.x1), color=color)
+    left.axhline(float(neuron.rest()) * 1e3, color=MUTED, lw=0.8, ls=":")
+    left.set(xlabel="time (ms)", ylabel="membrane (mV)", title="one MIF neuron: spike, undershoot, rest")
+    left.legend(frameon=False)
+    right.set(xlabel="time (ms)", ylabel="state x₁ of memristor M1", title="the memristor that makes the spike")
+    return figure
+
+
+def stdp_window(
+    plasticity: WaveformSTDP, driver: Driver, lags: Float[np.ndarray, " lags"], w: float = 0.5
+) -> Float[Array, " lags"]:
+    """Δw of a synapse at the weight `w` by one pair of spikes, the post spike `lags` seconds after the pre spike."""
+    dt, reach = float(plasticity.dt), float(np.abs(lags).max())
+    steps = round((reach * 2 + 10e-3) / dt)
+    first = round((reach + 1e-3) / dt)
+    pre = jnp.zeros((steps, 1)).at[first].set(1.0)
+    post = jnp.zeros((steps, len(lags))).at[first + np.round(lags / dt).astype(int), np.arange(len(lags))].set(1.0)
+
+    @jax.jit
+    def run() -> Array:
+        waves = Waveforms(driver(pre, dt), driver(post, dt))
+        return plasticity.change(jnp.full((1, len(lags)), w), waves)[0]
+
+    return run()
+
+
+def window_figure(plasticity: WaveformSTDP, driver: Driver, lag: float = 1e-3) -> Figure:
+    """Voltage across the synapse for one pair of spikes in either order, and the window of all pairs.
+
+    The thresholds of a VTEAM are drawn.
+    """
+    dt = float(plasticity.dt)
+    lags = np.arange(-8e-3, 8e-3 + dt / 2, max(dt, 0.1e-3))
+    figure, axes = new_figure(10.5, 3.4, columns=3)
+    steps, first = round(8e-3 / dt), round(1e-3 / dt)
+    spikes = jnp.zeros((steps, 2)).at[first, 0].set(1.0).at[first + round(lag / dt), 1].set(1.0)
+    v = np.asarray(driver(spikes, dt), dtype=float) * 1e3
+    t = np.arange(1, steps + 1) * dt * 1e3 - 1
+    axes[0, 0].plot(t, v[:, 0], color=ACCENT, label="pre")
+    axes[0, 0].plot(t, v[:, 1], color=SECOND, label="post")
+    axes[0, 0].set(xlabel="time (ms)", ylabel="membrane (mV)", title="two MIF neurons")
+    across = float(plasticity.gain) * (v[:, 0] - v[:, 1])
+    axes[0, 1].plot(t, across, color=ACCENT, label="pre before post")
+    axes[0, 1].plot(t, -across, color=SECOND, lw=1, ls="--", label="post before pre")
+    for threshold in thresholds(plasticity):
+        axes[0, 1].axhline(threshold * 1e3, color=MUTED, lw=0.8, ls=":")
+    axes[0, 1].set(xlabel="time (ms)", ylabel="voltage across the synapse (mV)", title="against its thresholds")
+    change = np.asarray(stdp_window(plasticity, driver, lags))
+    g, unit = readable(change * float(plasticity.cell.unit()), "S")
+    axes[0, 2].fill_between(lags * 1e3, g, where=g > 0, color=ACCENT, alpha=0.25, lw=0)
+    axes[0, 2].fill_between(lags * 1e3, g, where=g < 0, color=SECOND, alpha=0.25, lw=0)
+    axes[0, 2].plot(lags * 1e3, g, color="black", lw=1.2)
+    axes[0, 2].axhline(0, color=MUTED, lw=0.8)
+    axes[0, 2].set(xlabel="post − pre (ms)", ylabel=f"change of conductance ({unit})", title="the window that emerges")
+    for axis in axes[0, :2]:
+        axis.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def thresholds(plasticity: WaveformSTDP) -> tuple[float, ...]:
+    """The voltages in V beyond which the device of a synapse moves, if it is a VTEAM."""
+    law: Any = plasticity.cell.device
+    return (float(law.device.v_on), float(law.device.v_off)) if isinstance(law.device, VTEAM) else ()

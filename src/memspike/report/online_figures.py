@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, UInt8
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
 from memspike.devices.base import AbstractPulseDevice
@@ -208,6 +209,38 @@ def conductances_over_time(snapshots: Arrays, devices: int = 1) -> Figure:
     figure.supxlabel(f"effective conductance G⁺ − G⁻{of} (µS)", fontsize=10)
     if mesh is not None:
         figure.colorbar(mesh, ax=axes[0].tolist(), label="weights")
+    return figure
+
+
+def fields(samples: Arrays) -> Figure:
+    """The weights of every neuron as an image `fields` [neurons, side, side], with the number of its shape."""
+    images, names = samples["fields"], samples["names"]
+    figure, axes = new_figure(1.0 + 1.6 * len(images), 2.2, columns=len(images))
+    for k, axis in enumerate(axes[0]):
+        axis.imshow(images[k], cmap="viridis", vmin=0, vmax=1)
+        axis.set(xticks=[], yticks=[], title=f"{k}: shape {names[k]}" if names[k] >= 0 else f"{k}: no name")
+    figure.colorbar(ScalarMappable(Normalize(0, 1), "viridis"), ax=list(axes[0]), label="weight")
+    return figure
+
+
+def recalls(samples: Arrays) -> Figure:
+    """Weights sorted by the first pattern, and membranes [patterns, steps, neurons] after one cue of each pattern."""
+    v, dt = samples["recalled"], float(samples["dt"])
+    figure, axes = new_figure(3.8 + 3.2 * len(v), 3.2, columns=1 + len(v))
+    order = np.argsort(-samples["pattern"][0], kind="stable")
+    image = axes[0, 0].imshow(samples["w"][np.ix_(order, order)], cmap="RdBu_r", vmin=-1, vmax=1)
+    axes[0, 0].set(xlabel="to neuron", ylabel="from neuron", title="weights, pattern 1 first")
+    figure.colorbar(image, ax=axes[0, 0])
+    t = np.arange(1, v.shape[1] + 1) * dt * 1e3
+    for k, axis in enumerate(axes[0, 1:]):
+        cued, pattern = samples["cued"][k] > 0, samples["pattern"][k] > 0
+        kinds = ((~cued & ~pattern, MUTED, "others"), (cued, SECOND, "cued"), (~cued & pattern, ACCENT, "missing"))
+        for chosen, color, label in kinds:
+            lines = axis.plot(t, 1e3 * v[k][:, chosen], color=color, lw=0.9)
+            lines[0].set_label(label)
+        axis.set(xlabel="time (ms)", title=f"cue of pattern {k + 1}")
+    axes[0, 1].set_ylabel("membrane (mV)")
+    axes[0, 1].legend(frameon=False, fontsize=8)
     return figure
 
 

@@ -1,14 +1,20 @@
-"""Figures of studies, one for every kind of result with rows: accuracies and errors against what was varied."""
+"""Figures of studies, one for every kind of result with rows: accuracies, errors and writes against what was varied."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from memspike.experiments.table import columns_of
+from memspike.learning.programming.accuracy import WriteGrid
+from memspike.parts.errors import InputError
 from memspike.report.figures import ACCENT, MUTED, SECOND, Rows, accuracies, decimals, new_figure, single, style
 
 Result = dict[str, Any]
@@ -17,6 +23,7 @@ MARKS = {"1 s": 1, "1 min": 60, "1 h": 3600, "1 d": 86400, "1 month": 2629746, "
 FAR = 5.0
 # methods that fit into one panel
 FEW = 5
+MICRO = 1e6
 
 
 def by_age(result: Result) -> Figure:
@@ -83,10 +90,6 @@ def _median(axis: Axes, x: float, row: dict[str, Any], top: float, given: dict[s
         axis.annotate(note, place, (0, -6), textcoords="offset points", ha="center", va="top", fontsize=7)
 
 
-def _wrapped(name: str) -> str:
-    return ",\n".join(textwrap.fill(part, 15, break_on_hyphens=False) for part in name.split(", "))
-
-
 def by_scheme(result: Result) -> Figure:
     """Median error of the seeds, quartiles as bars: a group for the first text column, a marker for the second.
 
@@ -114,7 +117,8 @@ def by_scheme(result: Result) -> Figure:
         axis.plot([], [], "o", color=MUTED, mfc="white", label="empty: median above the figure")
     if any(row.get("diverged") for row in rows):
         axis.plot([], [], ls="", label="k/n: k of n seeds diverged")
-    axis.set_xticks(range(len(groups)), [_wrapped(name) for name in groups], fontsize=8)
+    wrap = partial(textwrap.fill, width=15, break_on_hyphens=False)
+    axis.set_xticks(range(len(groups)), [",\n".join(map(wrap, name.split(", "))) for name in groups], fontsize=8)
     axis.set(yscale="log", ylim=(low, 1.25 * top), xlim=(-0.5, len(groups) - 0.5), ylabel="mean squared error")
     decimals(axis)
     figure.legend(loc="outside right upper", frameon=False, fontsize=8)
@@ -219,4 +223,44 @@ def by_device(result: Result) -> Figure:
         for k in range(1, len(names)):
             axis.axvline(k - 0.5, color=MUTED, lw=0.5, alpha=0.5)
     above.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return figure
+
+
+def write_figure(grids: Mapping[str, WriteGrid]) -> Figure:
+    """One column a writer: the mean reached against the target, a line for each source; below it the s.d. as a map.
+
+    All columns share their scales. InputError without any grid.
+    """
+    if not grids:
+        raise InputError("No write grid was given; at least one is needed.")
+    figure, axes = new_figure(1.2 + 3.2 * len(grids), 6.4, columns=len(grids), rows=2)
+    source = MICRO * np.concatenate([np.asarray(g.source) for g in grids.values()])
+    target = MICRO * np.concatenate([np.asarray(g.target) for g in grids.values()])
+    reached = MICRO * np.concatenate([np.asarray(g.mean).ravel() for g in grids.values()])
+    by_source = Normalize(float(source.min()), float(source.max()))
+    by_sd = Normalize(0.0, MICRO * max(float(np.asarray(g.sd).max()) for g in grids.values()))
+    colours, image = colormaps["viridis"], None
+    low, high = (float(end(np.concatenate([target, reached]))) for end in (np.min, np.max))
+    margin = 0.03 * (high - low)
+    for k, (name, grid) in enumerate(grids.items()):
+        s, t, mean, sd = (MICRO * np.asarray(x, dtype=float) for x in grid)
+        above, below = axes[0, k], axes[1, k]
+        for one, line in zip(s, mean, strict=True):
+            above.plot(t, line, color=colours(by_source(one)), lw=1.1)
+        above.plot(t, t, color="black", lw=1.4, ls="--", label="target")
+        above.plot(t, mean.mean(0), color=MUTED, lw=2.4, label="mean over sources")
+        above.set(xlabel="target (µS)", ylim=(low - margin, high + margin), aspect="equal")
+        above.set_title(f"{name}: error {MICRO**2 * float(grid.error):.2f} µS²", fontsize=11)
+        half = 0.5 * (t[1] - t[0]), 0.5 * (s[1] - s[0])
+        edges = (t[0] - half[0], t[-1] + half[0], s[0] - half[1], s[-1] + half[1])
+        image = below.imshow(sd, origin="lower", extent=edges, norm=by_sd, cmap="magma_r", aspect="equal")
+        below.set(xlabel="target (µS)")
+        below.set_title(f"s.d.: {sd.mean():.2f} µS on average", fontsize=11)
+        below.spines[:].set_visible(False)
+    axes[0, 0].set_ylabel("mean reached (µS)")
+    axes[1, 0].set_ylabel("source (µS)")
+    axes[0, 0].legend(frameon=False, fontsize=8, loc="upper left")
+    figure.colorbar(ScalarMappable(by_source, colours), ax=axes[0, -1], label="source (µS)")
+    if image is not None:
+        figure.colorbar(image, ax=axes[1, -1], label="s.d. of what is reached (µS)")
     return figure

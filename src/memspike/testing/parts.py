@@ -14,8 +14,8 @@ from memspike.cells.differential import DifferentialPair
 from memspike.cells.single import Stack, midpoint
 from memspike.devices.base import AbstractPulseDevice
 from memspike.devices.pcm import PCM
-from memspike.devices.soft_bounds import SoftBounds
-from memspike.devices.variation.base import AbstractVariation, Varied
+from memspike.devices.step import SoftBounds
+from memspike.devices.variation.wrappers import AbstractVariation, Varied
 from memspike.learning.objectives import AbstractObjective, AbstractReadout, AbstractStepObjective
 from memspike.learning.programming.base import Scheme
 from memspike.neurons.base import AbstractNeuron

@@ -9,7 +9,7 @@ import numpy as np
 
 from memspike.arrays.crossbar import Crossbar
 from memspike.cells.single import RangeReference
-from memspike.devices.presets.vteam import pulsed_mif_synapse
+from memspike.devices.presets.published import pulsed_mif_synapse
 from memspike.learning.objectives import AbstractObjective, SmoothMaximum, SquaredError, SummedOutput, Winner
 from memspike.learning.optimizers import sgd
 from memspike.learning.programming.schemes import ideal

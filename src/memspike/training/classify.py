@@ -10,7 +10,6 @@ import numpy as np
 from memspike.arrays.compensation import AbstractCompensation, NoCompensation
 from memspike.arrays.programmer import AbstractProgrammer, Statistical
 from memspike.data.base import Dataset
-from memspike.data.trials import confusion
 from memspike.networks.feedforward import Feedforward, Membranes
 from memspike.networks.local import LocalActivity
 from memspike.parts.param import option, parameters, part
@@ -174,7 +173,9 @@ def samples(given: Classification, evaluator: Evaluator, chips: Chip, predicted:
         "images": data.x_test[:SAMPLES],
         "labels": data.y_test[:SAMPLES],
         "predicted": predicted[0, :SAMPLES],
-        "confusion": confusion(data.classes, data.y_test, predicted[0]),
+        "confusion": np.bincount(data.classes * data.y_test + predicted[0], minlength=data.classes**2).reshape(
+            data.classes, data.classes
+        ),
         "dt": np.asarray(dt),
     }
     if isinstance(activity, Membranes) and isinstance(network, Feedforward):

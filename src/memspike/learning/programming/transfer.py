@@ -10,7 +10,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from memspike.arrays.crossbar import Crossbar
-from memspike.arrays.ledger import Ledger
 from memspike.arrays.sums import Tally
 from memspike.arrays.tiles import Send
 from memspike.cells.base import AbstractCell, CellState, Weight

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from memspike.cells.base import AbstractCell, Weight
 from memspike.cells.single import RangeReference
 from memspike.devices.part import AbstractPart
-from memspike.devices.presets.vteam import pulsed_mif_synapse
+from memspike.devices.presets.published import pulsed_mif_synapse
 from memspike.devices.pulsed import Pulsed
 from memspike.learning.objectives import AbstractObjective
 from memspike.learning.rules import base
