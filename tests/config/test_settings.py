@@ -265,13 +265,12 @@ def test_a_part_may_be_a_file(tmp_path):
         ("data.name=mnits", "Did you mean 'mnist'"),
         ("training.batch=5000", "training.batch is 5000"),
         ("rule=eprop", "e-prop needs a recurrent network"),
-        ("rule=stdp", "plasticity learns from one presentation"),
+        ("rule=stdp", "needs a winner-take-all layer"),
         ("neuron=lif", "neuron is a LIF; this kind of network needs a membrane voltage"),
         ("scheme=agad", "needs a gradient array beside the weight array"),
         ("learning.objective=winner", "has no loss"),
         ("evaluation.age=[1h]", "evaluation.age needs devices that age"),
         ("training.update_every=4", "by decolle alone"),
-        ("array.tile=[5000,5000]", "array.tile"),
     ],
 )
 def test_what_is_wrong_stops_before_anything_is_written(tmp_path, setting, words):

@@ -139,7 +139,6 @@ def test_chips_age_the_same_under_any_compensation(x64):
         (["evaluation.age=[1h]"], "needs devices that age"),
         (["evaluation.age=[-1]", "synapse.device=pcm"], "evaluation.age is -1 s"),
         (["array.r_row=-1"], "array.r_row is -1"),
-        (["array.tile=[4000,4000]"], "every array of the network fits into one"),
         (["array.tile=[16,1]"], "does not fit"),
         (["evaluation.compensation=globl"], "global"),
         (["evaluation.programmer=write"], "write-verify"),

@@ -82,18 +82,6 @@ def _drive(given: DriveSettings | None, published: Any) -> Drive | None:
     return jax.tree.map(jnp.asarray, Drive(_pulse(given.up), down, reset))
 
 
-def _check_tile(array: ArraySettings, network: AbstractNetwork) -> None:
-    """InputError for a tile that cuts no matrix of a network."""
-    pairs = zip(network.crossbars, network.shapes, strict=True)
-    sizes = [(rows, columns * c.cell.gains().shape[0]) for c, (rows, columns) in pairs]
-    if array.tile and not any(array.tile[0] < rows or array.tile[1] < columns for rows, columns in sizes):
-        rows, columns = max(sizes, key=lambda size: size[0] * size[1])
-        raise InputError(
-            f"array.tile is {list(array.tile)}, and every array of the network fits into one; the largest has "
-            f"{rows} × {columns} devices."
-        )
-
-
 def _crossbar(settings: Settings, wires: bool, layer: LayerSettings, shape: tuple[int, int], where: str) -> Crossbar:
     """The crossbar of a matrix [rows, columns] with the parts of a layer or of the run; without `wires`, all ideal."""
     cell, given = layer.synapse or settings.synapse, layer.array or settings.array
@@ -191,10 +179,7 @@ def network_of(settings: Settings, inputs: int, outputs: int, *, wires: bool = T
     if isinstance(rule, Eprop) and rule.reference_order and not settings.learning.scheme().digital:
         topology = dataclasses.replace(topology, loops=True)
     crossbar = partial(_crossbar, settings, wires)
-    network = topology.build(Ingredients(settings.neuron, crossbar, inputs, outputs, charge))
-    if wires:
-        _check_tile(settings.array, network)
-    return network
+    return topology.build(Ingredients(settings.neuron, crossbar, inputs, outputs, charge))
 
 
 def learner_of(settings: Settings, network: AbstractNetwork, steps: int, trials: int) -> Learner:

@@ -2,10 +2,14 @@
 
 import numpy as np
 
-from memspike.data.base import Dataset, check_finite
+from memspike.data.base import Dataset
+from memspike.data.source import Arrays
+from memspike.data.store import remembered
 from memspike.parts.registry import DATASETS
 
 TEST_IMAGES = 360
+# of the bytes of all arrays, one after the other
+DIGITS_SHA256 = "f40c48f790c13309b7ec86e39f96e1a840a1da2b136e676d7306d4444ae97648"
 CUES, SHOWN, GAP, DELAY, RECALL = 7, 2, 1, (10, 20), 3
 GROUP, FRAME = 10, 50e-3
 FRAMES = CUES * (SHOWN + GAP) + DELAY[1] + RECALL
@@ -16,29 +20,31 @@ TRAIN, TEST = 2048, 512
 LEFT, RIGHT, ASKED, NOISE = (slice(k * GROUP, (k + 1) * GROUP) for k in range(4))
 
 
+def _from_scikit_learn() -> Arrays:
+    """Images and labels; the split is stratified by class and always the same."""
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    x, y = load_digits(return_X_y=True)
+    parts = train_test_split(x, y, test_size=TEST_IMAGES, random_state=0, stratify=y)
+    x_train, x_test, y_train, y_test = (np.asarray(p) for p in parts)
+    return {
+        "x_train": x_train.reshape(-1, 8, 8).astype(np.uint8),
+        "y_train": y_train.astype(np.int32),
+        "x_test": x_test.reshape(-1, 8, 8).astype(np.uint8),
+        "y_test": y_test.astype(np.int32),
+    }
+
+
 @DATASETS.register(
     "digits",
     "1,797 handwritten digits, 8×8, inside scikit-learn; fixed stratified split 1,437 / 360",
     "Alpaydin & Kaynak, UCI Optical Recognition of Handwritten Digits, CC BY 4.0",
 )
 def digits() -> Dataset:
-    """Values 0 … 16 a pixel; the split is stratified by class and always the same."""
-    from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
-
-    x, y = load_digits(return_X_y=True)
-    check_finite(x, "digits")
-    parts = train_test_split(x, y, test_size=TEST_IMAGES, random_state=0, stratify=y)
-    x_train, x_test, y_train, y_test = (np.asarray(p) for p in parts)
-    return Dataset(
-        "digits",
-        x_train.reshape(-1, 8, 8).astype(np.uint8),
-        y_train.astype(np.int32),
-        x_test.reshape(-1, 8, 8).astype(np.uint8),
-        y_test.astype(np.int32),
-        classes=10,
-        full_scale=16.0,
-    )
+    """Values 0 … 16 a pixel. Kept in the cache: to import scikit-learn takes longer than all else before a run."""
+    arrays = remembered("digits", DIGITS_SHA256, _from_scikit_learn)
+    return Dataset("digits", **arrays, classes=10, full_scale=16.0)
 
 
 def _trials(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -57,6 +57,8 @@ class Population:
             self.chips = self.chips._replace(network=make(self.keys, self.numbers))
         self._init = jax.jit(lambda chips: vmap_split(self._start, chips))
         self._run = jax.jit(self._piece, static_argnames="steps")
+        # traced once for the check below and for every program that has it in its loop
+        self._step = jax.jit(self._learned)
         self._renew = jax.jit(lambda made, chips: jax.vmap(self._renewed)(made, chips))
         # what does not fit together says so before anything is written
         jax.eval_shape(self._one_step, self.chips, jax.eval_shape(self._init, self.chips), trials)
@@ -108,7 +110,7 @@ class Population:
             one, self.network(one), chip, trials, trials.epoch(one.key, none), index, Moment(none, none, none)
         )
 
-    def _step(
+    def _learned(
         self,
         made: FabricatedChip,
         network: AbstractNetwork,
