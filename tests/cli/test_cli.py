@@ -16,6 +16,7 @@ from memspike.experiments import resolve
 from memspike.training.folder import RunFolder
 
 SMALL = ["data.train=320", "data.test=40", "size=8", "evaluation.chips=2", "fine_dt=50us", "checkpoint_every=10"]
+BARE = ["evaluation.chips=0", "evaluation.fine_dt=none"]
 
 
 def small(*extra):
@@ -58,7 +59,10 @@ FIGURES = {
 }
 
 
-@pytest.mark.parametrize("name", FIGURES)
+ALIKE = ("reram-es", "knowm")
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.full if n in ALIKE else ()) for n in FIGURES])
 def test_show_draws_a_device(call, tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     status, text, error = call("show", name)
@@ -111,7 +115,9 @@ def test_memristors_that_make_no_mif_neuron(tmp_path, name):
 def test_a_run_takes_devices_by_path(call, tmp_path):
     ms.devices.write(ms.devices.SoftBounds(g_min=5e-6, g_max=50e-6), tmp_path / "synapse.toml")
     ms.devices.write(ms.devices.MetastableSwitch(v_on=0.12), tmp_path / "m1.toml")
-    settings = small("epochs=1", f"synapse.device={tmp_path / 'synapse.toml'}", f"neuron.m1={tmp_path / 'm1.toml'}")
+    settings = small(
+        *BARE, "epochs=1", f"synapse.device={tmp_path / 'synapse.toml'}", f"neuron.m1={tmp_path / 'm1.toml'}"
+    )
     status, _, error = call("run", "memprop-digits", *settings, "--out", tmp_path / "run")
     assert status == 0, error
     used = {p["name"]: p["value"] for p in json.loads((tmp_path / "run/parameters.json").read_text())}
@@ -220,7 +226,7 @@ def test_an_out_folder_that_cannot_be_used(call, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_names_step_and_cause(call, tmp_path):
-    settings = ("epochs=2", "integrator=forward-euler", "read_voltage=5V", "dt=20us")
+    settings = (*BARE, "epochs=2", "integrator=forward-euler", "read_voltage=5V", "dt=20us")
     status, _, error = call("run", "memprop-digits", *small(*settings), "--out", tmp_path / "run")
     assert status == 1
     assert "at step 0" in error
@@ -242,7 +248,7 @@ def test_quick_mnist_learns(tmp_path):
     assert result["test_accuracy_fine_step"] == pytest.approx(result["test_accuracy"], abs=0.01)
 
 
-@pytest.mark.parametrize("model", ["static", "dynamical"])
+@pytest.mark.parametrize("model", ["static", pytest.param("dynamical", marks=pytest.mark.full)])
 def test_quick_digits_reach_what_is_promised(tmp_path, model):
     """Both kinds of synapse, two seeds, within two points of the recorded figure."""
     experiment, config, _ = resolve("memprop-digits", [f"synapse.model={model}"], quick=True, seeds=2)

@@ -16,7 +16,7 @@ from memspike.experiments import resolve
 from memspike.parts import atomic
 from memspike.training.folder import RunFolder
 
-SMALL = ["data.train=320", "data.test=40", "size=8", "evaluation.chips=2", "fine_dt=50us", "checkpoint_every=10"]
+SMALL = ["data.train=320", "data.test=40", "size=8", "evaluation.chips=0", "fine_dt=none", "checkpoint_every=10"]
 
 
 def small(*extra):

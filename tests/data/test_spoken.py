@@ -339,6 +339,7 @@ def test_an_absent_set_says_how_to_get_it(monkeypatch, tmp_path, call):
 # ---- the experiment
 
 
+@pytest.mark.full
 def test_quick_experiment_reaches_what_it_promises(spoken, tmp_path):
     experiment, settings, _ = resolve("memprop-spoken", quick=True)
     result = ms.experiments.run(settings, tmp_path / "run")

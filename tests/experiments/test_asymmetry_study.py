@@ -166,6 +166,7 @@ def studied(tmp_path_factory):
     return folder, settings, ms.experiments.run(settings, folder)
 
 
+@pytest.mark.full
 def test_asymmetry_costs_and_accumulation_recovers(studied):
     _, _, result = studied
     rows = {row["scheme"]: row for row in result["rows"]}

@@ -17,8 +17,8 @@ from memspike.training.aging import Lifetime, over_time
 from memspike.training.evaluate import Evaluator
 from memspike.training.population import Piece
 
-SMALL = ["data.train=320", "data.test=40", "network.layers=[8]", "evaluation.chips=2", "evaluation.fine_dt=50us"]
-SMALL += ["training.batch=32"]
+SMALL = ["data.train=320", "data.test=40", "training.batch=32", "network.layers=[8]"]
+SMALL += ["evaluation.chips=0", "evaluation.fine_dt=none"]
 PCM_JOSHI = ["synapse.device=pcm-joshi", "encoder.read_voltage=0.36"]
 WIRED = ["array.r_row=20", "array.r_column=20", "array.tile=[40,16]"]
 
@@ -83,7 +83,7 @@ def test_evaluation_uses_exact_wires(x64):
 
 def test_converters_in_a_run(tmp_path):
     converters = ("array.adc={type='adc', bits=8, range=60e-6}", "array.dac={type='dac', bits=6, range=0.3}")
-    coarse = run(tmp_path, "training.epochs=1", *converters, name="coarse")
+    coarse = run(tmp_path, "training.epochs=1", "evaluation.fine_dt=50us", *converters, name="coarse")
     assert np.isfinite(coarse["final_loss"])
     with pytest.raises(ms.InputError, match=r"array\.adc .*needs array\.adc\.range"):
         resolve("memprop-digits", ["array.adc={type='adc', bits=8}"])
@@ -94,7 +94,16 @@ def test_inference_over_time(call, tmp_path):
         "run",
         "memprop-digits",
         *(word for item in (*SMALL, "training.epochs=2", *PCM_JOSHI) for word in ("--set", item)),
-        *("--set", "evaluation.age=[30s,1h,1y]", "--set", "evaluation.compensation=global", "--out", tmp_path / "aged"),
+        *(
+            "--set",
+            "evaluation.chips=2",
+            "--set",
+            "evaluation.age=[30s,1h,1y]",
+            "--set",
+            "evaluation.compensation=global",
+            "--out",
+            tmp_path / "aged",
+        ),
     )
     assert status == 0
     assert any(line.split()[:3] == ["1", "y", "global"] for line in text.splitlines()), text
@@ -162,7 +171,7 @@ def test_an_age_before_the_programming_is_refused():
 
 def test_the_study_of_wires(call, tmp_path):
     """Interrupted and resumed, it trains nothing twice; rows, figure and page exist."""
-    flags = ["training.epochs=1", "network.layers=[16]", "study.resistances=[50]", *SMALL[:2], SMALL[4]]
+    flags = ["training.epochs=1", *SMALL[:2], "network.layers=[16]", "study.resistances=[50]", *SMALL[4:]]
     arguments = ["run", "wire-study", "--quick", *(w for f in flags for w in ("--set", f)), "--out", tmp_path / "study"]
     status, text, error = call(*arguments)
     assert status == 0, error

@@ -16,7 +16,7 @@ SMALL = ("data.train=60", "data.test=20", "training.epochs=2")
 RULES = {
     "bptt": ("memprop-digits", "network.layers=[5]", "training.batch=20", "evaluation.chips=0"),
     "decolle": ("decolle-digits", "network.layers=[6]", "training.batch=20", "simulation.duration=40ms"),
-    "eprop": ("eprop-spoken", "network.layers=[6]", "training.batch=20", "encoder.frame_time=1ms"),
+    "eprop": ("eprop-evidence", "network.layers=[6]", "training.batch=20", "encoder.frame_time=2ms"),
 }
 WIRES = ("array.r_row=20", "array.r_column=20")
 ALL = (*WIRES, "array.tile=[16,16]", "array.adc=adc", "array.adc.bits=7", "array.adc.range=100uA")
@@ -110,8 +110,8 @@ def test_the_same_keys_for_every_rule(rule, keys):
         ("memprop-digits", "learning.rule=decolle", "trace-lif"),
         ("decolle-digits", "learning.rule=stdp", "winner-take-all"),
         ("decolle-digits", "learning.scheme=agad", "set synapse.type=stack"),
-        ("eprop-spoken", "learning.objective=windowed", "error at every step"),
-        ("eprop-spoken", "training.update_every=3", "decolle alone"),
+        ("eprop-evidence", "learning.objective=windowed", "error at every step"),
+        ("eprop-evidence", "training.update_every=3", "decolle alone"),
         ("memprop-digits", "array.tile=[3,1]", "does not fit"),
         ("memprop-digits", "neuron=lif", "needs a membrane voltage"),
         ("memprop-digits", "evaluation.age=[1s]", "devices that age"),
