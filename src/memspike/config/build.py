@@ -32,7 +32,7 @@ from memspike.learning.rules.eprop import Eprop
 from memspike.networks.base import AbstractNetwork, Clock, clock
 from memspike.parts import table
 from memspike.parts.errors import InputError
-from memspike.training.classify import Classification
+from memspike.training.classify import Classification, Evaluation
 from memspike.training.fit import Plan
 from memspike.training.learner import Learner
 from memspike.training.population import Population
@@ -302,7 +302,23 @@ def plan_of(settings: Settings) -> Plan:
     return Plan(given.epochs, given.epochs_together, given.checkpoint_every)
 
 
+def check_measured(settings: Settings) -> None:
+    """InputError for keys of an evaluation that is the one of classified examples alone."""
+    usual = Evaluation()
+    for name in ("age", "chips", "fine_dt"):
+        value = getattr(settings.evaluation, name)
+        if value != getattr(usual, name):
+            raise InputError(
+                f"evaluation.{name} is {value}, which {settings.experiment} does not measure; leave it out."
+            )
+    if not settings.training.wires:
+        raise InputError(
+            f"training.wires is false, but {settings.experiment} trains and tests on the same arrays; leave it out."
+        )
+
+
 def generator(settings: Settings, trials: AbstractTrials, steps: int, sizes: tuple[int, int]) -> Learner:
     """The learner of a configuration for other trials: of so many steps, inputs and outputs."""
+    check_measured(settings)
     network = network_of(settings, *sizes)
     return learner_of(settings, network, steps, trials.count)

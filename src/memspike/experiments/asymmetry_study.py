@@ -8,7 +8,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
-from memspike.config.build import data_set, examples_of, learner_of, network_of
+from memspike.config.build import check_measured, data_set, examples_of, learner_of, network_of
 from memspike.config.resolve import written
 from memspike.config.settings import Settings, seeds_of
 from memspike.devices.presets.neurosim import TABLE
@@ -171,6 +171,7 @@ def outcomes_of(several: Sequence[Settings], report: Report = silent) -> list[Ou
 
 def prepare(settings: AsymmetrySettings) -> Study:
     """The study, after every method was built on a device and every device with a method."""
+    check_measured(settings)
     names = settings.study.methods or METHODS
     study = Study(settings, cases_of(settings), {"ideal": IDEAL, **{name: METHODS[name] for name in names}})
 

@@ -92,17 +92,23 @@ def check_rule(make: Callable[[], AbstractRule]) -> None:
     check_serialisation(rule)
     for case in _cases():
         try:
-            jax.eval_shape(lambda: _first(_learner(rule, case), case)[1])  # noqa: B023
+            learner = _learner(rule, case)
+            trial = _trial(learner)
+            jax.eval_shape(trial, _shown(learner, case))
         except InputError as error:
             check_sentence(error)
             continue
-        _check_learning(rule, case)
+        _check_learning(learner, case, trial)
         learned += 1
     assert learned, f"{type(rule).__name__} learns none of the networks"
 
 
-def _first(learner: Learner, case: Case, batch: Batch | None = None) -> tuple[Any, Any]:
-    """A new chip and what its rule wants after one trial."""
+def _shown(learner: Learner, case: Case) -> Batch:
+    return Batch(case.x, case.target, learner.objective.counts(len(case.x)), jnp.asarray(True))
+
+
+def _trial(learner: Learner) -> Callable[[Batch], tuple[Any, Any]]:
+    """A new chip and what its rule wants after one trial, as one program."""
     key = jax.random.key(KEY)
 
     @jax.jit
@@ -112,14 +118,12 @@ def _first(learner: Learner, case: Case, batch: Batch | None = None) -> tuple[An
         view = learner.view(network, chip.cells, None)
         return chip, learner.rule.update(chip.rule, view, given, learner.transformation(), key=key)
 
-    counts, fresh = learner.objective.counts(len(case.x)), jnp.asarray(True)
-    return run(Batch(case.x, case.target, counts, fresh) if batch is None else batch)
+    return run
 
 
-def _check_learning(rule: AbstractRule, case: Case) -> None:
-    learner = _learner(rule, case)
-    chip, (state, change, metrics) = _first(learner, case)
-    shapes = case.network.shapes
+def _check_learning(learner: Learner, case: Case, trial: Callable[[Batch], tuple[Any, Any]]) -> None:
+    shown, shapes = _shown(learner, case), case.network.shapes
+    chip, (state, change, metrics) = trial(shown)
     assert [dense(c).shape for c in change] == list(shapes), "a change has not the shape of its weights"
     assert all(np.isfinite(dense(c)).all() for c in change), "a change is not finite"
     assert all(np.isfinite(m) for m in metrics.values()), "a metric is not finite"
@@ -130,16 +134,15 @@ def _check_learning(rule: AbstractRule, case: Case) -> None:
         assert float(change[0][0, 1]) > 0 > float(change[0][1, 0]), "the earlier spike does not drive the later one"
     if isinstance(case.objective, Winner):
         assert np.asarray(change[0]).any(), "spikes change nothing"
-        silent = case._replace(x=jnp.zeros_like(case.x))
-        same(_first(learner, silent)[1][1], [jnp.zeros(s) for s in shapes], 0.0, "a change without any spike")
+        silent = trial(shown._replace(x=jnp.zeros_like(case.x)))[1][1]
+        same(silent, [jnp.zeros(s) for s in shapes], 0.0, "a change without any spike")
     try:
-        both = _learner(rule, case, 2)
+        both = _learner(learner.rule, case, 2)
     except InputError as error:
         check_sentence(error)
     else:
-        x, target = jnp.stack([case.x] * 2, 1), jnp.stack([case.target] * 2, case.target.ndim - 1)
-        twice = Batch(x, target, case.objective.counts(len(case.x)), jnp.asarray(True))
-        for one, other in zip(change, _first(both, case, twice)[1][1], strict=True):
+        twice = shown._replace(x=jnp.stack([case.x] * 2, 1), target=jnp.stack([case.target] * 2, case.target.ndim - 1))
+        for one, other in zip(change, _trial(both)(twice)[1][1], strict=True):
             np.testing.assert_allclose(dense(one), dense(other), rtol=1e-5, atol=1e-9, err_msg="the mean of a batch")
     _check_descent(learner, case)
 
