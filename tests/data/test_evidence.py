@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pytest
 
 import memspike as ms
 from memspike.config.build import classification
@@ -30,6 +31,7 @@ def test_trials_are_what_they_say():
     np.testing.assert_array_equal(data.x_test, evidence().x_test)
 
 
+@pytest.mark.full
 def test_a_quick_run_with_few_trials(tmp_path):
     """It trains, counts pulses and reports both accuracies and costs."""
     changes = ("data.train=64", "data.test=16", "network.layers=[12]", "epochs=1", "encoder.frame_time=5ms", "batch=4")
