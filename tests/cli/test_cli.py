@@ -248,7 +248,8 @@ def test_quick_mnist_learns(tmp_path):
     assert result["test_accuracy_fine_step"] == pytest.approx(result["test_accuracy"], abs=0.01)
 
 
-@pytest.mark.parametrize("model", ["static", pytest.param("dynamical", marks=pytest.mark.full)])
+@pytest.mark.full
+@pytest.mark.parametrize("model", ["static", "dynamical"])
 def test_quick_digits_reach_what_is_promised(tmp_path, model):
     """Both kinds of synapse, two seeds, within two points of the recorded figure."""
     experiment, config, _ = resolve("memprop-digits", [f"synapse.model={model}"], quick=True, seeds=2)

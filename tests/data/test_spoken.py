@@ -306,6 +306,7 @@ def test_held_out_examples_are_a_fair_mix(spoken, leave_out):
     assert set(speakers) - {0} == {300 // (6 if leave_out is None else 5)}
 
 
+@pytest.mark.full
 def test_a_linear_classifier_on_the_levels(spoken):
     """20 log-mel bands × 10 frames give 95.7 % on the official split; the endpoints make it better here."""
     from sklearn.linear_model import LogisticRegression
