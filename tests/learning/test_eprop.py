@@ -228,8 +228,8 @@ def test_an_update_may_happen_at_any_step(x64):
 @pytest.mark.parametrize("online", [False, True], ids=["factorised", "online"])
 @pytest.mark.parametrize("feedback", [Symmetric, Random, Adaptive])
 def test_it_learns(online, feedback):
-    """A frozen input and a slow target: the loss falls to less than a third in 80 updates."""
-    rule, adam = Eprop(feedback=feedback(), feedback_gain=0.3, online=online), optax.adam(1e-3)
+    """A frozen input and a slow target: the loss falls to less than a third in 20 updates and stays there for 20."""
+    rule, adam = Eprop(feedback=feedback(), feedback_gain=0.3, online=online), optax.adam(3e-4)
     network = Recurrent((30, 30, 1), LIF(theta=0.3))
     x = jax.random.bernoulli(KEY, 0.05, (150, 30)).astype(jnp.float32)
     trial = batch_of(x, jnp.sin(jnp.arange(150) / 25)[:, None])
@@ -244,10 +244,10 @@ def test_it_learns(online, feedback):
         return state, placed(network, [w + d for w, d in zip(now.weights(), change, strict=True)]), metrics
 
     cells = view.cells
-    for step in range(80):
+    for step in range(40):
         state, cells, metrics = update(state, cells, jax.random.key(step))
         losses.append(float(metrics["loss"]))
-    assert losses[-1] < losses[0] / 3, losses[:: len(losses) // 6]
+    assert np.mean(losses[-20:]) < losses[0] / 3, losses[:: len(losses) // 6]
     assert (float(jnp.abs(state.feedback - start).max()) > 0.01) == (feedback is Adaptive)
 
 

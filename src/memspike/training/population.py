@@ -106,14 +106,12 @@ class Population:
         one, chip = (jax.tree.map(lambda leaf: leaf[0], tree) for tree in (made, chips))
         none = jnp.int32(0)
         index = jnp.zeros(() if self.learner.batch == 1 else (self.learner.batch,), jnp.int32)
-        return self._step(
-            one, self.network(one), chip, trials, trials.epoch(one.key, none), index, Moment(none, none, none)
-        )
+        one = one._replace(network=self.network(one))
+        return self._step(one, chip, trials, trials.epoch(one.key, none), index, Moment(none, none, none))
 
     def _learned(
         self,
         made: FabricatedChip,
-        network: AbstractNetwork,
         chip: Chip,
         trials: AbstractTrials,
         shown: Any,
@@ -122,7 +120,7 @@ class Population:
     ) -> tuple[Chip, dict[str, Array]]:
         keys = self.order.keys(made.key, now)
         x, target = trials.trial(shown, index, keys.trial)
-        return self.learner_of(made.numbers).step(network, chip, x, target, key=keys.update)
+        return self.learner_of(made.numbers).step(made.network, chip, x, target, key=keys.update)
 
     def _piece(
         self,
@@ -137,7 +135,7 @@ class Population:
         """All steps of a piece that begins at (epoch, number in the epoch)."""
 
         def one(made: FabricatedChip, chip: Chip, own: Int[Array, "epochs steps batch"]) -> tuple[Chip, Any]:
-            network = self.network(made)
+            made = made._replace(network=self.network(made))
 
             def epoch(chip: Chip, now: tuple[Array, Array]) -> tuple[Chip, Any]:
                 index, number = now
@@ -147,7 +145,7 @@ class Population:
                     index, k = now
                     moment = Moment(number, k, number * self.per_epoch + k)
                     at = index[0] if self.learner.batch == 1 else index
-                    return self._step(made, network, chip, trials, shown, at, moment)
+                    return self._step(made, chip, trials, shown, at, moment)
 
                 return jax.lax.scan(body, chip, (index, start[1] + jnp.arange(steps, dtype=jnp.int32)))
 
