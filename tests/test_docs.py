@@ -149,6 +149,12 @@ def test_settings_files_in_the_docs_are_valid(root, tmp_path, page):
         ms.experiments.resolve(str(file))
 
 
+@pytest.mark.parametrize("page", [*PAGES, *(f"docs/how-to/{name}.md" for name in HOW_TO), "CONTRIBUTING.md"])
+def test_files_named_in_the_docs_exist(root, page):
+    named = re.findall(r"(?<![\w/.-])(?:src|tests|scripts|benchmarks|results)/[\w/.-]+\.\w+", (root / page).read_text())
+    assert not [path for path in named if not (root / path).is_file()]
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_commands_in_the_docs_are_valid(root, page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
