@@ -225,3 +225,10 @@ def test_device_spread_reaches_every_device_and_vmap_equals_a_loop(x64):
 def test_impossible_cells_are_refused(make, words):
     with pytest.raises(ms.InputError, match=words):
         make()
+
+
+@pytest.mark.parametrize("make", [cells.RangeReference, lambda device: cells.SingleReference(device, 5e-6)])
+def test_refresh_needs_two_sides(make):
+    cell = make(SoftBounds())
+    with pytest.raises(ms.InputError, match="has no second side to empty"):
+        cells.Refresh().apply(cell, cell.init((2, 3)))

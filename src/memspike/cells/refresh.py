@@ -7,9 +7,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from memspike.cells.base import AbstractCell, CellState, Devices
+from memspike.cells.single import AbstractReferenced
 from memspike.devices.base import Seconds
 from memspike.devices.part import AbstractPart
 from memspike.devices.targets import open_loop
+from memspike.parts.errors import InputError
 from memspike.parts.param import Parameter, param
 
 
@@ -40,6 +42,13 @@ class Refresh(AbstractPart):
         -1.0, "1", "mean conductance of the emptier side over the range above which it acts", bounds=(-1, 1)
     )
 
+    def check(self, cell: AbstractCell) -> None:
+        """InputError for cells without two sides."""
+        if isinstance(cell, AbstractReferenced):
+            raise InputError(
+                f"A {type(cell).__name__} has no second side to empty; refresh needs cells with two sides."
+            )
+
     def due(self, cell: AbstractCell, g: Devices) -> Bool[Array, "rows columns"]:
         """Which cells need it, by the conductances of their devices."""
         low, high = cell.conductance_range()
@@ -52,8 +61,9 @@ class Refresh(AbstractPart):
     ) -> Refreshed:
         """Refresh what is due; with a key the read, `t` seconds from now, the RESET and the pulses are noisy.
 
-        Without a key the controller knows the stored conductances exactly.
+        Without a key the controller knows the stored conductances exactly. InputError for cells without two sides.
         """
+        self.check(cell)
         read_key, reset_key, write_key = (None, None, None) if key is None else jax.random.split(key, 3)
         n = cell.programmed()
         g = cell.stored(state)[:n] if key is None else cell.read(state, t, key=read_key)[:n]

@@ -9,7 +9,6 @@ from memspike.arrays.crossbar import Crossbar
 from memspike.arrays.ledger import Ledger
 from memspike.cells.base import AbstractCell, CellState, Weight
 from memspike.cells.refresh import Refresh, Refreshed
-from memspike.cells.single import AbstractReferenced
 from memspike.devices.base import select
 from memspike.learning.programming.base import Applied, Scheme, Writer, keys_of, unwritten, where_due, zeros_of
 from memspike.learning.programming.counting import Believed, nominal_step
@@ -21,7 +20,6 @@ from memspike.learning.programming.options import (
     WeightStep,
     checked,
 )
-from memspike.parts.errors import InputError
 
 
 def _of_device(cell: AbstractCell, step: WeightStep | Weight) -> Float[Array, "*shape"]:
@@ -122,11 +120,7 @@ def refreshed(scheme: Scheme, refresh: Refresh, every: UpdateInterval = 100, set
     """
 
     def start(crossbar: Crossbar, cells: CellState) -> Clocked:
-        cell = crossbar.cell
-        if isinstance(cell, AbstractReferenced):
-            raise InputError(
-                f"A {type(cell).__name__} has no second side to empty; refresh needs cells with two sides."
-            )
+        refresh.check(crossbar.cell)
         return Clocked(scheme.init(crossbar, cells), jnp.int32(0))
 
     def apply(state: Clocked, crossbar: Crossbar, cells: CellState, dw: Weight, *, key: PRNGKeyArray | None) -> Applied:
