@@ -42,7 +42,7 @@ def _from_scikit_learn() -> Arrays:
     "Alpaydin & Kaynak, UCI Optical Recognition of Handwritten Digits, CC BY 4.0",
 )
 def digits() -> Dataset:
-    """Values 0 … 16 a pixel. Kept in the cache: to import scikit-learn takes longer than all else before a run."""
+    """Values 0 … 16 a pixel. Kept in the data cache, since scikit-learn takes long to import."""
     arrays = remembered("digits", DIGITS_SHA256, _from_scikit_learn)
     return Dataset("digits", **arrays, classes=10, full_scale=16.0)
 
