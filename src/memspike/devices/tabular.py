@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
-from scipy.special import ndtri
 
 from memspike.devices.base import Key, Pulses, Real, counts
 from memspike.devices.step import AbstractConductanceDevice, AbstractStepDevice
@@ -102,6 +101,8 @@ def _example(direction: float) -> Float[np.ndarray, "1 21 11"]:
     """A table to try things with: soft bounds with a Gaussian error, not a measured device."""
     share = np.linspace(0.0, 1.0, 11)
     ahead = 1 - share if direction > 0 else share
+    from scipy.special import ndtri  # a fifth of a second to import
+
     normal = ndtri(np.linspace(0.01, 0.99, 21))
     return 1e-6 * (direction * 0.5 * ahead[None, :] + 0.2 * normal[:, None])[None]
 

@@ -6,6 +6,7 @@ How it is advanced by one step, and its published parameter sets.
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -109,19 +110,7 @@ class MIF(AbstractNeuron):
 
     def rest(self) -> Real:
         """The voltage between the batteries where the branch currents cancel and nothing moves."""
-        shape = jnp.broadcast_shapes(*(jnp.shape(leaf) for leaf in jax.tree.leaves(self)))
-        low, high = jnp.minimum(self.e1, self.e2), jnp.maximum(self.e1, self.e2)
-
-        def balance(v: Real) -> Real:
-            return self.membrane_current(self.equilibrium(v))[0]
-
-        def bisect(f: Callable, guess: Real) -> Real:
-            ends = (jnp.broadcast_to(low, guess.shape), jnp.broadcast_to(high, guess.shape))
-            below, above = numerics.bisect(lambda v: ~(f(v) > 0), *ends, 60)
-            return 0.5 * (below + above)
-
-        guess = jnp.broadcast_to(0.5 * (low + high), shape)
-        return jax.lax.custom_root(balance, guess, bisect, lambda g, y: y / g(jnp.ones_like(y)))
+        return _rest(self)
 
     def init(self, shape: tuple[int, ...] = ()) -> MIFState:
         """`shape` neurons at their computed rest state."""
@@ -136,6 +125,23 @@ class MIF(AbstractNeuron):
         """One step of `dt` seconds with the injected `current` in A at mid-step → (state, v in V)."""
         state = self.integrator(self, state, current, dt)
         return state, state.v
+
+
+@eqx.filter_jit  # traced once however often a program asks
+def _rest(neuron: MIF) -> Real:
+    shape = jnp.broadcast_shapes(*(jnp.shape(leaf) for leaf in jax.tree.leaves(neuron)))
+    low, high = jnp.minimum(neuron.e1, neuron.e2), jnp.maximum(neuron.e1, neuron.e2)
+
+    def balance(v: Real) -> Real:
+        return neuron.membrane_current(neuron.equilibrium(v))[0]
+
+    def bisect(f: Callable, guess: Real) -> Real:
+        ends = (jnp.broadcast_to(low, guess.shape), jnp.broadcast_to(high, guess.shape))
+        below, above = numerics.bisect(lambda v: ~(f(v) > 0), *ends, 60)
+        return 0.5 * (below + above)
+
+    guess = jnp.broadcast_to(0.5 * (low + high), shape)
+    return jax.lax.custom_root(balance, guess, bisect, lambda g, y: y / g(jnp.ones_like(y)))
 
 
 def _mif(scale: float, e1: float, e2: float, **parts: Any) -> MIF:

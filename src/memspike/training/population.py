@@ -1,6 +1,6 @@
 """Many chips as one: a learner, or several that differ in numbers, and the programs that train all their chips."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -61,7 +61,7 @@ class Population:
         self._step = jax.jit(self._learned)
         self._renew = jax.jit(lambda made, chips: jax.vmap(self._renewed)(made, chips))
         # what does not fit together says so before anything is written
-        jax.eval_shape(self._one_step, self.chips, jax.eval_shape(self._init, self.chips), trials)
+        jax.eval_shape(self._one_step, self.chips, self.placed(jax.eval_shape(self._init, self.chips)), trials)
 
     @property
     def count(self) -> int:
@@ -92,22 +92,35 @@ class Population:
         return self.placed(self._init(self.chips))
 
     def placed(self, chips: Chip) -> Chip:
-        """Chips where the training program leaves them, so that it is compiled once."""
+        """Chips, or their shapes, where the training program leaves them, so that it is traced and compiled once."""
         devices = jax.device_count()
-        if devices == 1:
+        shared = not self.spread_batch and self.count % devices == 0
+        if devices == 1 or not (shared or self.spread_batch):
             return chips
         mesh = devices_mesh("batch" if self.spread_batch else "chips")
-        shared = not self.spread_batch and self.count % devices == 0
         sharding = NamedSharding(mesh, PartitionSpec("chips") if shared else PartitionSpec())
-        return jax.device_put(chips, sharding) if shared or self.spread_batch else chips
+
+        def put(leaf: Any) -> Any:
+            if isinstance(leaf, jax.ShapeDtypeStruct):
+                return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
+            return jax.device_put(leaf, sharding)
+
+        return jax.tree.map(put, chips)
+
+    def _each(self, one: Callable[..., Any], *batched: Any) -> Any:
+        """`one` of every chip, shared out among devices unless they share the batch."""
+        return jax.vmap(one)(*batched) if self.spread_batch else vmap_split(one, *batched)
 
     def _one_step(self, made: FabricatedChip, chips: Chip, trials: AbstractTrials) -> Any:
-        """The first step of the first chip, for its shapes."""
-        one, chip = (jax.tree.map(lambda leaf: leaf[0], tree) for tree in (made, chips))
+        """The first step of every chip, for its shapes."""
         none = jnp.int32(0)
         index = jnp.zeros(() if self.learner.batch == 1 else (self.learner.batch,), jnp.int32)
-        one = one._replace(network=self.network(one))
-        return self._step(one, chip, trials, trials.epoch(one.key, none), index, Moment(none, none, none))
+
+        def one(made: FabricatedChip, chip: Chip) -> Any:
+            made = made._replace(network=self.network(made))
+            return self._step(made, chip, trials, trials.epoch(made.key, none), index, Moment(none, none, none))
+
+        return self._each(one, made, chips)
 
     def _learned(
         self,
@@ -152,8 +165,7 @@ class Population:
             epochs = start[0] + jnp.arange(own.shape[0], dtype=jnp.int32)
             return jax.lax.scan(epoch, chip, (own, epochs))
 
-        together = jax.vmap(one) if self.spread_batch else None
-        return together(made, chips, indices) if together else vmap_split(one, made, chips, indices)
+        return self._each(one, made, chips, indices)
 
     def _indices(self, piece: Piece) -> Int[np.ndarray, "chips epochs steps batch"]:
         """The trials of every step of a piece."""
