@@ -119,6 +119,7 @@ def test_the_same_keys_for_every_rule(rule, keys):
         ("memprop-digits", "neuron=lif", "needs a membrane voltage"),
         ("memprop-digits", "evaluation.age=[1s]", "devices that age"),
         ("memprop-digits", "training.batch=5000", "training.batch is 5000"),
+        ("pcm-eprop", "evaluation.compensation=global", "evaluation.compensation is global, which pcm-eprop does not"),
         ("pcm-eprop", "evaluation.age=[1h]", "which pcm-eprop does not measure"),
         ("stdp-patterns", "evaluation.chips=3", "which stdp-patterns does not measure"),
         ("memory-retrieval", "evaluation.fine_dt=1us", "which memory-retrieval does not measure"),

@@ -32,6 +32,7 @@ from memspike.learning.rules.eprop import Eprop
 from memspike.networks.base import AbstractNetwork, Clock, clock
 from memspike.parts import table
 from memspike.parts.errors import InputError
+from memspike.parts.written import plain
 from memspike.training.classify import Classification, Evaluation
 from memspike.training.fit import Plan
 from memspike.training.learner import Learner
@@ -304,12 +305,12 @@ def plan_of(settings: Settings) -> Plan:
 
 def check_measured(settings: Settings) -> None:
     """InputError for keys of an evaluation that is the one of classified examples alone."""
-    usual = Evaluation()
-    for name in ("age", "chips", "fine_dt"):
-        value = getattr(settings.evaluation, name)
-        if value != getattr(usual, name):
+    usual, given = plain(Evaluation()), plain(settings.evaluation)
+    for name, value in given.items():
+        if value != usual.get(name) and name not in ("at_once", "endurance"):
+            said = value["type"] if isinstance(value, dict) else value
             raise InputError(
-                f"evaluation.{name} is {value}, which {settings.experiment} does not measure; leave it out."
+                f"evaluation.{name} is {said}, which {settings.experiment} does not measure; leave it out."
             )
     if not settings.training.wires:
         raise InputError(
