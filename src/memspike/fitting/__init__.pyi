@@ -3,3 +3,7 @@ from .fit import Estimate as Estimate
 from .fit import Fit as Fit
 from .fit import fit as fit
 from .measurements import Measurements as Measurements
+from .table import Column as Column
+from .table import Table as Table
+from .table import Trace as Trace
+from .traces import to_traces as to_traces
