@@ -1,6 +1,7 @@
 """Tables → traces: reads in order with the pulses between them, cut where a ramp turns."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -57,8 +58,8 @@ def _texts(column: Column) -> list[str]:
     return [column.labels[int(v)] if column.labels else f"{v:g}" for v in column.values]
 
 
-def _trace(table: Table, g: Vector, rows: Sequence[int], pulses: Vector, **names: str) -> Trace:
-    return Trace(g=g, pulses=pulses, file=table.file, rows=tuple(table.rows[k] for k in rows), **names)
+def _trace(table: Table, g: Vector, rows: Sequence[int], pulses: Vector, device: str, ramp: str) -> Trace:
+    return Trace(g, pulses, device, ramp, file=table.file, rows=tuple(table.rows[k] for k in rows))
 
 
 def _checked(trace: Trace) -> Trace:
@@ -102,7 +103,7 @@ def _wide(table: Table, values: list[tuple[Column, Vector]], forced: int) -> lis
         used = _ends(g)
         rows = range(len(g))[used]
         sign = forced or sign_of(column.name)
-        trace = _trace(table, g[used], rows, (sign or 1.0) * np.ones(max(0, len(rows) - 1)), ramp=column.name)
+        trace = _trace(table, g[used], rows, (sign or 1.0) * np.ones(max(0, len(rows) - 1)), "", column.name)
         found += [_checked(trace)] if sign else _cut(trace)
     return found
 
@@ -142,7 +143,7 @@ def _long(table: Table, column: Column, g: Vector, forced: int, device: str) -> 
         ramp = f"ramp {label}" if label else f"ramp {number}"
         if not devices and device:
             name = device
-        trace = _trace(table, g[rows], rows, (sign or forced or 1.0) * steps, device=name, ramp=ramp)
+        trace = _trace(table, g[rows], rows, (sign or forced or 1.0) * steps, name, ramp)
         found += [_checked(trace)] if sign or forced else _cut(trace)
     return found
 
@@ -163,9 +164,7 @@ def _polarity(table: Table, traces: list[Trace], options: Options, notes: list[s
     return -1.0 if agree < 0 else 1.0
 
 
-def _sequences(
-    table: Table, values: list[tuple[Column, Vector]], options: Options, notes: list[str]
-) -> list[Trace]:
+def _sequences(table: Table, values: list[tuple[Column, Vector]], options: Options, notes: list[str]) -> list[Trace]:
     """Reads with the pulse before each: one trace a device and ramp, of any amplitudes and polarities."""
     g, rows = _reads_a_pulse(values)
     volts = np.nan_to_num(table.of("write voltage")[0].values)
@@ -201,7 +200,7 @@ def _sequences(
     if not found:
         raise InputError(f"{table.file} has no device with {FEWEST_POINTS} reads and a pulse between them.")
     sign = _polarity(table, found, options, notes)
-    return [Trace(**{**vars(t), "pulses": sign * t.pulses}) for t in found]
+    return [replace(t, pulses=sign * t.pulses) for t in found]
 
 
 def to_traces(

@@ -207,12 +207,10 @@ def assemble(file: str, raw: Raw, options: Options) -> Table:
     doubts.settle_values(parts, raw, options, notes)
     long = any(p.kind in ("direction", "ramp", "cycle") for p in parts)
     for part in parts:
-        blank = np.flatnonzero(np.isnan(part.values)) if part.kind == "pulse" and long else ()
-        if len(blank):
-            raise InputError(f"{part.where(int(blank[0]))} is blank; the number of the pulse is needed.")
+        if long and part.kind == "pulse" and np.isnan(part.values).any():
+            blank = int(np.flatnonzero(np.isnan(part.values))[0])
+            raise InputError(f"{part.where(blank)} is blank; the number of the pulse is needed.")
         doubts.check(part, notes)
     if not any(p.kind in (*VALUES, "voltage", "target") and np.isfinite(p.values).any() for p in parts):
-        raise InputError(
-            f"{file} has no column of values; name one with --column, as --column 2=conductance:uS."
-        )
+        raise InputError(f"{file} has no column of values; name one with --column, as --column 2=conductance:uS.")
     return Table(file, raw.form, _columns(parts, raw, notes), raw.rows, dict(raw.facts), tuple(notes))

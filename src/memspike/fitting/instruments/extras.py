@@ -11,6 +11,4 @@ def extra(package: str, file: str) -> ModuleType:
     try:
         return import_module(package)
     except ImportError:
-        raise InputError(
-            f"{file} needs the package {package.replace('_', '-')}: pip install 'memspike[instruments]'."
-        ) from None
+        raise InputError(f"{file} needs the package {package}: pip install 'memspike[instruments]'.") from None

@@ -71,11 +71,13 @@ def separator_of(lines: list[str]) -> str:
 
 
 def _lone_decimal_commas(rows: list[Line]) -> bool:
-    """One column of numbers such as 0,00123, which a comma would cut in two."""
-    pairs = [cells for _, cells in rows]
-    return bool(pairs) and all(
-        len(p) == 2 and re.fullmatch(r"[-+]?\d+", p[0]) and re.fullmatch(r"\d+(?:[eE][-+]?\d+)?", p[1]) for p in pairs
-    ) and any(len(p[1]) > 1 and p[1].startswith("0") for p in pairs)
+    """One column of numbers such as 0,00123, which a comma would cut in two: no column of two counts like these."""
+    cells = [own for _, own in rows if any(map(_numeric, own))]
+    pairs = all(
+        len(p) == 2 and re.fullmatch(r"[-+]?\d+", p[0]) and re.fullmatch(r"\d+(?:[eE][-+]?\d+)?", p[1]) for p in cells
+    )
+    one_name = any(len(own) == 1 for _, own in rows)
+    return bool(cells) and pairs and (one_name or any(p[1][0] == "0" and len(p[1]) > 1 for p in cells))
 
 
 def _trimmed(cells: list[str]) -> list[str]:

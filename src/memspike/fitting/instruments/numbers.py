@@ -7,8 +7,35 @@ from collections.abc import Iterable
 from memspike.fitting.instruments.quantities import Unit, unit_of
 
 MISSING = frozenset(
-    "nan|n/a|na|#n/a|null|none|-|--|---|—|ovld|ovrflw|overflow|over|ovf|inf|+inf|-inf|infinity|#div/0!|#num!"
-    "|#value!|#ref!|<na>|err|error|?".split("|")
+    [
+        "nan",
+        "n/a",
+        "na",
+        "#n/a",
+        "null",
+        "none",
+        "-",
+        "--",
+        "---",
+        "—",
+        "ovld",
+        "ovrflw",
+        "overflow",
+        "over",
+        "ovf",
+        "inf",
+        "+inf",
+        "-inf",
+        "infinity",
+        "#div/0!",
+        "#num!",
+        "#value!",
+        "#ref!",
+        "<na>",
+        "err",
+        "error",
+        "?",
+    ]
 )
 OVERFLOW = 9.9e36  # instruments write 9.91E37 (not a number), 9.9E37 or 1.99999E+100 (overflow)
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][-+]?\d+)?")

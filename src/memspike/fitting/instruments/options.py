@@ -30,18 +30,20 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.read_voltage is not None and not 0 < abs(self.read_voltage) < float("inf"):
-            raise InputError(
-                f"The read voltage is {self.read_voltage:g} V; a finite voltage other than 0 is needed (--read-voltage)."
-            )
+            raise InputError(f"The read voltage is {self.read_voltage:g} V; a finite voltage other than 0 is needed.")
         if self.direction and self.direction not in DIRECTIONS:
             raise unknown("direction", self.direction, DIRECTIONS)
         if self.skip < 0:
             raise InputError(f"--skip is {self.skip}; a number of lines from 0 on is needed.")
         if self.unit and values_unit(self.unit).base not in ("S", "A", "Ω"):
-            raise InputError(f"--unit is '{self.unit}'; a unit of conductance, current or resistance is needed: uS, nA.")
+            raise InputError(
+                f"--unit is '{self.unit}'; a unit of conductance, current or resistance is needed: uS, nA."
+            )
         if self.g_range is not None and not 0 <= self.g_range[0] < self.g_range[1] < float("inf"):
             low, high = self.g_range
-            raise InputError(f"--g-range is {low:g} to {high:g} S; the lowest must be at least 0 and below the highest.")
+            raise InputError(
+                f"--g-range is {low:g} to {high:g} S; the lowest must be at least 0 and below the highest."
+            )
 
 
 def values_unit(text: str) -> Unit:

@@ -66,8 +66,7 @@ FORM = Form(
     "pulse and read log",
     "lines `Number of Pulses: …` and `Read Voltage (V): …` before the table",
     "rows at the read voltage are reads, the mean of both polarities; other rows are pulses, those at 0 V nothing",
-    "[cateru/Memristor_Crossbar_Training_Class]"
-    "(https://github.com/cateru/Memristor_Crossbar_Training_Class) a835f7e",
+    "[cateru/Memristor_Crossbar_Training_Class](https://github.com/cateru/Memristor_Crossbar_Training_Class) a835f7e",
     _found,
     _read,
 )

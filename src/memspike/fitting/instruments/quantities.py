@@ -142,7 +142,7 @@ def meaning(name: str) -> Meaning:
         unit = unit_of(text) or unit
     if inside and unit is None:
         odd = inside[0]
-    if unit is None and (alone := unit_of(name)) and alone.base and len(name.strip()) > 1:
+    if unit is None and (alone := unit_of(name)) and alone.base and (len(name.strip()) > 1 or alone.base == "Ω"):
         return Meaning(KIND_OF[alone.base], alone)
     if unit is None and (match := _SLASH.match(plain.replace("_", " "))) and (tail := unit_of(match[2])):
         head = _kind(words_of(match[1]), match[1])

@@ -14,30 +14,36 @@ _NO_DATA = ("calc", "settings")
 
 
 def _text(cell: Any) -> str:
-    if isinstance(cell, float):
-        return repr(cell)
-    return " ".join(str(cell).split())
+    return "" if cell is None else repr(cell) if isinstance(cell, float) else " ".join(str(cell).split())
+
+
+def _pages(source: Source) -> list[tuple[str, list[list[str]]]]:
+    """(name, cells) of every sheet: xlsx by openpyxl, row by row, and xls by xlrd."""
+    memory = io.BytesIO(source.data)
+    if source.data.startswith(b"PK"):
+        book = extra("openpyxl", source.name).load_workbook(memory, read_only=True, data_only=True)
+        for page in book.worksheets:
+            page.reset_dimensions()  # those that the file states may be far too large
+        return [(p.title, [[_text(c) for c in row] for row in p.iter_rows(values_only=True)]) for p in book.worksheets]
+    book = extra("xlrd", source.name).open_workbook(file_contents=source.data, logfile=io.StringIO(), ragged_rows=True)
+    return [(p.name, [[_text(c) for c in p.row_values(k)] for k in range(p.nrows)]) for p in book.sheets()]
 
 
 def _sheets(source: Source) -> list[tuple[str, Grid]]:
     """(name, table) of every sheet with numbers."""
-    calamine = extra("python_calamine", source.name)
     try:
-        book = calamine.CalamineWorkbook.from_filelike(io.BytesIO(source.data))
-        pages = [
-            (name, book.get_sheet_by_name(name).to_python(skip_empty_area=False))
-            for name in book.sheet_names
-            if name.strip().lower() not in _NO_DATA
-        ]
-    except BaseException as error:  # the reader fails in many ways on damaged files
-        if isinstance(error, KeyboardInterrupt | SystemExit):
-            raise
+        pages = _pages(source)
+    except InputError:
+        raise
+    except Exception as error:  # the readers fail in many ways on damaged files
         said = (str(error).splitlines() or [""])[0][:80]
         raise InputError(f"{source.name} is no workbook that can be read ({said}).") from None
     found = []
     for name, rows in pages:
-        lines = "\n".join("\t".join(_text(cell).replace('"', "'") for cell in row) for row in rows)
-        page = Source(source.path, lines.encode(), source.skip)
+        if name.strip().lower() in _NO_DATA:
+            continue
+        lines = "\n".join("\t".join(cell.replace('"', "'") for cell in row) for row in rows)
+        page = Source(source.path, lines.encode(errors="replace"), source.skip)
         try:
             found.append((name, grid(page, "\t")))
         except InputError:
@@ -68,7 +74,7 @@ FORM = Form(
     "Keithley 4200 and other workbooks",
     "the first bytes of an xls or xlsx file",
     "every sheet but Calc and Settings, names in its first row; each sheet with the same columns is a cycle "
-    "(needs python-calamine)",
+    "(needs openpyxl, xlrd)",
     "two public readers; no raw file was seen",
     lambda source: source.is_a("workbook"),
     _read,

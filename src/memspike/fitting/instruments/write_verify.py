@@ -1,5 +1,7 @@
 """Write–verify logs of an NI test bench: tabs, no names, address first, ohms, 1e10 for infinite."""
 
+import numpy as np
+
 from memspike.fitting.instruments.grid import split
 from memspike.fitting.instruments.numbers import number
 from memspike.fitting.instruments.options import Options
@@ -39,12 +41,10 @@ def _found(source: Source) -> bool:
 
 def _verified(rows: list[tuple[int, list[str]]]) -> bool:
     """Whether successes lie between low and high, as the layout with eleven columns has it."""
-    inside = []
-    for _, cells in rows:
-        values = [number(cell) for cell in cells]
-        if len(cells) == _FULL and None not in values and values[8] == 1:
-            inside.append(values[6] <= values[4] <= values[7])  # pyright: ignore[reportOptionalOperand]
-    return len(inside) > 0 and sum(inside) >= 0.9 * len(inside)
+    values = [[number(cell) for cell in cells] for _, cells in rows if len(cells) == _FULL]
+    full = np.array([[np.nan if v is None else v for v in row] for row in values]).reshape(-1, _FULL)
+    done = full[full[:, 8] == 1]
+    return len(done) > 0 and bool(np.mean((done[:, 6] <= done[:, 4]) & (done[:, 4] <= done[:, 7])) >= 0.9)
 
 
 def _read(source: Source, options: Options) -> Raw:
