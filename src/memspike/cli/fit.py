@@ -44,6 +44,8 @@ def fit(
             f"ramp to ramp {own['variation']:.2%}, NL {own['nl']:+.2f}",
             soft_wrap=True,
         )
+    for note in found.measurements.notes:
+        out.print(f"note: {note}", markup=False, soft_wrap=True)
     for note in (*(f"{name} was left out: {why}" for name, why in found.dropped.items()), *found.warnings):
         out.print(note, markup=False, soft_wrap=True)
     out.print(f"device: {folder / 'device.toml'}", soft_wrap=True, markup=False)

@@ -138,6 +138,7 @@ class Fit:
             "candidates": {name: row(c) for name, c in self.candidates.items()},
             "dropped": self.dropped,
             "warnings": list(self.warnings),
+            "notes": list(self.measurements.notes),
         }
 
 
@@ -286,8 +287,9 @@ def fit(
 
     `model` is a candidate (`soft-bounds`, `power-step`, `log-step`, `exp-step`, `constant-step`,
     `piecewise-step`, the last with a number of nodes if wanted, as `piecewise-step-9`), or "auto" for the one
-    with the lowest BIC. `read_voltage` in V says that the files hold currents, `options` more about them. `g_range`
-    in S is the range of the device; by default the lowest and the highest conductance seen. InputError for data that cannot be used.
+    with the lowest BIC. `read_voltage` in V says that the files hold currents, `options` more about them.
+    `g_range` in S is the range of the device; by default the lowest and the highest conductance seen. InputError
+    for data that cannot be used.
     """
     names = _wanted(model)
     if not isinstance(measured, Measurements):

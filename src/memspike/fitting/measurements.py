@@ -23,12 +23,14 @@ class Measurements:
     """Conductances in S after every pulse, a row a ramp, NaN where nothing was measured.
 
     The first value of a row is the one before its first pulse. `read_voltage` in V is kept for the record
-    where currents were measured. InputError unless both directions have two ramps of finite, positive values.
+    where currents were measured, `notes` say what the reader left out or decided. InputError unless both
+    directions have two ramps of finite, positive values.
     """
 
     up: Table
     down: Table
     read_voltage: float | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for side, name in NAMES.items():
@@ -105,7 +107,7 @@ def _table(ramps: list[Trace]) -> Table:
     return table
 
 
-def measurements(traces: Sequence[Trace], read_voltage: float | None = None) -> Measurements:
+def measurements(traces: Sequence[Trace], read_voltage: float | None = None, notes: Sequence[str] = ()) -> Measurements:
     """The ramps of both directions in traces of single pulses; InputError if one of them has fewer than two."""
     runs = [run for trace in traces for run in _runs(trace) if np.isfinite(run[1].g).sum() >= FEWEST_POINTS]
     if not runs:
@@ -126,7 +128,7 @@ def measurements(traces: Sequence[Trace], read_voltage: float | None = None) -> 
                 "because one cannot show how ramps differ."
             )
     _check_overlap(sides)
-    return Measurements(_table(sides["up"]), _table(sides["down"]), read_voltage)
+    return Measurements(_table(sides["up"]), _table(sides["down"]), read_voltage, tuple(notes))
 
 
 def read(paths: Sequence[Path], options: Options | None = None) -> Measurements:
@@ -141,4 +143,6 @@ def read(paths: Sequence[Path], options: Options | None = None) -> Measurements:
     tables = [read_table(path, options) for path in paths]
     said = [t.facts["read voltage"] for t in tables if "read voltage" in t.facts and t.of("current")]
     voltage = options.read_voltage if options.read_voltage is not None else next(iter(said), None)
-    return measurements(to_traces(tables, options), voltage)
+    notes = [note for table in tables for note in table.notes]
+    traces = to_traces(tables, options, notes)
+    return measurements(traces, voltage, notes)

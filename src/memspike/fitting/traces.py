@@ -164,14 +164,21 @@ def _polarity(table: Table, traces: list[Trace], options: Options, notes: list[s
     return -1.0 if agree < 0 else 1.0
 
 
+def _applied(table: Table) -> Vector:
+    """How many pulses lie before each row: a running number tells by its steps, any other column by itself."""
+    columns = table.of("pulse")
+    if not columns:
+        return np.ones(len(table.rows))
+    values = np.nan_to_num(columns[0].values, nan=1.0)
+    steps = np.diff(values, prepend=values[0] - 1)
+    return np.where(steps > 0, steps, 1.0) if np.mean(steps > 0) > 0.5 else np.abs(values)
+
+
 def _sequences(table: Table, values: list[tuple[Column, Vector]], options: Options, notes: list[str]) -> list[Trace]:
     """Reads with the pulse before each: one trace a device and ramp, of any amplitudes and polarities."""
     g, rows = _reads_a_pulse(values)
     volts = np.nan_to_num(table.of("write voltage")[0].values)
-    widths, counts = table.of("width"), table.of("pulse")
-    many = np.abs(counts[0].values) if counts else np.ones(len(volts))
-    if counts and np.all(np.diff(counts[0].values) == 1):
-        many = np.ones(len(volts))  # a running number
+    widths, many = table.of("width"), _applied(table)
     groups: dict[tuple[str, str], list[int]] = {}
     devices, ramps = table.of("device"), table.of("ramp") or table.of("cycle")
     names = _texts(devices[0]) if devices else [""] * len(volts)

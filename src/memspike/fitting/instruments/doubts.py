@@ -7,12 +7,20 @@ import numpy as np
 from memspike.fitting.instruments.options import Options
 from memspike.fitting.instruments.quantities import Unit
 from memspike.fitting.instruments.raw import Raw
+from memspike.fitting.table import UNITS
 from memspike.parts.errors import InputError
 
 if TYPE_CHECKING:
     from memspike.fitting.instruments.assemble import Part
 
-HIGHEST = {"conductance": 1.0, "current": 1.0, "voltage": 1e3, "write voltage": 1e3, "read voltage": 1e3}  # SI
+HIGHEST = {
+    "conductance": 1.0,
+    "current": 1.0,
+    "voltage": 1e3,
+    "write voltage": 1e3,
+    "read voltage": 1e3,
+    "width": 10.0,
+}  # SI
 NORMALISED = 0.1  # S; a number without unit from here to 1 is rather a share of a range
 LOWEST_OHMS = 10.0  # without a unit; less is rather kΩ or MΩ
 SIGNED = 0.2  # share of values that must be positive or negative to be no accident
@@ -42,11 +50,13 @@ def _likely(kind: str, typical: float) -> str:
         return "uA" if typical < 1e3 else "nA"
     if "voltage" in kind:
         return "mV"
+    if kind == "width":
+        return "ns"
     return "uS" if typical < 5e3 else "ohm"
 
 
 def _too_large(part: "Part", largest: float, typical: float) -> InputError:
-    unit = {"conductance": "S", "current": "A"}.get(part.kind, "V")
+    unit = UNITS[part.kind]
     likely = _likely(part.kind, typical)
     said = f"reaches {largest:.4g} {unit}" if part.unit else f"has no unit and reaches {largest:.4g}"
     option = f"--column {part.number}={part.kind.replace(' ', '-')}:{likely}"
@@ -90,8 +100,8 @@ def settle_values(parts: list["Part"], raw: Raw, options: Options, notes: list[s
         largest = float(np.nanmax(np.abs(part.values)))
         if part in signed and NORMALISED < largest <= 1.5:
             raise InputError(
-                f"{part.where()} holds values from {np.nanmin(part.values):.3g} to {np.nanmax(part.values):.3g} without "
-                "a unit: normalised conductances? Name those of −1 and 1 with --g-range, as 1uS:20uS, "
+                f"{part.where()} goes from {np.nanmin(part.values):.3g} to {np.nanmax(part.values):.3g} without a "
+                "unit: normalised conductances? Name those of −1 and 1 with --g-range, as 1uS:20uS, "
                 f"or what it is, as --column {part.number}=voltage:V."
             )
         if part in signed:
@@ -140,6 +150,10 @@ def check(part: "Part", notes: list[str]) -> None:
         raise _too_large(part, largest, typical)
     if high is not None:
         _missing_above(part, high, notes)
+    if part.kind == "temperature" and part.unit is None:
+        raise InputError(
+            f"{part.where()} has no unit: kelvin or degrees? --column {part.number}=temperature:K says it, or :degC."
+        )
     if part.kind == "conductance":
         if part.unit is None and largest > NORMALISED and largest < 1e3 * typical:
             raise InputError(

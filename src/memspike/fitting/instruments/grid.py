@@ -11,6 +11,7 @@ from memspike.fitting.instruments.source import Source
 from memspike.parts.errors import InputError
 
 _SAMPLE = 200
+_DATE = re.compile(r"\d{1,4}[-/.:]\d{1,2}[-/.:]\d{1,4}")
 Line = tuple[int, list[str]]
 
 
@@ -23,6 +24,7 @@ class Grid:
     header: list[str] = field(default_factory=list)
     units: list[str] = field(default_factory=list)
     preamble: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     separator: str = ","
     comma: bool = False
 
@@ -56,6 +58,8 @@ def _numeric(cell: str, *, comma: bool = True) -> bool:
 def separator_of(lines: list[str]) -> str:
     """Tab, semicolon, comma or blank: the one that makes most cells numbers; a tie goes to the first of these."""
     sample = [line for line in lines if line.strip() and not line.lstrip().startswith("#")][-_SAMPLE:]
+    if sum(with_unit(clean(line), comma=True) is not None for line in sample) > 0.5 * len(sample):
+        return ","  # one column of cells such as 1.2 uS
     best, found = 0.0, ","
     for separator in "\t;, ":
         rows = [cells for line in sample if len(cells := split(line, separator)) > 1]
@@ -76,7 +80,8 @@ def _lone_decimal_commas(rows: list[Line]) -> bool:
     pairs = all(
         len(p) == 2 and re.fullmatch(r"[-+]?\d+", p[0]) and re.fullmatch(r"\d+(?:[eE][-+]?\d+)?", p[1]) for p in cells
     )
-    one_name = any(len(own) == 1 for _, own in rows)
+    names = [own for _, own in rows[: next((k for k, (_, own) in enumerate(rows) if own in cells), 0)]]
+    one_name = bool(names) and len(names[-1]) == 1
     return bool(cells) and pairs and (one_name or any(p[1][0] == "0" and len(p[1]) > 1 for p in cells))
 
 
@@ -89,6 +94,8 @@ def _trimmed(cells: list[str]) -> list[str]:
 def _is_data(cells: list[str]) -> bool:
     first = next((cell for cell in cells if cell), "")
     numbers = sum(_numeric(cell) for cell in cells)
+    if _DATE.match(first) and len(cells) > 1:
+        return numbers > 0
     return _numeric(first) or (numbers > 0 and (first.lower() in SIGNS or first.lower() == "nan" or len(cells) > 2))
 
 
@@ -136,6 +143,10 @@ def grid(source: Source, separator: str = "") -> Grid:
     preamble += [texts[k - 1].strip() for k, _ in numbered[: at if at is not None else start]]
     rows = numbered[start:]
     units = rows.pop(0)[1] if header and rows and _is_units(rows[0][1]) else []
+    notes = []
+    while rows and not any(number(c) is not None or _numeric(c) for c in rows[-1][1] if c):
+        line, cells = rows.pop()
+        notes.append(f"Line {line} ('{cells[0][:40]}') behind the table is left out.")
     if not rows:
         raise InputError(f"{source.name} has a header but no numbers; a file of measurements is needed.")
     comma = decimal_comma((c for _, cells in rows for c in cells), separated_by_commas=found == ",")
@@ -143,4 +154,4 @@ def grid(source: Source, separator: str = "") -> Grid:
         raise InputError(
             f"{source.name} writes numbers as 1,234, which may be 1.234 or 1234; write them with a decimal point."
         )
-    return Grid(source.name, rows, header, [u.strip("()[]") for u in units], preamble, found, comma)
+    return Grid(source.name, rows, header, [u.strip("()[]") for u in units], preamble, notes, found, comma)

@@ -50,7 +50,9 @@ def values_unit(text: str) -> Unit:
     """A unit as an option names it; InputError for one that is not known."""
     found = unit_of(text)
     if found is None or not found.base:
-        raise InputError(f"'{text}' is not a unit that is known; allowed are S, A, ohm, V, s, K with a prefix, as uS.")
+        raise InputError(
+            f"'{text}' is not a unit that is known; allowed are S, A, ohm, V, s with a prefix, as uS, K and degC."
+        )
     return found
 
 

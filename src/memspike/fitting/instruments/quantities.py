@@ -30,7 +30,8 @@ NAMES: dict[str, frozenset[str]] = {
         "ramp": "ramp|ramp id|ramp number|ramp no|trace|sweep|loop|scan",
         "cycle": "cycle|cycles|cycle id|cycle number|cycle no|iteration|repeat",
         "device": "device|device id|dut|cell|cell id|addr|address",
-        "pulse": "pulse|pulses|pulse number|pulse no|index|n|no|number|#|step|num applied|pulse count|pulse index",
+        "pulse": "pulse|pulses|pulse number|pulse no|index|n|no|number|#|step|num applied|pulse #"
+        "|pulse count|pulse index",
         "write voltage": "write voltage|v write|pulse v|v pulse|pulse voltage|amplitude|pulse amplitude|vp|vpulse"
         "|vwrite|programming voltage|program voltage",
         "read voltage": "read voltage|v read|vread|readvoltage|read v|meas v",
@@ -113,6 +114,8 @@ def sign_of(name: str) -> int:
 
 
 def _kind(words: str, name: str) -> str:
+    if name.strip() == "T":
+        return ""  # a temperature or a time
     for kind, known in NAMES.items():
         if words in known or words.replace(" ", "") in known:
             return kind
@@ -149,8 +152,10 @@ def meaning(name: str) -> Meaning:
         if head and tail.base in (*QUANTITIES.get(head, ()), ""):
             unit, plain = tail, match[1]
     kind = _kind(words_of(plain), plain)
-    if unit and unit.base == "K" and kind == "time":  # T (K)
+    if unit and unit.base == "K" and kind in ("", "time"):  # T (K)
         kind = "temperature"
+    if kind == "temperature" and "C" in inside:
+        unit = unit_of("°C")
     if unit and unit.base and kind in ("", "value"):
         kind = KIND_OF[unit.base]
     return Meaning(kind, unit, odd)

@@ -81,6 +81,6 @@ def raw_of(grid: Grid, form: str) -> Raw:
         )
         for k in range(grid.width)
     ]
-    raw = Raw(form, columns, tuple(k for k, _ in grid.rows), bool(grid.header), grid.comma)
+    raw = Raw(form, columns, tuple(k for k, _ in grid.rows), bool(grid.header), grid.comma, notes=list(grid.notes))
     note_facts(raw, grid.preamble)
     return raw

@@ -11,6 +11,7 @@ from memspike.parts.errors import InputError
 _ENCODINGS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
 _GZIP = b"\x1f\x8b"
 BINARY = {"workbook": (b"PK\x03\x04", b"\xd0\xcf\x11\xe0"), "hdf5": (b"\x89HDF",)}
+_SAMPLE = 100_000
 _NEEDED = "a file of measurements is needed"
 
 
@@ -47,8 +48,9 @@ class Source:
             text = self.data.decode(wanted or "utf-8")
         except UnicodeDecodeError:
             text = "" if wanted else self.data.decode("cp1252", errors="replace")
-        plain = sum(c.isascii() and (c.isprintable() or c.isspace()) for c in text)
-        if self.data and plain <= 0.7 * len(text):
+        head = text[:_SAMPLE]
+        plain = sum(c.isascii() and (c.isprintable() or c.isspace()) for c in head)
+        if self.data and plain <= 0.7 * len(head):
             raise InputError(f"{self.path} is not a text file; {_NEEDED}.")
         return text.removeprefix("\ufeff").replace("\x00", " ").replace("\x0c", "\n")
 

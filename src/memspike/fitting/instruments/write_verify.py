@@ -67,7 +67,7 @@ def _read(source: Source, options: Options) -> Raw:
     middle = []
     for low, high in zip(cells[6], cells[7], strict=True):
         a, b = number(low), number(high)
-        middle.append("" if not a or not b else (a + b) / 2)
+        middle.append("" if not a or not b or b == _INFINITE else (a + b) / 2)
     columns += [
         RawColumn("final", open_cells[4], "resistance", "Ω"),
         RawColumn("middle of the range", middle, "target", "Ω"),
