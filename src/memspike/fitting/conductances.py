@@ -81,8 +81,9 @@ def conductances(table: Table, options: Options, notes: list[str]) -> list[tuple
         )
     if len(given) > 1:
         notes.append(f"{table.file}: {given[0][0].name} is read; {given[1][0].name} says the same again.")
-    if given[0][0].kind == "conductance" and options.read_voltage is not None:
-        raise InputError(f"{table.file}, {given[0][0].name} holds conductances; leave the read voltage out.")
+    if given[0][0].kind != "current" and options.read_voltage is not None:
+        kind = f"{given[0][0].kind}s"
+        raise InputError(f"{table.file}, {given[0][0].name} holds {kind}; leave the read voltage out.")
     voltage = read_voltage(table, options, notes)
     done = []
     for column in given[0]:

@@ -105,6 +105,11 @@ def _wide(table: Table, values: list[tuple[Column, Vector]], forced: int) -> lis
         sign = forced or sign_of(column.name)
         trace = _trace(table, g[used], rows, (sign or 1.0) * np.ones(max(0, len(rows) - 1)), "", column.name)
         found += [_checked(trace)] if sign else _cut(trace)
+    seen: dict[str, int] = {}
+    for k, trace in enumerate(found):
+        seen[trace.ramp] = seen.get(trace.ramp, 0) + 1
+        if seen[trace.ramp] > 1:
+            found[k] = replace(trace, ramp=f"{trace.ramp} ({seen[trace.ramp]})")
     return found
 
 
@@ -140,7 +145,7 @@ def _long(table: Table, column: Column, g: Vector, forced: int, device: str) -> 
         if pulses:
             rows = sorted(rows, key=lambda k: pulses[0].values[k])
             steps = np.diff(pulses[0].values[rows])
-        ramp = f"ramp {label}" if label else f"ramp {number}"
+        ramp = f"ramp {label or number}" + {1: " up", -1: " down"}.get(sign, "")
         if not devices and device:
             name = device
         trace = _trace(table, g[rows], rows, (sign or forced or 1.0) * steps, name, ramp)

@@ -70,7 +70,7 @@ def test_an_index_column_is_ignored(cases):
 def test_directions_in_the_header(cases):
     traces = to_traces(read(cases / "z_header_direction.csv"))
     assert [t.pulses[0] for t in traces] == [1, 1, 1, -1, -1, -1]
-    assert [t.ramp for t in traces] == ["SET", "SET", "SET", "RESET", "RESET", "RESET"]
+    assert [t.ramp for t in traces] == ["SET", "SET (2)", "SET (3)", "RESET", "RESET (2)", "RESET (3)"]
 
 
 @pytest.mark.parametrize("name", LONG)

@@ -217,6 +217,8 @@ def test_names_and_numbers(tmp_path, text, kind, first):
         ("G (uS)\n-1\n-2\n3\n-4", "--read-voltage"),
         ("Temperature,G (S)\n25,1e-6\n26,2e-6\n27,1e-6", "temperature:K"),
         ("pulse width,G (S)\n100,1e-6\n100,2e-6\n100,1e-6", "likely ns: --column 1=width:ns"),
+        ("V,I\n0.1,0.001\n0.2,0.01\n0.3,50\n0.4,80", "likely uA: --unit uA"),
+        ("V,I\n100,1e-6\n200,2e-6\n300,3e-6", "likely mV: --column 1=voltage:mV"),
         ("G;n\n1,234;1\n2,345;2", "decimal point"),
         ("mV\n100\n200\n300", None),
     ],

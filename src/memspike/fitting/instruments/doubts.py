@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Float
 
 from memspike.fitting.instruments.options import Options
 from memspike.fitting.instruments.quantities import Unit
@@ -13,15 +14,11 @@ from memspike.parts.errors import InputError
 if TYPE_CHECKING:
     from memspike.fitting.instruments.assemble import Part
 
-HIGHEST = {
-    "conductance": 1.0,
-    "current": 1.0,
-    "voltage": 1e3,
-    "write voltage": 1e3,
-    "read voltage": 1e3,
-    "width": 10.0,
-}  # SI
+# SI values that no device has: with a unit said, and where a number without one is rather in another
+HIGHEST = {"conductance": 1.0, "current": 1.0, "voltage": 1e3, "write voltage": 1e3, "read voltage": 1e3, "width": 1e3}
+UNSAID = {**HIGHEST, "current": 0.1, "voltage": 50.0, "write voltage": 50.0, "read voltage": 20.0, "width": 10.0}
 NORMALISED = 0.1  # S; a number without unit from here to 1 is rather a share of a range
+GLITCHES = 0.01  # share of reads that may be wrong by orders
 LOWEST_OHMS = 10.0  # without a unit; less is rather kΩ or MΩ
 SIGNED = 0.2  # share of values that must be positive or negative to be no accident
 
@@ -137,28 +134,32 @@ def _missing_below_zero(part: "Part", notes: list[str]) -> None:
     part.values = np.where(part.values <= 0, np.nan, part.values)
 
 
+def _exceeds(sizes: Float[np.ndarray, " _"], limit: float) -> bool:
+    """Whether more than one value, or than a few in many, are above a limit: no glitch, but another unit."""
+    return bool((sizes > limit).sum() > max(1.0, GLITCHES * len(sizes)))
+
+
 def check(part: "Part", notes: list[str]) -> None:
     """Values that their unit cannot have: InputError with the likely unit, or missing where it is one in many."""
     finite = part.values[np.isfinite(part.values)] if part.values.size else part.values
     if not finite.size:
         return
     sizes = np.abs(finite)
-    largest, typical = float(sizes.max()), float(np.median(sizes))
-    # one glitch of a read is no wrong unit: half of the values decide
-    high = HIGHEST.get(part.kind)
-    if high is not None and (typical > high or (largest > high and largest < 1e3 * typical)):
-        raise _too_large(part, largest, typical)
+    typical = float(np.median(sizes))
+    high = (UNSAID if part.unit is None else HIGHEST).get(part.kind)
     if high is not None:
+        if _exceeds(sizes, high) or typical > high:
+            raise _too_large(part, float(sizes.max()), typical)
         _missing_above(part, high, notes)
     if part.kind == "temperature" and part.unit is None:
         raise InputError(
             f"{part.where()} has no unit: kelvin or degrees? --column {part.number}=temperature:K says it, or :degC."
         )
     if part.kind == "conductance":
-        if part.unit is None and largest > NORMALISED and largest < 1e3 * typical:
+        if part.unit is None and (_exceeds(sizes, NORMALISED) or typical > NORMALISED):
             raise InputError(
-                f"{part.where()} has no unit and reaches {largest:.3g}: a share of a range, or which unit? Name the "
-                "conductances of 0 and 1 with --g-range, as 1uS:20uS, or the unit with --unit, as --unit mS."
+                f"{part.where()} has no unit and reaches {sizes.max():.3g}: a share of a range, or which unit? "
+                "Name the conductances of 0 and 1 with --g-range, as 1uS:20uS, or the unit with --unit, as --unit mS."
             )
         _missing_below_zero(part, notes)
     if part.kind == "resistance" and part.unit is None and typical < LOWEST_OHMS:
