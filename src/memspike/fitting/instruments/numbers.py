@@ -39,7 +39,7 @@ MISSING = frozenset(
 )
 OVERFLOW = 9.9e36  # instruments write 9.91E37 (not a number), 9.9E37 or 1.99999E+100 (overflow)
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][-+]?\d+)?")
-_WITH_UNIT = re.compile(r"([-+]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][-+]?\d+)?)\s*([^\d\s.,+-]\S*)")
+_WITH_UNIT = re.compile(r"([-+]?[.,]?\d[\d.,]*(?:[eE][-+]?\d+)?)\s*([^\d\s.,+-]\S*)")
 _GROUPS = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+")
 _SPACES = re.compile(r"(?<=\d)[ '’\u00a0\u202f\u2009](?=\d{3}(?!\d))")
 
@@ -52,7 +52,8 @@ def clean(text: str) -> str:
 
 def decimal_comma(cells: Iterable[str], *, separated_by_commas: bool) -> bool | None:
     """Whether a comma in a number is its decimal point; None where the file does not say."""
-    with_comma = [c for c in cells if "," in c and re.fullmatch(r"[-+\d.,]+(?:[eE][-+]?\d+)?", c)]
+    numbers = (match[1] if (match := _WITH_UNIT.fullmatch(c)) else c for c in cells if "," in c)
+    with_comma = [c for c in numbers if "," in c and re.fullmatch(r"[-+\d.,]+(?:[eE][-+]?\d+)?", c)]
     if not with_comma:
         return False
     if any("." in c for c in with_comma):
