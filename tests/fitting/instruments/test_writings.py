@@ -1,4 +1,4 @@
-"""One measurement in every way of writing: what is read is the measurement, whatever separates, scales or encodes it."""
+"""One measurement in every way of writing: what is read is the measurement, whatever separates or scales it."""
 
 import itertools
 import random
@@ -63,7 +63,7 @@ def written(ramps, rng):
     return kind, rng.choice(["\n", "\r\n"]).join(lines) + "\n"
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(5))
 def test_every_way_of_writing_is_read_right(tmp_path, seed):
     rng = random.Random(seed)
     up = 2e-6 + 8e-6 * (1 - np.exp(-np.arange(14) / 5))
