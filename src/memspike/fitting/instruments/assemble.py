@@ -19,7 +19,7 @@ LABELS = ("device", "ramp", "cycle")
 UNNAMED = ("", "value")
 
 
-@dataclass
+@dataclass(eq=False)
 class Part:
     """A column on its way: `kind` "" is not known yet, `unit` None not said; `values` are filled by `_numbers`."""
 

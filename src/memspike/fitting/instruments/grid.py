@@ -4,6 +4,7 @@ import csv
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from memspike.fitting.instruments.numbers import clean, decimal_comma, number, with_unit
 from memspike.fitting.instruments.quantities import SIGNS, unit_of
@@ -86,9 +87,7 @@ def _lone_decimal_commas(rows: list[Line]) -> bool:
 
 
 def _trimmed(cells: list[str]) -> list[str]:
-    while cells and not cells[-1]:
-        cells = cells[:-1]
-    return cells
+    return cells[: max((k for k, cell in enumerate(cells, 1) if cell), default=0)]
 
 
 def _is_data(cells: list[str]) -> bool:
@@ -118,6 +117,7 @@ def _header_at(rows: list[Line]) -> int | None:
     return None
 
 
+@lru_cache(maxsize=1)  # several formats look at the same file
 def grid(source: Source, separator: str = "") -> Grid:
     """The table in a text file; lines that begin with # are header or comment. InputError if it has no rows."""
     found = separator or separator_of(source.lines)
@@ -134,7 +134,7 @@ def grid(source: Source, separator: str = "") -> Grid:
             numbered.append((k, cells))
     if not numbered:
         raise InputError(f"{source.name} is empty; a file of measurements is needed.")
-    if found == "," and _lone_decimal_commas(numbered):
+    if found == "," and _lone_decimal_commas(numbered[:_SAMPLE]):
         numbered = [(k, [",".join(cells)]) for k, cells in numbered]
     at = _header_at(numbered)
     header = numbered[at][1] if at is not None else []

@@ -38,6 +38,7 @@ MISSING = frozenset(
     ]
 )
 OVERFLOW = 9.9e36  # instruments write 9.91E37 (not a number), 9.9E37 or 1.99999E+100 (overflow)
+LONGEST = 64  # characters of a number with its unit
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][-+]?\d+)?")
 _WITH_UNIT = re.compile(r"([-+]?[.,]?\d[\d.,]*(?:[eE][-+]?\d+)?)\s*([^\d\s.,+-]\S*)")
 _GROUPS = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+")
@@ -52,7 +53,8 @@ def clean(text: str) -> str:
 
 def decimal_comma(cells: Iterable[str], *, separated_by_commas: bool) -> bool | None:
     """Whether a comma in a number is its decimal point; None where the file does not say."""
-    numbers = (match[1] if (match := _WITH_UNIT.fullmatch(c)) else c for c in cells if "," in c)
+    short = (c for c in cells if "," in c and len(c) <= LONGEST)
+    numbers = (match[1] if (match := _WITH_UNIT.fullmatch(c)) else c for c in short)
     with_comma = [c for c in numbers if "," in c and re.fullmatch(r"[-+\d.,]+(?:[eE][-+]?\d+)?", c)]
     if not with_comma:
         return False
@@ -70,6 +72,8 @@ def number(cell: str | float, *, comma: bool = False) -> float | None:
         return math.nan if abs(cell) >= OVERFLOW else float(cell)
     if not cell or cell.lower() in MISSING:
         return math.nan
+    if len(cell) > LONGEST:
+        return None
     if "," in cell:
         cell = cell.replace(".", "").replace(",", ".") if comma else cell.replace(",", "")
     if not _NUMBER.fullmatch(cell):
@@ -80,7 +84,7 @@ def number(cell: str | float, *, comma: bool = False) -> float | None:
 
 def with_unit(cell: str | float, *, comma: bool = False) -> tuple[float, Unit] | None:
     """Number and unit of a cell such as `1.2 uS`; None if it is no such cell."""
-    match = _WITH_UNIT.fullmatch(cell) if isinstance(cell, str) else None
+    match = _WITH_UNIT.fullmatch(cell) if isinstance(cell, str) and len(cell) <= LONGEST else None
     unit = unit_of(match[2]) if match else None
     if match is None or unit is None:
         return None

@@ -14,8 +14,8 @@ _INFINITE = 1e10
 _FEWEST = 5
 
 
-def _rows(source: Source) -> list[tuple[int, list[str]]]:
-    return [(k, split(line, "\t")) for k, line in enumerate(source.lines, 1) if line.strip()]
+def _rows(source: Source, most: int | None = None) -> list[tuple[int, list[str]]]:
+    return [(k, split(line, "\t")) for k, line in enumerate(source.lines[:most], 1) if line.strip()]
 
 
 def _whole(cell: str) -> bool:
@@ -25,17 +25,16 @@ def _whole(cell: str) -> bool:
 
 def _found(source: Source) -> bool:
     """All numbers, whole addresses first, and a column of zeros and ones for success."""
-    rows = _rows(source)
+    rows = _rows(source, 200)
     if not rows or any("\t" not in line for line in source.lines[:5] if line.strip()):
         return False
     width = len(rows[0][1])
-    sample = rows[:200]
-    if width < _FEWEST or not all(len(cells) == width and _whole(cells[0]) for _, cells in sample):
+    if width < _FEWEST or not all(len(cells) == width and _whole(cells[0]) for _, cells in rows):
         return False
-    if any(number(cell) is None for _, cells in sample for cell in cells):
+    if any(number(cell) is None for _, cells in rows for cell in cells):
         return False
-    flags = (k for k in range(_FEWEST - 1, width) if all(number(c[k]) in (0.0, 1.0) for _, c in sample))
-    large = any(any((number(c[k]) or 0.0) >= 1e3 for _, c in sample) for k in range(1, width))
+    flags = (k for k in range(_FEWEST - 1, width) if all(number(c[k]) in (0.0, 1.0) for _, c in rows))
+    large = any(any((number(c[k]) or 0.0) >= 1e3 for _, c in rows) for k in range(1, width))
     return large and any(True for _ in flags)
 
 
