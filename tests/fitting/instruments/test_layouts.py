@@ -219,6 +219,8 @@ def test_names_and_numbers(tmp_path, text, kind, first):
         ("pulse width,G (S)\n100,1e-6\n100,2e-6\n100,1e-6", "likely ns: --column 1=width:ns"),
         ("V,I\n0.1,0.001\n0.2,0.01\n0.3,50\n0.4,80", "likely uA: --unit uA"),
         ("V,I\n100,1e-6\n200,2e-6\n300,3e-6", "likely mV: --column 1=voltage:mV"),
+        ("0.01 1e-6\n0.02 2e-6\n0.03 4e-6\n0.02 1e-6", "several quantities.*--column"),
+        ("R\n12.5\n24\n47", "likely kOhm: --unit kOhm"),
         ("G;n\n1,234;1\n2,345;2", "decimal point"),
         ("mV\n100\n200\n300", None),
     ],

@@ -19,7 +19,8 @@ HIGHEST = {"conductance": 1.0, "current": 1.0, "voltage": 1e3, "write voltage": 
 UNSAID = {**HIGHEST, "current": 0.1, "voltage": 50.0, "write voltage": 50.0, "read voltage": 20.0, "width": 10.0}
 NORMALISED = 0.1  # S; a number without unit from here to 1 is rather a share of a range
 GLITCHES = 0.01  # share of reads that may be wrong by orders
-LOWEST_OHMS = 10.0  # without a unit; less is rather kΩ or MΩ
+LOWEST_OHMS = 100.0  # without a unit; less is rather kΩ or MΩ
+APART = 1e3  # columns without names that differ by more are of several quantities
 SIGNED = 0.2  # share of values that must be positive or negative to be no accident
 
 
@@ -77,6 +78,17 @@ def _as_shares(part: "Part", g_range: tuple[float, float], notes: list[str]) -> 
     )
 
 
+def _one_quantity(open_: list["Part"]) -> None:
+    middles = [float(np.nanmedian(np.abs(part.values))) for part in open_]
+    typical = float(np.median(middles))
+    for part, middle in zip(open_, middles, strict=True):
+        if typical and not 1 / APART < middle / typical < APART:
+            raise InputError(
+                f"{part.where()} holds values about {middle:.2g} while others are about {typical:.2g}: mixed units, or "
+                f"several quantities without names; say what they are, as --column {part.number}=voltage:V."
+            )
+
+
 def settle_values(parts: list["Part"], raw: Raw, options: Options, notes: list[str]) -> None:
     """Unnamed values become currents or conductances, or are asked for; normalised ones need a range."""
     open_ = [p for p in parts if p.kind in ("", "value") and np.isfinite(p.values).any()]
@@ -88,6 +100,8 @@ def settle_values(parts: list["Part"], raw: Raw, options: Options, notes: list[s
         if not dimensionless:
             raise InputError("--g-range is for values without a unit, and the file has none; leave it out.")
         return
+    if open_:
+        _one_quantity(open_)
     signed = [p for p in open_ if SIGNED < np.mean(p.values[np.isfinite(p.values)] < 0) < 1 - SIGNED]
     for part in open_:
         if options.read_voltage is not None:
