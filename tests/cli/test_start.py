@@ -11,9 +11,12 @@ import pytest
 from memspike.parts.errors import InputError
 from memspike.parts.registry import REGISTRIES, Registry
 
-HEAVY = ("jax", "jaxlib", "equinox", "numpy", "scipy", "matplotlib")
+HEAVY = ("jax", "jaxlib", "equinox", "numpy", "scipy", "matplotlib", "pandas", "openpyxl", "xlrd", "h5py")
 LAZY = ("devices", "cells", "arrays", "neurons", "networks", "learning", "data", "fitting", "report", "testing")
-HELP = ["", "list", "show", "run", "fit", "report", "data", "data fetch", "data import", "data where", "doctor"]
+HELP = [
+    *("", "list", "show", "run", "fit", "report", "data", "data fetch", "data import", "data where", "data look"),
+    "doctor",
+]
 
 
 def fresh(code, *arguments, **environment):

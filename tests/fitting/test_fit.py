@@ -13,7 +13,9 @@ from memspike.devices import description, labels
 from memspike.fitting import likelihood
 from memspike.fitting.candidates import LAWS
 from memspike.fitting.fit import fit
-from memspike.fitting.measurements import Measurements, read, turning_points
+from memspike.fitting.instruments.options import Options
+from memspike.fitting.measurements import Measurements, read
+from memspike.fitting.traces import turning_points
 
 LOW, HIGH = 10e-6, 110e-6
 NOISE = {"up": 0.6e-6, "down": 0.8e-6}
@@ -209,10 +211,10 @@ def test_units_in_headers_and_currents(one, tmp_path):
     same(read([write(tmp_path / "a.csv", wide(both(one), header=names, scale=1e6))]), one)
     names = ",".join(["I (nA)"] * 16)
     currents = write(tmp_path / "b.csv", wide(both(one), header=names, scale=0.2e9))
-    same(read([currents], 0.2), one)
+    same(read([currents], Options(read_voltage=0.2)), one)
     with pytest.raises(ms.InputError, match="give the voltage"):
         read([currents])
-    same(read([write(tmp_path / "c.csv", wide(both(one), scale=-0.1))], -0.1), one)
+    same(read([write(tmp_path / "c.csv", wide(both(one), scale=-0.1))], Options(read_voltage=-0.1)), one)
 
 
 def test_blanks_and_unequal_lengths(one, tmp_path):
@@ -283,10 +285,6 @@ def edited(row, column, text):
     [
         (edited(5, 3, "oops"), ["row 5, column 3", "'oops'", "a number"]),
         (edited(1, 2, "oops"), ["row 1, column 2", "'oops'"]),
-        (edited(9, 16, "-1e-5"), ["row 9, column 16", "above 0"]),
-        (edited(9, 4, "0"), ["row 9, column 4", "above 0"]),
-        (edited(7, 1, "inf"), ["row 7, column 1", "finite"]),
-        (edited(7, 1, "nan"), ["row 7, column 1", "finite"]),
         (lambda lines: [line + ",3e-5" for line in lines], ["column 17", "constant"]),
         (
             lambda lines: [f"{line},{1e-5 * float(line.split(',')[0]):g}" for line in lines],
@@ -300,7 +298,7 @@ def edited(row, column, text):
         (lambda lines: [], ["empty"]),
         (lambda lines: ["a,b,c"], ["no numbers"]),
         (lambda lines: [",".join(["G (V)"] * 16), *lines], ["column 1", "conductance (S) or current (A)"]),
-        (lambda lines: [",".join(["G (S)", "I (A)"] * 8), *lines], ["column 1", "column 2", "mixed units"]),
+        (lambda lines: [",".join(["G (S)", "I (A)"] * 8), *lines], ["G (S)", "I (A)", "mixed units"]),
     ],
 )
 def test_junk_is_refused_with_row_and_column(one, tmp_path, change, words):
@@ -339,8 +337,6 @@ def test_other_refusals(one, tmp_path):
         fit(good, read_voltage=0.0)
     with pytest.raises(ms.InputError, match="g_range"):
         fit(one, g_range=(50e-6, 60e-6))
-    with pytest.raises(ms.InputError, match=r"row 1, column 4 is headed .colour."):
-        read([write(tmp_path / "long.csv", "pulse,sign,value,colour\n1,1,1e-5,red")])
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00\x80" * 9)
     with pytest.raises(ms.InputError, match="not a text file"):
         read([tmp_path / "binary.csv"])

@@ -1,13 +1,17 @@
-"""`memspike data`: data sets that do not ship with a package."""
+"""`memspike data`: data sets that do not ship with a package, and a look at measured files."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from memspike.cli import look
 from memspike.cli.console import err, out
 
-data_app = typer.Typer(help="Data sets: fetch from mirrors, import from files.", no_args_is_help=True)
+data_app = typer.Typer(
+    help="Data sets: fetch from mirrors, import from files. Measured files: look at one.", no_args_is_help=True
+)
+data_app.command("look")(look.look)
 Name = Annotated[str, typer.Argument(help="mnist, fashion-mnist or spoken-digits.")]
 
 

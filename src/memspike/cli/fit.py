@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from memspike.cli import files as measured
 from memspike.cli.console import computing, out
 from memspike.cli.run import run_folder
 from memspike.parts import units
@@ -13,11 +14,17 @@ from memspike.parts.errors import InputError
 
 @computing()
 def fit(
-    files: Annotated[list[Path], typer.Argument(help="CSV of pulse ramps: both directions, or one file each.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Pulse ramps, of any format that data look reads: both directions, or one file each."),
+    ],
     model: Annotated[str, typer.Option(help="auto, or a law such as soft-bounds.")] = "auto",
-    read_voltage: Annotated[
-        float | None, typer.Option(help="Read voltage in V: the files hold currents in A, not conductances in S.")
-    ] = None,
+    column: measured.Columns = None,
+    unit: measured.Unit = "",
+    read_voltage: measured.ReadVoltage = None,
+    direction: measured.Direction = "",
+    skip: measured.Skip = 0,
+    g_range: measured.Range = None,
     out_dir: Annotated[Path | None, typer.Option("--out", help="Folder; runs/fit-FILE by default.")] = None,
 ) -> None:
     """Fit a device to measured pulses and write device.toml, fit.json and fit.html."""
@@ -26,7 +33,8 @@ def fit(
     folder = out_dir or run_folder(f"fit-{files[0].stem}", None, resume=False)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is not empty; give another folder with --out.")
-    found = fitting.fit(files, model=model, read_voltage=read_voltage)
+    options = measured.said(column, unit, read_voltage, direction, skip, g_range)
+    found = fitting.fit(files, model=model, options=options)
     page = report.write_fit(found, folder)
     out.print(f"[bold]{found.model}[/bold], the lowest BIC of {len(found.bic)}" if model == "auto" else found.model)
     for side, name in (("up", "potentiation"), ("down", "depression")):
@@ -36,6 +44,8 @@ def fit(
             f"ramp to ramp {own['variation']:.2%}, NL {own['nl']:+.2f}",
             soft_wrap=True,
         )
+    for note in found.measurements.notes:
+        out.print(f"note: {note}", markup=False, soft_wrap=True)
     for note in (*(f"{name} was left out: {why}" for name, why in found.dropped.items()), *found.warnings):
         out.print(note, markup=False, soft_wrap=True)
     out.print(f"device: {folder / 'device.toml'}", soft_wrap=True, markup=False)

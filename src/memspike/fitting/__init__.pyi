@@ -2,4 +2,10 @@ from .fit import Candidate as Candidate
 from .fit import Estimate as Estimate
 from .fit import Fit as Fit
 from .fit import fit as fit
+from .instruments.options import Options as Options
+from .instruments.reader import read as read
 from .measurements import Measurements as Measurements
+from .table import Column as Column
+from .table import Table as Table
+from .table import Trace as Trace
+from .traces import to_traces as to_traces

@@ -14,6 +14,7 @@ from memspike.devices.asymmetry import symmetry_point
 from memspike.devices.step import AbstractStepDevice
 from memspike.devices.variation.wrappers import CycleToCycle
 from memspike.fitting.candidates import LAWS, SIDES, Law
+from memspike.fitting.instruments.options import Options
 from memspike.fitting.likelihood import Problem, Ramps, intervals, maximise, ramps, start
 from memspike.fitting.measurements import Measurements, read
 from memspike.parts.errors import InputError, unknown
@@ -137,6 +138,7 @@ class Fit:
             "candidates": {name: row(c) for name, c in self.candidates.items()},
             "dropped": self.dropped,
             "warnings": list(self.warnings),
+            "notes": list(self.measurements.notes),
         }
 
 
@@ -279,18 +281,23 @@ def fit(
     model: str = "auto",
     read_voltage: float | None = None,
     g_range: tuple[float, float] | None = None,
+    options: Options | None = None,
 ) -> Fit:
     """Fit a pulse device to measurements (or to the files that hold them) by maximum likelihood.
 
     `model` is a candidate (`soft-bounds`, `power-step`, `log-step`, `exp-step`, `constant-step`,
     `piecewise-step`, the last with a number of nodes if wanted, as `piecewise-step-9`), or "auto" for the one
-    with the lowest BIC. `read_voltage` in V says that the files hold currents. `g_range` in S is the range of
-    the device; by default the lowest and the highest conductance seen. InputError for data that cannot be used.
+    with the lowest BIC. `read_voltage` in V says that the files hold currents, `options` more about them.
+    `g_range` in S is the range of the device; by default the lowest and the highest conductance seen. InputError
+    for data that cannot be used.
     """
     names = _wanted(model)
     if not isinstance(measured, Measurements):
         paths = [measured] if isinstance(measured, str | Path) else list(measured)
-        measured = read([Path(p) for p in paths], read_voltage)
+        options = options or Options()
+        if read_voltage is not None:
+            options = dataclasses.replace(options, read_voltage=read_voltage)
+        measured = read([Path(p) for p in paths], options)
     low, high = _range(measured, g_range)
     shape = max(len(measured.up), len(measured.down)), max(measured.up.shape[1], measured.down.shape[1])
     data = {side: ramps((getattr(measured, side) - low) / (high - low), sign, shape) for side, sign in SIDES}

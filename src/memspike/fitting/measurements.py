@@ -1,21 +1,20 @@
-"""Measured pulse ramps: what a fit needs, from CSV files of conductances or read currents."""
+"""Measured pulse ramps: what a fit needs, from traces of reads."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from memspike.fitting import tables
-from memspike.fitting.tables import Ramp
+from memspike.fitting.instruments.options import Options
+from memspike.fitting.instruments.reader import read as read_table
+from memspike.fitting.table import Trace
+from memspike.fitting.traces import FEWEST_POINTS, to_traces, where
 from memspike.parts.errors import InputError
 
 Table = Float[np.ndarray, "_ _"]
 NAMES = {"up": "potentiation", "down": "depression"}
-FEWEST_POINTS = 3
-REVERSAL = 0.4  # share of a column's range: a swing back of more than this is a turning point
 UNITS_APART = 1e3  # ramps of one device in one unit differ by less than this
 
 
@@ -24,12 +23,14 @@ class Measurements:
     """Conductances in S after every pulse, a row a ramp, NaN where nothing was measured.
 
     The first value of a row is the one before its first pulse. `read_voltage` in V is kept for the record
-    where currents were measured. InputError unless both directions have two ramps of finite, positive values.
+    where currents were measured, `notes` say what the reader left out or decided. InputError unless both
+    directions have two ramps of finite, positive values.
     """
 
     up: Table
     down: Table
     read_voltage: float | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for side, name in NAMES.items():
@@ -57,149 +58,91 @@ class Measurements:
         }
 
 
-def turning_points(g: Float[np.ndarray, " values"]) -> list[int]:
-    """Where a column turns: the extremes from which it swings back by more than `REVERSAL` of its range.
-
-    Noise shifts an extreme by a few pulses; where the turns are those of equal blocks, up to that shift,
-    the ends of the blocks are taken.
-    """
-    threshold = REVERSAL * (g.max() - g.min())
-    turns, low, high, rising = [], 0, 0, None
-    for k, value in enumerate(g):
-        low = k if value < g[low] else low
-        high = k if value > g[high] else high
-        if rising is not False and value < g[high] - threshold:
-            turns += [high] if rising else []
-            rising, low = False, k
-        elif rising is not True and value > g[low] + threshold:
-            turns += [low] if rising is False else []
-            rising, high = True, k
-        if rising is False:
-            high = low
-        elif rising is True:
-            low = high
-    blocks = len(turns) + 1
-    for values, first in ((len(g), -1), (len(g) - 1, 0)):
-        length, rest = divmod(values, blocks)
-        ends = [first + length * k for k in range(1, blocks)]
-        if not rest and all(abs(a - b) <= max(2, 0.15 * length) for a, b in zip(turns, ends, strict=True)):
-            return ends
-    return turns
+def _runs(trace: Trace) -> Iterator[tuple[int, Trace]]:
+    """(sign, ramp) of every stretch of single pulses of one direction; reads without a pulse between are averaged."""
+    first = np.append(0, np.flatnonzero(trace.pulses) + 1)
+    counts = np.add.reduceat(np.isfinite(trace.g), first)
+    g = np.add.reduceat(np.nan_to_num(trace.g), first) / np.where(counts, counts, np.nan)
+    pulses = trace.pulses[trace.pulses != 0]
+    if pulses.size and np.any(np.abs(pulses) != 1):
+        raise InputError(f"{where(trace)} has up to {np.abs(pulses).max():g} pulses between two reads; one is needed.")
+    turns = np.flatnonzero(np.diff(np.sign(pulses))) + 1
+    for a, b in zip(np.append(0, turns), np.append(turns, len(pulses)), strict=True):
+        if b > a:
+            rows = tuple(trace.rows[k] for k in first[a : b + 1]) if trace.rows else ()
+            yield (
+                int(np.sign(pulses[a])),
+                Trace(g[a : b + 1], pulses[a:b], trace.device, trace.ramp, file=trace.file, rows=rows),
+            )
 
 
-def _cut(ramp: Ramp) -> list[Ramp]:
-    """A column as ramps of one direction each, marked by their trend where the table gave no sign.
-
-    A turning point ends one ramp and begins the next.
-    """
-    g = ramp.values[np.isfinite(ramp.values)]
-    if len(g) < FEWEST_POINTS:
-        raise InputError(
-            f"{ramp.where()} has {len(g)} {'value' if len(g) == 1 else 'values'}; "
-            f"a ramp needs at least {FEWEST_POINTS}."
-        )
-    if g.max() == g.min():
-        raise InputError(f"{ramp.where()} is constant at {g[0]:g}; a ramp that goes up or down is needed.")
-    if ramp.sign:
-        return [ramp]
-    at = [int(k) for k in np.flatnonzero(np.isfinite(ramp.values))]
-    ends = [0, *(at[k] for k in turning_points(g)), len(ramp.values) - 1]
-    found = []
-    for piece in (slice(a, b + 1) for a, b in pairwise(ends) if b + 1 - a >= FEWEST_POINTS):
-        values = ramp.values[piece]
-        own = values[np.isfinite(values)]
-        slope = np.polyfit(np.arange(len(own)), own, 1)[0]
-        found.append(ramp._replace(values=values, rows=ramp.rows[piece], sign=1 if slope > 0 else -1))
-    return found
-
-
-def _to_siemens(ramp: Ramp, read_voltage: float | None) -> Ramp:
-    values = ramp.values / read_voltage if read_voltage is not None else ramp.values
-    for k in np.flatnonzero(np.isfinite(values) & (values <= 0)):
-        raise InputError(
-            f"{ramp.where(int(k))} is {ramp.values[k]:g}, which is no conductance of a device; above 0 is needed."
-        )
-    return ramp._replace(values=values)
-
-
-def _check_scales(ramps: list[Ramp]) -> None:
-    middles = [float(np.nanmedian(r.values)) for r in ramps]
+def _check_scales(ramps: list[Trace]) -> None:
+    middles = [float(np.nanmedian(r.g)) for r in ramps]
     typical = float(np.median(middles))
     for ramp, middle in zip(ramps, middles, strict=True):
         if not 1 / UNITS_APART < middle / typical < UNITS_APART:
             raise InputError(
-                f"{ramp.where()} holds values about {middle:.2g} while others are about {typical:.2g}: "
+                f"{where(ramp)} holds values about {middle:.2g} while others are about {typical:.2g}: "
                 "mixed units; give all conductances in S or all currents in A, or name the units in the headers."
             )
 
 
-def _check_overlap(sides: dict[str, list[Ramp]]) -> None:
+def _check_overlap(sides: dict[str, list[Trace]]) -> None:
     """Potentiation and depression of one device run over the same conductances."""
-    low = {side: min(float(np.nanmin(r.values)) for r in ramps) for side, ramps in sides.items()}
-    high = {side: max(float(np.nanmax(r.values)) for r in ramps) for side, ramps in sides.items()}
+    low = {side: min(float(np.nanmin(r.g)) for r in ramps) for side, ramps in sides.items()}
+    high = {side: max(float(np.nanmax(r.g)) for r in ramps) for side, ramps in sides.items()}
     if max(low.values()) >= min(high.values()):
         spans = {s: f"go from {low[s]:.3g} to {high[s]:.3g} S" for s in sides}
         raise InputError(
-            f"{sides['up'][0].where()} and the other ramps of potentiation {spans['up']}, but "
-            f"{sides['down'][0].where()} and the other ramps of depression {spans['down']}: "
+            f"{where(sides['up'][0])} and the other ramps of potentiation {spans['up']}, but "
+            f"{where(sides['down'][0])} and the other ramps of depression {spans['down']}: "
             "mixed units, or two devices; the two directions of one device overlap."
         )
 
 
-def _table(ramps: list[Ramp]) -> Table:
-    table = np.full((len(ramps), max(len(r.values) for r in ramps)), np.nan)
+def _table(ramps: list[Trace]) -> Table:
+    table = np.full((len(ramps), max(len(r.g) for r in ramps)), np.nan)
     for row, ramp in zip(table, ramps, strict=True):
-        row[: len(ramp.values)] = ramp.values
+        row[: len(ramp.g)] = ramp.g
     return table
 
 
-def _voltage(ramps: list[Ramp], given: float | None) -> float | None:
-    """The read voltage that applies; InputError if units disagree with each other or with it."""
-    if given is not None and not (np.isfinite(given) and given != 0):
-        raise InputError(f"The read voltage is {given:g} V; a finite voltage other than 0 is needed.")
-    kinds: dict[str, Ramp] = {}
-    for ramp in ramps:
-        if ramp.kind:
-            kinds.setdefault(ramp.kind, ramp)
-    if len(kinds) > 1:
-        a, b = kinds["A"], kinds["S"]
-        raise InputError(f"{a.where()} holds currents but {b.where()} conductances: mixed units; one kind is needed.")
-    if "A" in kinds and given is None:
-        raise InputError(f"{kinds['A'].where()} holds currents; give the voltage of the read (--read-voltage 0.1).")
-    if "S" in kinds and given is not None:
-        raise InputError(f"{kinds['S'].where()} holds conductances; leave the read voltage out.")
-    return given
-
-
-def read(paths: list[Path], read_voltage: float | None = None) -> Measurements:
-    """The ramps in CSV files: one file with both directions, or several.
-
-    Separated by commas, semicolons or tabs, with or without a header; lines that begin with # are skipped.
-    Either one ramp a column (blanks and unequal lengths are fine; a column that goes up and down is cut at
-    its turning points), or a long table with a column of values and columns of direction (+1/−1, up/down,
-    set/reset, LTP/LTD) or ramp number, and maybe pulse number. Values are conductances in S, or read
-    currents in A if `read_voltage` is given (V); `G (uS)` or `I (A)` in a header names unit and prefix.
-    InputError in one sentence, with file, row and column as a spreadsheet counts them, for anything else.
-    """
-    if not paths:
-        raise InputError("No file of measurements was given; at least one CSV file is needed.")
-    columns = [ramp for path in paths for ramp in tables.read_columns(path)]
-    voltage = _voltage(columns, read_voltage)
-    converted = [_to_siemens(ramp, voltage) for ramp in columns]
-    _check_scales(converted)
-    ramps = [piece for ramp in converted for piece in _cut(ramp)]
-    sides: dict[str, Any] = {side: [r for r in ramps if r.sign == sign] for side, sign in (("up", 1), ("down", -1))}
+def measurements(traces: Sequence[Trace], read_voltage: float | None = None, notes: Sequence[str] = ()) -> Measurements:
+    """The ramps of both directions in traces of single pulses; InputError if one of them has fewer than two."""
+    runs = [run for trace in traces for run in _runs(trace) if np.isfinite(run[1].g).sum() >= FEWEST_POINTS]
+    if not runs:
+        raise InputError("The files hold no ramp of three reads with a pulse before each.")
+    _check_scales([ramp for _, ramp in runs])
+    sides = {side: [r for s, r in runs if s == sign] for side, sign in (("up", 1), ("down", -1))}
+    files = {trace.file for trace in traces}
     for side, other in (("up", "down"), ("down", "up")):
         if not sides[side]:
             raise InputError(
-                f"{paths[0].name if len(paths) == 1 else 'The files'} "
-                f"{'holds' if len(paths) == 1 else 'hold'} {len(sides[other])} ramps of {NAMES[other]} but none of "
-                f"{NAMES[side]}; a device needs both, in one file or two."
+                f"{files.pop() if len(files) == 1 else 'The files'} {'holds' if not files else 'hold'} "
+                f"{len(sides[other])} ramps of {NAMES[other]} but none of {NAMES[side]}; "
+                "a device needs both, in one file or two."
             )
         if len(sides[side]) == 1:
             raise InputError(
-                f"{sides[side][0].where()} is the only ramp of {NAMES[side]}; at least 2 are needed, "
+                f"{where(sides[side][0])} is the only ramp of {NAMES[side]}; at least 2 are needed, "
                 "because one cannot show how ramps differ."
             )
     _check_overlap(sides)
-    return Measurements(_table(sides["up"]), _table(sides["down"]), voltage)
+    return Measurements(_table(sides["up"]), _table(sides["down"]), read_voltage, tuple(notes))
+
+
+def read(paths: Sequence[Path], options: Options | None = None) -> Measurements:
+    """The ramps in files of any format that `fitting.instruments` reads: both directions in one file, or in several.
+
+    InputError in one sentence, with file, row and column as a spreadsheet counts them, for what cannot be used
+    and for what is not sure.
+    """
+    options = options or Options()
+    if not paths:
+        raise InputError("No file of measurements was given; at least one is needed.")
+    tables = [read_table(path, options) for path in paths]
+    said = [t.facts["read voltage"] for t in tables if "read voltage" in t.facts and t.of("current")]
+    voltage = options.read_voltage if options.read_voltage is not None else next(iter(said), None)
+    notes = [note for table in tables for note in table.notes]
+    traces = to_traces(tables, options, notes)
+    return measurements(traces, voltage, notes)

@@ -1,0 +1,114 @@
+"""`memspike data look`: what a measured file holds, before anything is fitted."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from memspike.cli import files
+from memspike.cli.console import out
+from memspike.cli.plot import dots
+from memspike.parts import units
+from memspike.parts.errors import InputError
+
+if TYPE_CHECKING:
+    from memspike.fitting.table import Column, Table, Trace
+
+MOST = 12  # columns that are shown
+
+
+def _say(text: str) -> None:
+    out.print(text, markup=False, soft_wrap=True)
+
+
+def _show(value: float, unit: str) -> str:
+    return units.show(float(f"{value:.4g}"), unit)
+
+
+def _line(column: "Column") -> str:
+    import numpy as np
+
+    known = column.values[np.isfinite(column.values)]
+    kind = f"{column.kind} ({column.unit})" if column.unit != "1" else column.kind
+    if column.labels:
+        return f"  {column.name}: {kind}, {len(column.labels)} of them"
+    if not len(known):
+        return f"  {column.name}: {kind}, empty"
+    span = f"{_show(known.min(), column.unit)} to {_show(known.max(), column.unit)}"
+    lacking = len(column.values) - len(known)
+    return f"  {column.name}: {kind}, {span}" + (f", {lacking} missing" if lacking else "")
+
+
+def _curve(table: "Table", traces: "list[Trace]") -> "tuple[Column | None, Column] | None":
+    """What to plot where there are no traces: current over voltage, or the values over time or cycle."""
+    values = [c for kind in ("current", "conductance", "resistance", "voltage") for c in table.of(kind)]
+    if traces or not values:
+        return None
+    axes = [c for kind in ("voltage", "time", "cycle", "temperature") for c in table.of(kind) if c is not values[0]]
+    return (axes[0] if axes else None), values[0]
+
+
+def _picture(table: "Table", traces: "list[Trace]") -> list[str]:
+    """A small plot with a line that names its axes."""
+    import numpy as np
+
+    pair = _curve(table, traces)
+    if traces:
+        y = np.concatenate([trace.g for trace in traces])
+        x, names, units_ = np.arange(len(y), dtype=float), ("read", "conductance"), ("1", "S")
+    elif pair is not None:
+        axis, column = pair
+        y, x = column.values, axis.values if axis else np.arange(len(column.values), dtype=float)
+        names, units_ = (axis.name if axis else "row", column.name), (axis.unit if axis else "1", column.unit)
+    else:
+        return []
+    known = np.isfinite(x) & np.isfinite(y)
+    if not known.any():
+        return []
+    x, y = x[known].tolist(), y[known].tolist()
+    spans = [f"{n} {_show(min(v), u)} to {_show(max(v), u)}" for n, v, u in zip(names, (x, y), units_, strict=True)]
+    return [f"{spans[1]}, over {spans[0]}", *dots(x, y, plain="utf" not in (out.encoding or "").lower())]
+
+
+def look(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A measured file, of any format that fit reads.")],
+    column: files.Columns = None,
+    unit: files.Unit = "",
+    read_voltage: files.ReadVoltage = None,
+    direction: files.Direction = "",
+    skip: files.Skip = 0,
+    g_range: files.Range = None,
+) -> None:
+    """Print what a measured file was understood to hold, with a small plot; nothing is fitted or written."""
+    from memspike.fitting.instruments.reader import read
+    from memspike.fitting.traces import to_traces
+
+    options = files.said(column, unit, read_voltage, direction, skip, g_range)
+    table = read(path, options)
+    notes, traces, why = list(table.notes), [], ""
+    try:
+        traces = to_traces(table, options, notes)
+    except InputError as error:
+        why = str(error)
+    _say(f"{table.file}: {table.form}, {len(table.rows)} rows")
+    for line in map(_line, table.columns[:MOST]):
+        _say(line)
+    if len(table.columns) > MOST:
+        _say(f"  and {len(table.columns) - MOST} more columns")
+    for kind, value in table.facts.items():
+        _say(f"  {kind}: {_show(value, {'temperature': 'K', 'compliance': 'A', 'width': 's'}.get(kind, 'V'))}")
+    if traces:
+        up, down, reads = (
+            sum((t.pulses > 0).any() and not (t.pulses < 0).any() for t in traces),
+            sum((t.pulses < 0).any() and not (t.pulses > 0).any() for t in traces),
+            sum(len(t.g) for t in traces),
+        )
+        mixed = len(traces) - up - down
+        both = f", {mixed} of both directions" if mixed else ""
+        _say(f"traces: {up} of potentiation, {down} of depression{both}; {reads} reads")
+    else:
+        _say(f"no ramps of pulses: {why}")
+    for note in notes:
+        _say(f"note: {note}")
+    for line in _picture(table, traces):
+        _say(line)

@@ -1,0 +1,107 @@
+"""Columns of a table → conductances in S: from siemens, from ohms, or from currents and their read voltage."""
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from memspike.fitting.instruments.options import Options
+from memspike.fitting.table import Column, Table
+from memspike.parts.errors import InputError
+
+Vector = Float[np.ndarray, " _"]
+_STEADY = 0.01  # a voltage that varies less is that of a read
+_FEW = 0.2  # share of currents of the wrong sign that are accidents
+
+
+def _missing(table: Table, column: Column, bad: Bool[np.ndarray, " rows"], why: str, notes: list[str]) -> None:
+    rows = [table.rows[int(k)] for k in np.flatnonzero(bad)]
+    if rows:
+        more = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
+        notes.append(f"{table.file}, row {rows[0]}{more}, {column.name}: {why}; missing.")
+
+
+def read_voltage(table: Table, options: Options, notes: list[str]) -> Vector | float | None:
+    """The voltage of the reads in V, or of each: the option, a column, a setting of the file; None if unknown."""
+    if options.read_voltage is not None:
+        return options.read_voltage
+    columns = table.of("read voltage")
+    if columns:
+        return columns[0].values
+    volts = [c for c in table.of("voltage") if np.isfinite(c.values).any()]
+    if volts:
+        own = volts[0].values
+        middle = float(np.nanmedian(own))
+        if middle and np.nanmax(np.abs(own - middle)) <= _STEADY * abs(middle):
+            notes.append(f"{table.file}: {volts[0].name} is {middle:.4g} V all the time: the read voltage.")
+            return own
+        return None
+    return table.facts.get("read voltage")
+
+
+def _of_current(table: Table, column: Column, voltage: Vector | float, notes: list[str]) -> Vector:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        g = column.values / np.asarray(voltage, float)
+    g = np.where(np.isfinite(g), g, np.nan)
+    known = g[np.isfinite(g)]
+    if known.size and np.mean(known < 0) > 1 - _FEW:
+        notes.append(f"{table.file}, {column.name}: currents run against the read voltage; |I| is read.")
+        g = -g
+    if known.size and np.mean(g[np.isfinite(g)] <= 0) > _FEW:
+        raise InputError(
+            f"{table.file}, {column.name} holds currents of both signs at one read voltage: no conductances; "
+            "name the right column with --column NAME=current."
+        )
+    _missing(table, column, g <= 0, "a current against its read voltage, or none", notes)
+    return np.where(g > 0, g, np.nan)
+
+
+def _checked(table: Table, column: Column, g: Vector, notes: list[str]) -> Vector:
+    """Above 1 S: refused where the values are, missing where one is."""
+    known = g[np.isfinite(g)]
+    if known.size and np.median(known) > 1:
+        likely = {"current": "uA", "resistance": "kOhm"}.get(column.kind, "uS")
+        raise InputError(
+            f"{table.file}, {column.name} gives conductances of about {np.median(known):.3g} S, and none is above 1 S; "
+            f"name the unit, likely {likely}: --unit {likely}, or the right --read-voltage."
+        )
+    _missing(table, column, g > 1, "a conductance above 1 S", notes)
+    return np.where(g > 1, np.nan, g)
+
+
+def conductances(table: Table, options: Options, notes: list[str]) -> list[tuple[Column, Vector]]:
+    """(column, S) of every column of values; InputError if the read voltage is not known or units are mixed."""
+    found = {kind: table.of(kind) for kind in ("conductance", "resistance", "current")}
+    given = [columns for columns in found.values() if columns]
+    if not given:
+        raise InputError(f"{table.file} has no column of conductances, resistances or read currents.")
+    if len(given) > 1 and max(map(len, given)) > 1 and found["conductance"]:
+        a, b = (columns[0].name for columns in given[:2])
+        raise InputError(
+            f"{table.file}: {a} and {b} are of two kinds, with {sum(map(len, given))} columns in all: mixed units; "
+            "one kind is needed, --column NAME=ignored leaves a column out."
+        )
+    if len(given) > 1:
+        notes.append(f"{table.file}: {given[0][0].name} is read; {given[1][0].name} says the same again.")
+    if given[0][0].kind != "current" and options.read_voltage is not None:
+        kind = f"{given[0][0].kind}s"
+        raise InputError(f"{table.file}, {given[0][0].name} holds {kind}; leave the read voltage out.")
+    voltage = read_voltage(table, options, notes)
+    done = []
+    for column in given[0]:
+        if column.kind == "current":
+            if voltage is None and table.of("voltage"):
+                raise InputError(
+                    f"{table.file} is a sweep of {table.of('voltage')[0].name}, no train of pulses: a device of pulses "
+                    "needs reads at one voltage (--read-voltage 0.1 if they are)."
+                )
+            if voltage is None:
+                raise InputError(
+                    f"{table.file}, {column.name} holds currents; give the voltage of the read (--read-voltage 0.1)."
+                )
+            g = _of_current(table, column, voltage, notes)
+        elif column.kind == "resistance":
+            _missing(table, column, column.values <= 0, "no resistance of a device", notes)
+            g = 1 / np.where(column.values > 0, column.values, np.nan)
+        else:
+            g = column.values
+        done.append((column, _checked(table, column, g, notes)))
+    return done

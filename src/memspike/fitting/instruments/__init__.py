@@ -1,0 +1,1 @@
+"""Measured files as instruments and people write them → tables: one format a file, found by content."""

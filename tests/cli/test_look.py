@@ -1,0 +1,75 @@
+"""`memspike data look` prints what was understood; `fit` takes the same options; neither guesses."""
+
+import numpy as np
+import pytest
+
+from memspike import report
+from memspike.cli.plot import dots
+
+
+@pytest.fixture
+def cases(root):
+    return root / "tests/fixtures/fit"
+
+
+def test_look_at_ramps(call, cases):
+    status, text, error = call("data", "look", cases / "o_meta_lines.csv")
+    assert (status, error) == (0, "")
+    for words in (
+        "o_meta_lines.csv: table, 12 rows",
+        "up1: conductance (S), 972.8 nS to 9.943 µS",
+        "read voltage: 100 mV",
+        "2 of potentiation, 2 of depression; 48 reads",
+        "--unit says otherwise",
+        "conductance 827.4 nS to 10.08 µS, over read 0 to 47",
+    ):
+        assert words in text
+    assert sum(any(0x2800 < ord(c) <= 0x28FF for c in line) for line in text.splitlines()) == 8
+
+
+def test_look_at_a_sweep(call, tmp_path):
+    volts = np.linspace(-1, 1, 41)
+    (tmp_path / "iv.csv").write_text("V (V),I (uA)\n" + "\n".join(f"{v},{3 * v**3}" for v in volts))
+    status, text, _ = call("data", "look", tmp_path / "iv.csv")
+    assert status == 0
+    assert "no ramps of pulses: iv.csv is a sweep of V (V)" in text
+    assert "I (uA) -3 µA to 3 µA, over V (V) -1 V to 1 V" in text
+
+
+def test_look_asks_in_one_sentence(call, tmp_path):
+    path = tmp_path / "g.csv"
+    path.write_text("G\n1\n2\n3\n4\n3\n2\n1\n")
+    status, text, error = call("data", "look", path)
+    assert (status, text, error.count("\n")) == (2, "", 1)
+    assert "--unit uS" in error
+    assert call("data", "look", path, "--unit", "uS")[0] == 0
+    status, text, _ = call("data", "look", path, "--column", "G=current:nA", "--read-voltage", "200mV")
+    assert status == 0
+    assert "1 of potentiation, 1 of depression" in text
+    assert "5 nS to 20 nS" in text
+    for wrong in (["--column", "H=current"], ["--read-voltage", "0"], ["--skip", "-1"], ["--unit", "furlong"]):
+        status, text, error = call("data", "look", path, *wrong)
+        assert (status, text, error.count("\n")) == (2, "", 1), wrong
+
+
+def test_fit_takes_the_options_of_look(call, cases, tmp_path, monkeypatch):
+    """Without their names, ohms are refused and nothing is written; with the unit they are fitted, notes are said."""
+    lines = (cases / "c_resistance_header.csv").read_text().splitlines()[1:]
+    path, out = tmp_path / "ohms.csv", tmp_path / "out"
+    path.write_text("\n".join(["9.91e37" + lines[0][lines[0].index(",") :], *lines[1:]]))
+    status, _, error = call("fit", path, "--model", "soft-bounds", "--out", out)
+    assert status == 2
+    assert "--unit ohm" in error
+    assert not out.exists()
+    monkeypatch.setattr(report, "write_fit", lambda found, folder: folder / "fit.html")  # no pictures here
+    status, text, error = call("fit", path, "--unit", "ohm", "--model", "soft-bounds", "--out", out)
+    assert status == 0, error
+    assert "potentiation: rms" in text
+    assert "note: ohms.csv, row 1, column 1: '9.91e37' is no value; missing." in text
+
+
+def test_dots():
+    assert dots([], []) == []
+    assert dots([0.0, 1.0], [0.0, 1.0], width=1, height=1) == [chr(0x2800 + 0x40 + 0x08)]
+    assert dots([0.0, 1.0], [0.0, 1.0], width=2, height=2, plain=True) == [" *", "*"]
+    assert dots([1.0, 1.0], [2.0, 2.0], width=3, height=1, plain=True) == ["*"]
