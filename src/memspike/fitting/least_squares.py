@@ -37,7 +37,7 @@ class _Trial(NamedTuple):
     count: Float[Array, ""]
 
 
-def minimise(residuals: Callable[[Vector], Vector], start: Vector, low: Vector, high: Vector, most: int) -> Minimum:
+def minimise(residuals: Callable[[Vector], Vector], start: Vector, low: Vector, high: Vector, most: Array) -> Minimum:
     """The least sum of squares from `start` inside [low, high], in at most `most` steps."""
 
     def at(theta: Vector) -> tuple[Minimum, Vector]:
@@ -69,13 +69,13 @@ def minimise(residuals: Callable[[Vector], Vector], start: Vector, low: Vector, 
 
 
 def uncertainty(jacobian: Float[np.ndarray, "points parameters"]) -> tuple[np.ndarray, list[list[int]]]:
-    """Half a 95 % interval of each parameter, and the groups that only act together (indices, worst first).
+    """Covariance of the parameters, and the groups that only act together (indices, worst first).
 
     A group is what a direction moves along which the residuals, in units of their s.d., hardly change.
     """
     information = jacobian.T @ jacobian
     values, vectors = np.linalg.eigh(information)
-    posterior = vectors / (np.maximum(values, 0.0) + WIDE**-2) @ vectors.T
+    covariance = vectors / (np.maximum(values, 0.0) + WIDE**-2) @ vectors.T
     weak = [k for k in range(len(values)) if values[k] < 1.0]
     groups = [[int(j) for j in np.argsort(-np.abs(vectors[:, k])) if abs(vectors[j, k]) > 0.3] for k in weak]
-    return NORMAL_95 * np.sqrt(np.diag(posterior)), groups
+    return covariance, groups

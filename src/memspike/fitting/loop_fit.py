@@ -19,15 +19,17 @@ from scipy import optimize
 
 from memspike.devices.base import AbstractStateDevice
 from memspike.devices.numerics import bisect
-from memspike.fitting.least_squares import minimise, uncertainty
+from memspike.fitting.least_squares import NORMAL_95, WIDE, minimise, uncertainty
 from memspike.fitting.loops import Loops, span
 from memspike.fitting.state_laws import LAWS, SHARE, Law
 
 Vector = Float[Array, " _"]
-FINE, STEPS = 8, 1600  # parts of an interval at most; steps of one simulated cycle wanted
-STARTS, KEPT = 192, 4  # screened starts of each orientation; those that are followed
-FIRST_STEPS, STEPS_A_ROUND, ROUNDS = 40, 15, 3
+STEPS, FINE_STEPS = 600, 4800  # of one simulated cycle: for starts and intervals, for the result
+FINE = 32  # parts of an interval at most
+STARTS, KEPT = 256, 4  # screened starts of each orientation; those that are followed
+FIRST_STEPS, STEPS_A_ROUND, ROUNDS, PROFILE_STEPS = 40, 15, 3, 10
 SMALL = 1e-3  # of the largest current: below it, the first pass compares differences, above it ratios
+LINEAR = 1e6  # of the largest current: with this scale the arsinh is a straight line
 BISECTIONS = 30
 
 
@@ -52,9 +54,10 @@ class Lane(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """One set fitted: coordinates, their half 95 % intervals, weak groups, orientation, noise, currents, BIC."""
+    """One set fitted: coordinates, covariance, 95 % intervals (down, up), weak groups, orientation, noise, i, BIC."""
 
     theta: np.ndarray
+    covariance: np.ndarray
     half: np.ndarray
     weak: list[list[int]]
     sign: int
@@ -65,9 +68,9 @@ class Found:
     bic: float
 
 
-def wave(data: Loops) -> Wave:
-    """The waveform of loops, cut into parts."""
-    parts = int(np.clip(math.ceil(STEPS * data.cycles / len(data.v)), 1, FINE))
+def wave(data: Loops, steps: int) -> Wave:
+    """The waveform of loops, cut into parts: about `steps` of them a cycle."""
+    parts = int(np.clip(math.ceil(steps * data.cycles / len(data.v)), 1, FINE))
     middle = (np.arange(parts) + 0.5) / parts
     v = data.v[:-1, None] + np.diff(data.v)[:, None] * middle
     dt = np.repeat(np.diff(data.t) / parts, parts)
@@ -121,15 +124,15 @@ def _programs(name: str, compliance: bool) -> tuple[Any, Any, Any]:
         r = _residuals(law, theta, lane, drive, compliance)
         return jnp.nan_to_num(jnp.sum(r * r), nan=jnp.inf)
 
-    def least(theta: Vector, lane: Lane, drive: Wave, ends: tuple[Vector, Vector], most: Array) -> Any:
-        return minimise(lambda t: _residuals(law, t, lane, drive, compliance), theta, *ends, most)
+    def least(theta: Vector, lane: Lane, drive: Wave, ends: Array, most: Array) -> Any:
+        return minimise(lambda t: _residuals(law, t, lane, drive, compliance), theta, ends[0], ends[1], most)
 
     def current(theta: Vector, sign: Array, drive: Wave) -> Array:
         return simulate(law, theta, sign, drive, compliance=compliance)
 
     return (
         jax.jit(jax.vmap(cost, (0, 0, None))),
-        jax.jit(jax.vmap(least, (0, 0, None, None, None))),
+        jax.jit(jax.vmap(least, (0, 0, None, 0, None))),
         jax.jit(jax.vmap(current, (0, 0, None))),
     )
 
@@ -162,59 +165,183 @@ def noise_of(measured: np.ndarray, current: np.ndarray, known: np.ndarray) -> tu
     return float(np.exp(best.x[0])), float(np.exp(best.x[1])), float(best.fun)
 
 
-def _lanes(signs: np.ndarray, i: np.ndarray, weight: np.ndarray, small: np.ndarray) -> Lane:
-    return Lane(*(jnp.asarray(a, dtype=float) for a in (signs, i, weight, small)))
+def _lanes(*arrays: np.ndarray) -> Lane:
+    return Lane(*(jnp.asarray(a, dtype=float) for a in arrays))
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """Sets that share one waveform, under one law: their arrays, its programs and bounds."""
+
+    name: str
+    data: list[Loops]
+    measured: np.ndarray
+    known: np.ndarray
+    drive: Wave
+    ends: np.ndarray
+    programs: tuple[Any, Any, Any]
+
+    def least(self, theta: np.ndarray, lane: Lane, steps: int, ends: np.ndarray | None = None) -> tuple[Any, Any, Any]:
+        """Minima of lanes from `theta`, each inside its `ends` (2 × parameters) → θ, sums of squares, Jacobians."""
+        box = np.broadcast_to(self.ends if ends is None else ends, (len(theta), *self.ends.shape))
+        start = jnp.asarray(np.clip(theta, box[:, 0], box[:, 1]))
+        found = self.programs[1](start, lane, self.drive, jnp.asarray(box), jnp.asarray(steps))
+        drift = np.asarray((found.theta - start) / WIDE)
+        return np.asarray(found.theta), np.asarray(found.cost) - np.sum(drift**2, axis=1), np.asarray(found.jacobian)
+
+    def current(self, theta: np.ndarray, sign: np.ndarray) -> np.ndarray:
+        """Simulated currents of lanes."""
+        return np.asarray(self.programs[2](jnp.asarray(theta), jnp.asarray(sign), self.drive))
+
+    def noises(self, current: np.ndarray, sets: np.ndarray) -> list[tuple[float, float, float]]:
+        """Noise and deviance of lanes."""
+        return [noise_of(self.measured[k], i, self.known[k]) for k, i in zip(sets, current, strict=True)]
+
+
+def _study(name: str, data: list[Loops], steps: int) -> Study:
+    compliance = bool(np.isfinite(data[0].limit).any())
+    measured = np.stack([np.clip(d.i, -d.limit, d.limit) for d in data])
+    ends = np.array([c.ends() for c in LAWS[name].coordinates()]).T
+    drive = Wave(*map(jnp.asarray, wave(data[0], steps)))
+    return Study(name, data, measured, np.stack([~d.held for d in data]), drive, ends, _programs(name, compliance))
+
+
+def _screened(study: Study, count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The best `KEPT` starts of each set after a first pass: θ, orientation, set."""
+    law, sets, rng = LAWS[study.name], len(study.data), np.random.default_rng(seed)
+    turns = (1,) if law.symmetric else (1, -1)
+    thetas = np.stack([np.concatenate([_starts(law, d, s, rng, count) for s in turns]) for d in study.data])
+    thetas = np.clip(thetas, *study.ends)
+    sign = np.tile(np.repeat(np.array(turns, float), count), sets)
+    small = SMALL * np.abs(study.measured).max(axis=1)
+
+    def lanes(sign: np.ndarray, each: np.ndarray) -> Lane:
+        flat = np.ones_like(study.measured[each]) / (0.05 * small[each, None])
+        return _lanes(sign, study.measured[each], flat, small[each])
+
+    each = np.repeat(np.arange(sets), thetas.shape[1])
+    costs = study.programs[0](jnp.asarray(thetas.reshape(sign.size, -1)), lanes(sign, each), study.drive)
+    order = np.argsort(np.asarray(costs).reshape(sets, -1), axis=1)[:, :KEPT]
+    theta = np.take_along_axis(thetas, order[:, :, None], axis=1).reshape(sets * KEPT, -1)
+    sign, each = np.where(order.ravel() < count, 1.0, -1.0), np.repeat(np.arange(sets), KEPT)
+    return study.least(theta, lanes(sign, each), FIRST_STEPS)[0], sign, each
+
+
+def _weights(noise: list[tuple[float, float, float]], current: np.ndarray) -> np.ndarray:
+    return np.stack([1 / np.hypot(a * i, b) for (a, b, _), i in zip(noise, current, strict=True)])
 
 
 def fit_law(name: str, data: list[Loops], *, seed: int = 0, starts: int = STARTS) -> list[Found]:
     """A law fitted to sets that share one waveform (one set usually), each from many starts."""
     with jax.enable_x64(True):
-        return _fit_law(name, data, seed, starts)
+        study, top = _study(name, data, STEPS), np.stack([np.abs(d.i).max() for d in data])
+        theta, sign, each = _screened(study, starts, seed)
+        current = study.current(theta, sign)
+        noise = study.noises(current, each)
+        best = np.array([min(np.flatnonzero(each == k), key=lambda n: noise[n][2]) for k in range(len(data))])
+        theta, sign, current, noise = theta[best], sign[best], current[best], [noise[n] for n in best]
+        every = np.arange(len(data))
+        jacobian = np.zeros(())
+        for _ in range(ROUNDS):
+            lane = _lanes(sign, study.measured, _weights(noise, current), LINEAR * top)
+            theta, _, jacobian = study.least(theta, lane, STEPS_A_ROUND)
+            current = study.current(theta, sign)
+            noise = study.noises(current, every)
+        found = []
+        for k in every:
+            covariance, weak = uncertainty(jacobian[k])
+            half = NORMAL_95 * np.sqrt(np.diag(covariance))[:, None] * np.ones(2)
+            spent = (theta.shape[1] + 2) * np.log(study.known[k].sum())
+            row = (*noise[k][:2], current[k], noise[k][2], float(noise[k][2] + spent))
+            found.append(Found(theta[k], covariance, half, weak, int(sign[k]), *row))
+        return found
 
 
-def _fit_law(name: str, data: list[Loops], seed: int, count: int) -> list[Found]:
-    law, drive, sets = LAWS[name], Wave(*map(jnp.asarray, wave(data[0]))), len(data)
-    compliance = bool(np.isfinite(data[0].limit).any())
-    cost, least, current = _programs(name, compliance)
-    ends = tuple(jnp.asarray(e) for e in zip(*(c.ends() for c in law.coordinates()), strict=True))
-    rng = np.random.default_rng(seed)
-    measured = np.stack([np.clip(d.i, -d.limit, d.limit) if compliance else d.i for d in data])
-    top = np.abs(measured).max(axis=1)
+def profiled(name: str, data: list[Loops], found: list[Found]) -> list[Found]:
+    """The same with 95 % intervals from the profile likelihood: how far a parameter goes, the others following.
 
-    thetas = np.stack([np.concatenate([_starts(law, d, s, rng, count) for s in (1, -1)]) for d in data])
-    signs = np.tile(np.repeat([1.0, -1.0], count), sets)
-    each = np.repeat(np.arange(sets), 2 * count)
-    small = SMALL * top
-    flat = np.ones_like(measured) / (0.05 * small[:, None])
-    costs = cost(thetas.reshape(signs.size, -1), _lanes(signs, measured[each], flat[each], small[each]), drive)
-    order = np.argsort(np.asarray(costs).reshape(sets, -1), axis=1)[:, :KEPT]
-    theta = np.take_along_axis(thetas, order[:, :, None], axis=1).reshape(sets * KEPT, -1)
-    sign = np.where(order.ravel() < count, 1.0, -1.0)
+    A walk along a profile that finds a better minimum starts again from there, once.
+    """
+    with jax.enable_x64(True):
+        study = _study(name, data, STEPS)
+        theta, sign = np.stack([f.theta for f in found]), np.array([float(f.sign) for f in found])
+        current = np.stack([f.current for f in found])
+        noise = [(f.relative, f.floor, 0.0) for f in found]
+        top = np.abs(study.measured).max(axis=1)
+        lane = _lanes(sign, study.measured, _weights(noise, current), LINEAR * top)
+        walk = _Walk(study, lane, np.stack([f.covariance for f in found]))
+        theta, least, jacobian = study.least(theta, lane, STEPS_A_ROUND)
+        ends, below, better = walk.first(theta, least)
+        if (below < -0.1).any():
+            theta, least, jacobian = study.least(np.where(below[:, None] < -0.1, better, theta), lane, FIRST_STEPS)
+            walk = dataclasses.replace(walk, covariance=np.stack([uncertainty(j)[0] for j in jacobian]))
+            ends, _, _ = walk.first(theta, least)
+        half = walk.second(theta, least, ends)
+        names = ("theta", "covariance", "weak", "half")
+        rows = [(theta[k], *uncertainty(jacobian[k]), half[k]) for k in range(len(found))]
+        found = [dataclasses.replace(f, **dict(zip(names, row, strict=True))) for f, row in zip(found, rows, strict=True)]
+        return _refined(name, data, found)
 
-    each = np.repeat(np.arange(sets), KEPT)
-    lane = _lanes(sign, measured[each], flat[each], small[each])
-    theta = least(jnp.asarray(theta), lane, drive, ends, jnp.asarray(FIRST_STEPS)).theta
-    known = np.stack([~d.held for d in data])
-    for last in range(ROUNDS):
-        i = np.asarray(current(theta, lane.sign, drive))
-        noise = [noise_of(measured[k], i[n], known[k]) for n, k in enumerate(each)]
-        if last == 0:  # the best start of each set goes on
-            best = [min(range(k * KEPT, (k + 1) * KEPT), key=lambda n: noise[n][2]) for k in range(sets)]
-            theta, sign, i, each = theta[np.array(best)], sign[best], i[best], np.arange(sets)
-            noise = [noise[n] for n in best]
-        weight = np.stack([1 / np.sqrt((a * row) ** 2 + b * b) for (a, b, _), row in zip(noise, i, strict=True)])
-        lane = _lanes(sign, measured, weight, 1e6 * top)
-        found = least(theta, lane, drive, ends, jnp.asarray(STEPS_A_ROUND))
-        theta = found.theta
-    i = np.asarray(current(theta, lane.sign, drive))
+
+def _refined(name: str, data: list[Loops], found: list[Found]) -> list[Found]:
+    """The same on the fine grid: parameters, noise, currents and BIC; the lengths of the intervals stay."""
+    study, top = _study(name, data, FINE_STEPS), np.stack([np.abs(d.i).max() for d in data])
+    theta, sign = np.stack([f.theta for f in found]), np.array([float(f.sign) for f in found])
+    current, noise = np.stack([f.current for f in found]), [(f.relative, f.floor, 0.0) for f in found]
+    for steps in (STEPS_A_ROUND, STEPS_A_ROUND // 2):
+        lane = _lanes(sign, study.measured, _weights(noise, current), LINEAR * top)
+        theta, _, _ = study.least(theta, lane, steps)
+        current = study.current(theta, sign)
+        noise = study.noises(current, np.arange(len(data)))
     return [
-        _found(np.asarray(theta[k]), int(sign[k]), np.asarray(found.jacobian[k]), (measured[k], i[k], known[k]))
-        for k in range(sets)
+        dataclasses.replace(f, theta=t, relative=n[0], floor=n[1], current=i, bic=f.bic + n[2] - f.deviance, deviance=n[2])
+        for f, t, n, i in zip(found, theta, noise, current, strict=True)
     ]
 
 
-def _found(theta: np.ndarray, sign: int, jacobian: np.ndarray, loop: tuple[np.ndarray, ...]) -> Found:
-    half, weak = uncertainty(jacobian)
-    relative, floor, deviance = noise_of(*loop)
-    bic = deviance + (theta.size + 2) * np.log(loop[2].sum())
-    return Found(theta, half, weak, sign, relative, floor, loop[1], deviance, float(bic))
+@dataclasses.dataclass(frozen=True)
+class _Walk:
+    """Profiles of all parameters of all sets in both directions, as lanes (set, parameter, side)."""
+
+    study: Study
+    lane: Lane
+    covariance: np.ndarray
+
+    def _at(self, theta: np.ndarray, start: np.ndarray, moved: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The others at their best where each parameter stands `moved` away → θ and sums of squares of the lanes."""
+        sets, size = theta.shape
+        number = np.tile(np.repeat(np.arange(size), 2), sets)
+        rows = np.arange(number.size)
+        box = np.broadcast_to(self.study.ends, (number.size, 2, size)).copy()
+        place = np.clip(theta[:, :, None] + moved, *(e[:, None] for e in self.study.ends)).ravel()
+        box[rows, :, number] = place[:, None]
+        lane = Lane(*(jnp.repeat(a, 2 * size, axis=0) for a in self.lane))
+        where, squares, _ = self.study.least(start.reshape(number.size, size), lane, PROFILE_STEPS, box)
+        return where.reshape(sets, size, 2, size), squares.reshape(sets, size, 2)
+
+    def first(self, theta: np.ndarray, least: np.ndarray) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]:
+        """As far as the curvature says → (moved, θ, ratio to 1.96) of the lanes; the lowest of each set and its θ."""
+        variance = np.diagonal(self.covariance, axis1=1, axis2=2)
+        moved = NORMAL_95 * np.sqrt(variance)[:, :, None] * np.array([-1.0, 1.0])
+        along = self.covariance / variance[:, None, :]
+        start = theta[:, None, None, :] + moved[..., None] * np.swapaxes(along, 1, 2)[:, :, None, :]
+        where, squares = self._at(theta, start, moved)
+        rise = squares - least[:, None, None]
+        lowest = rise.reshape(len(theta), -1).argmin(axis=1)
+        best = where.reshape(len(theta), -1, theta.shape[1])[np.arange(len(theta)), lowest]
+        return (moved, where, self._ratio(rise)), rise.reshape(len(theta), -1).min(axis=1), best
+
+    def _ratio(self, rise: np.ndarray) -> np.ndarray:
+        return np.sqrt(np.maximum(np.nan_to_num(rise, nan=100.0), 1e-4)) / NORMAL_95
+
+    def second(self, theta: np.ndarray, least: np.ndarray, ends: tuple[np.ndarray, ...]) -> np.ndarray:
+        """Once more where the first walk says that the rise is 3.84, then in between → half intervals."""
+        moved, where, ratio = ends
+        stretch = 1 / np.clip(ratio, 1 / 4, 4)
+        start = theta[:, None, None, :] + (where - theta[:, None, None, :]) * stretch[..., None]
+        _, squares = self._at(theta, start, moved * stretch)
+        again = self._ratio(squares - least[:, None, None])
+        apart = np.where(np.abs(again - ratio) > 0.05, again - ratio, np.inf)
+        steady = np.where(np.isinf(apart) | (apart * (stretch - 1) <= 0), stretch / again, 0.0)
+        between = np.where(steady > 0, steady, 1 + (1 - ratio) * (stretch - 1) / np.where(steady > 0, 1.0, apart))
+        return np.abs(moved) * np.clip(between, 0.1, 20.0)

@@ -52,7 +52,7 @@ class Law:
 
     `start(span, draw)` makes values of the fields from what the data span; `draw(a, b)` is a number between, evenly
     in the logarithm. Fields in `linear` are fitted as they are. A law that `rests` begins at `init()`; the others
-    at a fitted state. `held` says of fields that no sweep can tell which others hold for them.
+    at a fitted state. A `symmetric` one has no orientation. `held` says of fields that no sweep can tell which others hold for them.
     """
 
     cls: Any
@@ -61,6 +61,7 @@ class Law:
     linear: tuple[str, ...] = ()
     fixed: dict[str, Any] = field(default_factory=dict)
     rests: bool = False
+    symmetric: bool = False
     held: str = ""
 
     @property
@@ -187,13 +188,16 @@ def _threshold(s: Span, draw: Any) -> Numbers:
 
 
 def _diffusive(s: Span, draw: Any) -> Numbers:
-    return _ends(s, draw) | {
-        "r_off": draw(1.0, 10.0) / s.g_low,
-        "length": draw(0.05, 1.0),
-        "drift": draw(0.3, 100.0) / s.seconds / s.top,
-        "alpha": draw(0.05, 1.0),
+    """The bridge runs away from µ·v = γ₁·(1 + α)²/4 on and holds down to µ·v = γ₁·α."""
+    loss, alpha = draw(3.0, 3e3) / s.seconds, draw(0.02, 1.0)
+    return {
+        "r_on": draw(0.5, 1.0) / s.g_high,
+        "r_off": draw(1.0, 1e4) / s.g_low,
+        "length": draw(0.04, 1.0),
+        "drift": loss * (1 + alpha) ** 2 / (4 * draw(0.2, 1.0) * s.top),
+        "alpha": alpha,
         "beta": draw(1e-3, 10.0) / s.seconds,
-        "gamma_1": draw(0.1, 1e3) / s.seconds,
+        "gamma_1": loss,
         "gamma_2": draw(1e-2, 10.0) / s.seconds,
     }
 
@@ -250,5 +254,6 @@ LAWS: dict[str, Law] = {
         (*_SWITCH, "length", "drift", "alpha", "beta", "gamma_1", "gamma_2"),
         _diffusive,
         rests=True,
+        symmetric=True,
     ),
 }
