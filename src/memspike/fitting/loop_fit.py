@@ -26,9 +26,10 @@ from memspike.fitting.state_laws import LAWS, SHARE, Law
 Vector = Float[Array, " _"]
 STEPS, FINE_STEPS = 600, 4800  # of one simulated cycle: for starts and intervals, for the result
 FINE = 32  # parts of an interval at most
-STARTS, KEPT = 256, 4  # screened starts of each orientation; those that are followed
-FIRST_STEPS, STEPS_A_ROUND, ROUNDS, PROFILE_STEPS = 40, 15, 3, 10
+STARTS, KEPT = 256, 6  # screened starts of each orientation; those that are followed
+FIRST_STEPS, STEPS_A_ROUND, ROUNDS, PROFILE_STEPS = 80, 40, 3, 25
 SMALL = 1e-3  # of the largest current: below it, the first pass compares differences, above it ratios
+NEARLY = 3.84  # deviance within which another minimum is as likely: its interval counts too
 LINEAR = 1e6  # of the largest current: with this scale the arsinh is a straight line
 BISECTIONS = 30
 
@@ -54,7 +55,7 @@ class Lane(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """One set fitted: coordinates, covariance, 95 % intervals (down, up), weak groups, orientation, noise, i, BIC."""
+    """One set fitted: coordinates, covariance, 95 % intervals (down, up), weak groups, orientation, noise, i, BIC, ends."""
 
     theta: np.ndarray
     covariance: np.ndarray
@@ -66,6 +67,7 @@ class Found:
     current: np.ndarray
     deviance: float
     bic: float
+    rest: np.ndarray | None = None
 
 
 def wave(data: Loops, steps: int) -> Wave:
@@ -236,25 +238,31 @@ def fit_law(name: str, data: list[Loops], *, seed: int = 0, starts: int = STARTS
     with jax.enable_x64(True):
         study, top = _study(name, data, STEPS), np.stack([np.abs(d.i).max() for d in data])
         theta, sign, each = _screened(study, starts, seed)
-        current = study.current(theta, sign)
-        noise = study.noises(current, each)
-        best = np.array([min(np.flatnonzero(each == k), key=lambda n: noise[n][2]) for k in range(len(data))])
-        theta, sign, current, noise = theta[best], sign[best], current[best], [noise[n] for n in best]
-        every = np.arange(len(data))
         jacobian = np.zeros(())
         for _ in range(ROUNDS):
-            lane = _lanes(sign, study.measured, _weights(noise, current), LINEAR * top)
-            theta, _, jacobian = study.least(theta, lane, STEPS_A_ROUND)
             current = study.current(theta, sign)
-            noise = study.noises(current, every)
+            weight = _weights(study.noises(current, each), current)
+            theta, _, jacobian = study.least(
+                theta, _lanes(sign, study.measured[each], weight, LINEAR * top[each]), STEPS_A_ROUND
+            )
+        current = study.current(theta, sign)
+        noise = study.noises(current, each)
         found = []
-        for k in every:
+        for k, n in enumerate(each):
             covariance, weak = uncertainty(jacobian[k])
-            half = NORMAL_95 * np.sqrt(np.diag(covariance))[:, None] * np.ones(2)
-            spent = (theta.shape[1] + 2) * np.log(study.known[k].sum())
+            spent = (theta.shape[1] + 2) * np.log(study.known[n].sum())
             row = (*noise[k][:2], current[k], noise[k][2], float(noise[k][2] + spent))
+            half = NORMAL_95 * np.sqrt(np.diag(covariance))[:, None] * np.ones(2)
             found.append(Found(theta[k], covariance, half, weak, int(sign[k]), *row))
-        return found
+        return [_best([found[k] for k in np.flatnonzero(each == n)]) for n in range(len(data))]
+
+
+def _best(found: list[Found]) -> Found:
+    """The likeliest of the minima of one set; `rest` holds the intervals of others that are nearly as likely."""
+    best = min(found, key=lambda f: f.deviance)
+    near = [f for f in found if f.deviance < best.deviance + NEARLY and f.sign == best.sign]
+    rest = np.array([[f.theta - f.half[:, 0], f.theta + f.half[:, 1]] for f in near])
+    return dataclasses.replace(best, rest=np.array([rest[:, 0].min(axis=0), rest[:, 1].max(axis=0)]))
 
 
 def profiled(name: str, data: list[Loops], found: list[Found]) -> list[Found]:
@@ -293,6 +301,9 @@ def _refined(name: str, data: list[Loops], found: list[Found]) -> list[Found]:
         theta, _, _ = study.least(theta, lane, steps)
         current = study.current(theta, sign)
         noise = study.noises(current, np.arange(len(data)))
+    for f, t in zip(found, theta, strict=True):  # another minimum that is as likely widens the interval
+        low, high = f.rest if f.rest is not None else (t, t)
+        f.half[:] = np.maximum(f.half, np.stack([t - low, high - t], axis=1))
     return [
         dataclasses.replace(f, theta=t, relative=n[0], floor=n[1], current=i, bic=f.bic + n[2] - f.deviance, deviance=n[2])
         for f, t, n, i in zip(found, theta, noise, current, strict=True)

@@ -107,7 +107,7 @@ class Law:
 
 
 def _ends(s: Span, draw: Any) -> Numbers:
-    return {"r_on": draw(0.5, 1.0) / s.g_high, "r_off": draw(1.0, 3.0) / s.g_low}
+    return {"r_on": draw(0.2, 1.0) / s.g_high, "r_off": draw(1.0, 3.0) / s.g_low}
 
 
 def _vteam(s: Span, draw: Any) -> Numbers:
