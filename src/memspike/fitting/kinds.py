@@ -8,7 +8,7 @@ import dataclasses
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -63,6 +63,7 @@ class Plot:
     log: str = ""
 
 
+@runtime_checkable
 class Result(Protocol):
     """What every kind gives: a device where there is one, numbers with intervals, sentences, plots by name."""
 

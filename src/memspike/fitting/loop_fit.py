@@ -17,13 +17,13 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy import optimize
 
-from memspike.devices.base import AbstractStateDevice
+from memspike.devices.base import AbstractStateDevice, Real
 from memspike.devices.numerics import bisect
 from memspike.fitting.least_squares import NORMAL_95, WIDE, minimise, uncertainty
 from memspike.fitting.loops import Loops, span
 from memspike.fitting.state_laws import LAWS, SHARE, Law
 
-Vector = Float[Array, " _"]
+Vector = Float[Array, "..."]  # points or parameters; lanes in front where a program is mapped
 STEPS, FINE_STEPS = 600, 4800  # of one simulated cycle: for starts and intervals, for the result
 FINE = 32  # parts of an interval at most
 STARTS, KEPT = 256, 6  # screened starts of each orientation; those that are followed
@@ -47,15 +47,19 @@ class Wave(NamedTuple):
 class Lane(NamedTuple):
     """One fit: orientation ±1, measured current, weight of each point, scale of the arsinh."""
 
-    sign: Float[Array, ""]
+    sign: Real
     i: Vector
     weight: Vector
-    small: Float[Array, ""]
+    small: Real
 
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """One set fitted: coordinates, covariance, 95 % intervals (down, up), weak groups, orientation, noise, i, BIC, ends."""
+    """One set fitted, in coordinates of the optimiser: θ, covariance, lengths of the 95 % intervals down and up.
+
+    `weak` are groups that only act together, `sign` the orientation, `current` the simulated one in A, `firm` whether
+    the likelihood keeps falling beyond an interval, `rest` the ends of other minima that are nearly as likely.
+    """
 
     theta: np.ndarray
     covariance: np.ndarray
@@ -67,19 +71,20 @@ class Found:
     current: np.ndarray
     deviance: float
     bic: float
+    firm: np.ndarray | None = None
     rest: np.ndarray | None = None
 
 
-def wave(data: Loops, steps: int) -> Wave:
-    """The waveform of loops, cut into parts: about `steps` of them a cycle."""
-    parts = int(np.clip(math.ceil(steps * data.cycles / len(data.v)), 1, FINE))
+def wave(data: Loops, steps: int, most: int = FINE) -> Wave:
+    """The waveform of loops, cut into parts: about `steps` of them a cycle, at most `most` an interval."""
+    parts = int(np.clip(math.ceil(steps * data.cycles / len(data.v)), 1, most))
     middle = (np.arange(parts) + 0.5) / parts
     v = data.v[:-1, None] + np.diff(data.v)[:, None] * middle
     dt = np.repeat(np.diff(data.t) / parts, parts)
     return Wave(v.ravel(), dt, np.repeat(data.limit[1:], parts), data.v, data.limit)
 
 
-def limited(device: AbstractStateDevice, state: Any, v: Vector, limit: Vector) -> Vector:
+def limited(device: AbstractStateDevice, state: Any, v: Real, limit: Real) -> Real:
     """The voltage across the device under a compliance: `v`, or where it carries `limit`; differentiable."""
     zero = jnp.zeros_like(v)
     size = jnp.abs(v)
@@ -91,14 +96,14 @@ def limited(device: AbstractStateDevice, state: Any, v: Vector, limit: Vector) -
     return turn * jnp.where(high < size, exact, size)
 
 
-def simulate(law: Law, theta: Vector, sign: Float[Array, ""], drive: Wave, *, compliance: bool) -> Vector:
+def simulate(law: Law, theta: Vector, sign: Real, drive: Wave, *, compliance: bool) -> Vector:
     """The current in A at each point."""
     values = {n: c.natural(theta[k]) for k, (n, c) in enumerate(zip(law.names, law.coordinates(), strict=True))}
     options = {"substeps": 1} if any(f.name == "substeps" for f in dataclasses.fields(law.cls)) else {}
     device = law.build(values, **options)
     state = jax.tree.map(jnp.asarray, law.first(device, values.get(SHARE)))
 
-    def step(state: Any, part: tuple[Vector, Vector, Vector]) -> tuple[Any, Any]:
+    def step(state: Any, part: tuple[Real, Real, Real]) -> tuple[Any, Any]:
         v, dt, limit = part
         v = sign * v
         v = limited(device, state, v, limit) if compliance else v
@@ -285,8 +290,9 @@ def profiled(name: str, data: list[Loops], found: list[Found]) -> list[Found]:
             walk = dataclasses.replace(walk, covariance=np.stack([uncertainty(j)[0] for j in jacobian]))
             ends, _, _ = walk.first(theta, least)
         half = walk.second(theta, least, ends)
-        names = ("theta", "covariance", "weak", "half")
-        rows = [(theta[k], *uncertainty(jacobian[k]), half[k]) for k in range(len(found))]
+        firm = walk.firm(theta, least, ends, half)
+        names = ("theta", "covariance", "weak", "half", "firm")
+        rows = [(theta[k], *uncertainty(jacobian[k]), half[k], firm[k]) for k in range(len(found))]
         found = [dataclasses.replace(f, **dict(zip(names, row, strict=True))) for f, row in zip(found, rows, strict=True)]
         return _refined(name, data, found)
 
@@ -327,13 +333,13 @@ class _Walk:
         place = np.clip(theta[:, :, None] + moved, *(e[:, None] for e in self.study.ends)).ravel()
         box[rows, :, number] = place[:, None]
         lane = Lane(*(jnp.repeat(a, 2 * size, axis=0) for a in self.lane))
-        where, squares, _ = self.study.least(start.reshape(number.size, size), lane, PROFILE_STEPS, box)
+        where, squares, _ = self.study.least(np.array(start).reshape(number.size, size), lane, PROFILE_STEPS, box)
         return where.reshape(sets, size, 2, size), squares.reshape(sets, size, 2)
 
     def first(self, theta: np.ndarray, least: np.ndarray) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]:
         """As far as the curvature says → (moved, θ, ratio to 1.96) of the lanes; the lowest of each set and its θ."""
         variance = np.diagonal(self.covariance, axis1=1, axis2=2)
-        moved = NORMAL_95 * np.sqrt(variance)[:, :, None] * np.array([-1.0, 1.0])
+        moved = np.minimum(NORMAL_95 * np.sqrt(variance), WIDE)[:, :, None] * np.array([-1.0, 1.0])
         along = self.covariance / variance[:, None, :]
         start = theta[:, None, None, :] + moved[..., None] * np.swapaxes(along, 1, 2)[:, :, None, :]
         where, squares = self._at(theta, start, moved)
@@ -356,3 +362,14 @@ class _Walk:
         steady = np.where(np.isinf(apart) | (apart * (stretch - 1) <= 0), stretch / again, 0.0)
         between = np.where(steady > 0, steady, 1 + (1 - ratio) * (stretch - 1) / np.where(steady > 0, 1.0, apart))
         return np.abs(moved) * np.clip(between, 0.1, 20.0)
+
+    def firm(self, theta: np.ndarray, least: np.ndarray, ends: tuple[np.ndarray, ...], half: np.ndarray) -> np.ndarray:
+        """Whether the rise goes on at three times the interval, in both directions: a flat tail tells nothing."""
+        moved, where, _ = ends
+        far = np.sign(moved) * 3 * half
+        still = np.broadcast_to(theta[:, None, None, :], where.shape)
+        low, high = self.study.ends
+        reached = np.abs(np.clip(theta[:, :, None] + far, low[:, None], high[:, None]) - theta[:, :, None])
+        squares = np.fmin(*(self._at(theta, start, far)[1] for start in (where, still)))
+        rise = np.nan_to_num(squares - least[:, None, None], nan=np.inf)
+        return (rise >= NEARLY / 3 * (reached / half) ** 2).all(axis=2)

@@ -19,12 +19,12 @@ POOR = 0.1  # rms over the largest current from which a law does not describe th
 CORRELATED = 0.3  # lag-1 correlation of residuals from which the law misses more than noise
 
 
-def _estimate(name: str, c: Coordinate, theta: float, ways: tuple[float, float, float], volts: float) -> Estimate:
-    """`ways`: down and up by the profile, both by the curvature; a parameter is determined if both are short."""
+def _estimate(name: str, c: Coordinate, theta: float, ways: tuple[float, ...], volts: float) -> Estimate:
+    """`ways`: down and up by the profile, both by the curvature, firm; determined: short by both, and firm."""
     ends = c.ends()
     low, high = max(theta - ways[0], ends[0]), min(theta + ways[1], ends[1])
     widest = WIDEST_SHARE * (volts if c.unit == "V" else 1.0) if c.linear else np.log(WIDEST_RATIO)
-    told = max(high - low, ways[2]) <= min(widest, WIDEST_SHARE * (ends[1] - ends[0]))
+    told = ways[3] and max(high - low, ways[2]) <= min(widest, WIDEST_SHARE * (ends[1] - ends[0]))
     a, b = sorted((float(c.natural(low)), float(c.natural(high))))
     return Estimate(name, float(c.natural(theta)), c.unit, a, b, bool(told))
 
@@ -33,7 +33,8 @@ def estimates(name: str, found: Found, volts: float) -> tuple[Estimate, ...]:
     """Parameters of a fitted law with 95 % intervals; `volts` is the largest voltage."""
     law = LAWS[name]
     curved = 2 * NORMAL_95 * np.sqrt(np.diag(found.covariance))
-    ways = np.column_stack([found.half, curved]).tolist()
+    firm = np.ones(len(curved)) if found.firm is None else found.firm
+    ways = np.column_stack([found.half, curved, firm]).tolist()
     rows = zip(law.names, law.coordinates(), found.theta, ways, strict=True)
     return tuple(_estimate(n, c, float(t), tuple(w), volts) for n, c, t, w in rows)
 
