@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from memspike import report
 from memspike.devices import description
 from memspike.fitting import loop_fit
 from memspike.fitting.kinds import Options, fit_tables
@@ -59,7 +60,7 @@ def measured(name, *, sets=1, seed=0, noise=0.02, cycles=1, turned=1.0):
     cycle = np.minimum(np.floor(phase), cycles - 1)
     bare = Loops(v, v, phase / frequency, np.full(count, limit), np.zeros(count, bool), cycle)
     with jax.enable_x64(True):
-        drive = loop_fit.Wave(*map(jnp.asarray, loop_fit.wave(bare, 10**9, 64)))
+        drive = loop_fit.wave(bare, 10**9, 64)
 
         def current(theta):
             sign = jnp.asarray(float(turned))
@@ -94,10 +95,16 @@ def study(name, sets, **options):
     return told.sum(axis=0), (told & covered).sum(axis=0), np.array(rms)
 
 
-def test_a_noisy_vteam_sweep_of_published_parameters_is_fitted_within_one_percent_rms():
+@pytest.fixture
+def quick(monkeypatch):
+    """Fewer starts and steps than a user gets: the compiler of the tests makes slow programs."""
+    for name, value in {"STARTS": 32, "KEPT": 2, "STEPS": 480, "FINE_STEPS": 480}.items():
+        monkeypatch.setattr(loop_fit, name, value)
+
+
+def test_a_noisy_vteam_sweep_of_published_parameters_is_fitted_within_one_percent_rms(quick, tmp_path):
     (data,), clean = measured("vteam", cycles=1)
     found = fit_tables([table_of(data, -1.0)], Options(model="vteam"))
-    device = found.device
     lost = {e.name for e in found.estimates if not e.determined}
     assert {"k_off", "v_off"} <= lost  # it switches off at once, so nothing is seen of how
     assert "r_on" not in lost
@@ -109,28 +116,37 @@ def test_a_noisy_vteam_sweep_of_published_parameters_is_fitted_within_one_percen
     assert np.sqrt(np.mean((curves[1].y / scale + clean) ** 2)) < 0.01 * np.abs(clean).max()
     (r_on,) = (e for e in found.estimates if e.name == "r_on")
     assert r_on.low < 50 < r_on.high < 55
-    assert abs(float(device.r_on) - r_on.value) < 1e-9 * r_on.value
     assert 0.01 < found.facts["relative_noise"] < 0.03
+    page = report.write_outcome(found, tmp_path)
+    device = description.read(tmp_path / "device.toml")
+    assert abs(float(device.r_on) - r_on.value) < 1e-6 * r_on.value
+    assert json.loads((tmp_path / "fit.json").read_text())["model"] == "vteam"
+    assert {"loop", "loop-log", "residuals"} == {p.stem for p in (tmp_path / "figures").glob("*.png")}
+    assert "not determined" in page.read_text()
 
 
-def test_what_a_sweep_determines_lies_in_its_interval_and_the_law_is_found():
-    told, inside, rms = study("metastable-switch", 6, starts=48)
-    assert told[:6].min() >= 5
+def test_what_a_sweep_determines_lies_in_its_interval(quick):
+    told, inside, rms = study("metastable-switch", 4)
+    assert told[:6].min() >= 3
     assert inside.sum() >= 0.85 * told.sum()
     assert rms.max() < 0.01
-    (data,), _ = measured("metastable-switch")
-    mine, other = (loop_fit.fit_law(name, [data], starts=48)[0] for name in ("metastable-switch", "ion-drift"))
-    assert mine.bic + 100 < other.bic
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("name", CASES)
 def test_a_hundred_sweeps(name):
-    told, inside, rms = study(name, 100, starts=96)
+    told, inside, rms = study(name, 100, starts=64)
     print(name, dict(zip(LAWS[name].names, zip(told.tolist(), inside.tolist(), strict=True), strict=True)), rms.max())
     assert told.sum() > 100
     assert inside.sum() >= 0.92 * told.sum()
     assert np.median(rms) < 0.01
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", ["vteam", "yakopcic", "ion-drift-biolek", "threshold-switch"])
+def test_the_law_is_found(name):
+    (data,), _ = measured(name)
+    assert fit_tables([table_of(data)], Options()).facts["model"] == name
 
 
 def test_points_at_the_compliance_are_recognised_and_not_fitted():
@@ -170,24 +186,3 @@ def test_what_is_no_sweep_is_refused_in_one_sentence(changed, options, words):
     kept = tuple(Column(kind, kind, values) for kind, values in columns.items() if values is not None)
     with pytest.raises(InputError, match=words):
         fit_tables([Table("a.csv", "test", kept, tuple(range(2, 52)))], Options(**options), "sweep")
-
-
-def test_the_command_writes_a_device_a_page_and_numbers(call, tmp_path):
-    (data,), _ = measured("metastable-switch")
-    file, out = tmp_path / "mine.csv", tmp_path / "out"
-    rows = np.column_stack([data.v * 1e3, data.i * 1e6, data.t])
-    np.savetxt(file, rows, delimiter=",", header="voltage (mV),current (uA),time (s)", comments="")
-    code, text, _ = call("fit", str(file), "--model", "metastable-switch", "--out", str(out))
-    assert code == 0
-    assert text.startswith("metastable-switch: rms")
-    device = description.read(out / "device.toml")
-    assert abs(float(device.r_on) / 1e3 - 1) < 0.05
-    numbers = json.loads((out / "fit.json").read_text())
-    assert numbers["model"] == "metastable-switch"
-    assert {"loop", "loop-log", "residuals"} == {p.stem for p in (out / "figures").glob("*.png")}
-    assert "not determined" in (out / "fit.html").read_text() or all(p["determined"] for p in numbers["parameters"])
-    file.write_text(file.read_text().replace("current (uA)", "current"))
-    code, _, error = call("fit", str(file), "--out", str(tmp_path / "none"))
-    assert code == 2
-    assert "has no unit" in error
-    assert not (tmp_path / "none").exists()

@@ -147,7 +147,9 @@ def fit_tables(tables: list[Table], options: Options, name: str = "auto") -> Res
     found = recognised(tables) if name == "auto" else name
     if found is None:
         seen = ", ".join(sorted({column.kind for table in tables for column in table.columns}))
-        raise InputError(f"Columns of kind {seen} do not tell what was measured; name it with --kind {'|'.join(known)}.")
+        raise InputError(
+            f"Columns of kind {seen} do not tell what was measured; name it with --kind {'|'.join(known)}."
+        )
     if found not in known:
         raise unknown("kind of measurement", found, ["auto", *known])
     return known[found](tables, options)

@@ -293,7 +293,9 @@ def profiled(name: str, data: list[Loops], found: list[Found]) -> list[Found]:
         firm = walk.firm(theta, least, ends, half)
         names = ("theta", "covariance", "weak", "half", "firm")
         rows = [(theta[k], *uncertainty(jacobian[k]), half[k], firm[k]) for k in range(len(found))]
-        found = [dataclasses.replace(f, **dict(zip(names, row, strict=True))) for f, row in zip(found, rows, strict=True)]
+        found = [
+            dataclasses.replace(f, **dict(zip(names, row, strict=True))) for f, row in zip(found, rows, strict=True)
+        ]
         return _refined(name, data, found)
 
 
@@ -311,7 +313,9 @@ def _refined(name: str, data: list[Loops], found: list[Found]) -> list[Found]:
         low, high = f.rest if f.rest is not None else (t, t)
         f.half[:] = np.maximum(f.half, np.stack([t - low, high - t], axis=1))
     return [
-        dataclasses.replace(f, theta=t, relative=n[0], floor=n[1], current=i, bic=f.bic + n[2] - f.deviance, deviance=n[2])
+        dataclasses.replace(
+            f, theta=t, relative=n[0], floor=n[1], current=i, bic=f.bic + n[2] - f.deviance, deviance=n[2]
+        )
         for f, t, n, i in zip(found, theta, noise, current, strict=True)
     ]
 

@@ -131,7 +131,9 @@ def loops(table: Table, options: Options) -> Loops:
     known = np.isfinite(v) & np.isfinite(i)
     v, i = v[known], i[known]
     if len(v) < FEWEST or np.ptp(v) == 0 or np.abs(i).max() == 0:
-        raise InputError(f"{table.file} has {len(v)} points; at least {FEWEST} with changing v and some current needed.")
+        raise InputError(
+            f"{table.file} has {len(v)} points; at least {FEWEST} with changing v and some current needed."
+        )
     if len(v) > MOST:
         raise InputError(f"{table.file} has {len(v)} points; at most {MOST} fit. Give fewer cycles or every nth point.")
     kept = Table(

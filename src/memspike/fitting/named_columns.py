@@ -61,5 +61,7 @@ def _numbers(path: Path, name: str, texts: list[str]) -> np.ndarray:
         try:
             values[k] = float(text or "nan")
         except ValueError:
-            raise InputError(f"{path.name}, row {k + 2}, column '{name}' is '{text[:40]}'; a number is needed.") from None
+            raise InputError(
+                f"{path.name}, row {k + 2}, column '{name}' is '{text[:40]}'; a number is needed."
+            ) from None
     return values

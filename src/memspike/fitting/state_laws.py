@@ -215,9 +215,7 @@ def _windowed(window: Any) -> Law:
     shape = ("window.p",) if window is not memristors.NoWindow else ()
     held = "Only mobility/depth² acts: the mobility holds for a depth of 10 nm"
     held += ", the scale j of the window being 1." if window is memristors.Prodromakis else "."
-    return Law(
-        memristors.LinearIonDrift, (*_SWITCH, "mobility", *shape), _drift, fixed={"window": window}, held=held
-    )
+    return Law(memristors.LinearIonDrift, (*_SWITCH, "mobility", *shape), _drift, fixed={"window": window}, held=held)
 
 
 LAWS: dict[str, Law] = {

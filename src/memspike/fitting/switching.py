@@ -114,7 +114,9 @@ def _sides(table: Table) -> dict[str, tuple[Values, Values, float]]:
     found = {side: (np.abs(v[known & mask]), t[known & mask], v[known & mask]) for side, mask in sides.items()}
     for side, (volts_, _, signed) in found.items():
         if len(volts_) and (len(volts_) < FEWEST or len(np.unique(volts_)) < 3):
-            raise InputError(f"{table.file}: {len(volts_)} times of direction {side}; {FEWEST} at 3 voltages are needed.")
+            raise InputError(
+                f"{table.file}: {len(volts_)} times of direction {side}; {FEWEST} at 3 voltages are needed."
+            )
         if len(np.unique(np.sign(signed))) > 1:
             raise InputError(f"{table.file}: direction {side} has voltages of both signs; one polarity a direction.")
     found = {side: row for side, row in found.items() if len(row[0])}
@@ -168,7 +170,9 @@ def fit_switching(tables: list[Table], options: Options) -> Outcome:
         device = VTEAM(depth=DEPTH, **values)
         if sides["on"][2] > 0:
             warnings.append("Wired the other way round than vteam, which sets at v < 0: exchange its terminals.")
-        warnings.append("Only k/depth acts: k holds for a depth of 3 nm. r_on and r_off are the defaults: not measured.")
+        warnings.append(
+            "Only k/depth acts: k holds for a depth of 3 nm. r_on and r_off are the defaults: not measured."
+        )
     elif name == "vteam":
         warnings.append("No device: mark the directions (set, reset) with --column NAME=direction to get one.")
     else:
