@@ -70,24 +70,30 @@ class Result(Protocol):
     @property
     def device(self) -> AbstractDevice | None:
         """The fitted device."""
+        ...
 
     @property
     def estimates(self) -> tuple[Estimate, ...]:
         """Parameters with their intervals."""
+        ...
 
     @property
     def headline(self) -> str:
         """One line: what was found, and whether it may be trusted."""
+        ...
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """One sentence each."""
+        ...
 
     def summary(self) -> dict[str, Any]:
         """All numbers for fit.json."""
+        ...
 
     def figures(self) -> dict[str, Plot]:
         """Plots by the name of their file."""
+        ...
 
 
 @dataclass(frozen=True)

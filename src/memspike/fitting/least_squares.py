@@ -34,7 +34,7 @@ class _Trial(NamedTuple):
     residuals: Vector
     damping: Float[Array, ""]
     still: Float[Array, ""]  # how often in turn the cost has not fallen
-    count: Float[Array, ""]
+    taken: Float[Array, ""]
 
 
 def minimise(residuals: Callable[[Vector], Vector], start: Vector, low: Vector, high: Vector, most: Array) -> Minimum:
@@ -60,12 +60,12 @@ def minimise(residuals: Callable[[Vector], Vector], start: Vector, low: Vector, 
         arrived = trial.cost > now.best.cost * (1 - FLAT)
         best, r = jax.tree.map(lambda a, b: jnp.where(better, a, b), (trial, r), (now.best, now.residuals))
         damping = jnp.clip(now.damping * jnp.where(better, 0.2, 5.0), 1e-9, 1e9)
-        return _Trial(best, r, damping, jnp.where(arrived, now.still + 1, 0.0), now.count + 1)
+        return _Trial(best, r, damping, jnp.where(arrived, now.still + 1, 0.0), now.taken + 1)
 
     first, r = at(start)
     zero = jnp.zeros(())
     trial = _Trial(first, r, jnp.full((), 1e-2), zero, zero)
-    return jax.lax.while_loop(lambda t: (t.count < most) & (t.still < 6), step, trial).best
+    return jax.lax.while_loop(lambda t: (t.taken < most) & (t.still < 6), step, trial).best
 
 
 def uncertainty(jacobian: Float[np.ndarray, "points parameters"]) -> tuple[np.ndarray, list[list[int]]]:

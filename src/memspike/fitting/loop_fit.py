@@ -81,7 +81,8 @@ def wave(data: Loops, steps: int, most: int = FINE) -> Wave:
     middle = (np.arange(parts) + 0.5) / parts
     v = data.v[:-1, None] + np.diff(data.v)[:, None] * middle
     dt = np.repeat(np.diff(data.t) / parts, parts)
-    return Wave(v.ravel(), dt, np.repeat(data.limit[1:], parts), data.v, data.limit)
+    arrays = (v.ravel(), dt, np.repeat(data.limit[1:], parts), data.v, data.limit)
+    return Wave(*(jnp.asarray(a, dtype=float) for a in arrays))
 
 
 def limited(device: AbstractStateDevice, state: Any, v: Real, limit: Real) -> Real:
@@ -165,9 +166,9 @@ def noise_of(measured: np.ndarray, current: np.ndarray, known: np.ndarray) -> tu
         variance = np.exp(2 * p[0]) * i * i + np.exp(2 * p[1])
         return float(np.sum(r * r / variance + np.log(2 * np.pi * variance)))
 
-    box = [(np.log(1e-6), np.log(10.0)), (np.log(1e-7 * top), np.log(10 * top))]
+    box = np.log([[1e-6, 10.0], [1e-7 * top, 10 * top]])
     guesses = [(usual / top, usual), (0.02, 1e-3 * usual), (1e-3, usual)]
-    tries = [optimize.minimize(deviance, np.clip(np.log(g), *zip(*box, strict=True)), bounds=box) for g in guesses]
+    tries = [optimize.minimize(deviance, np.clip(np.log(g), box[:, 0], box[:, 1]), bounds=box) for g in guesses]
     best = min(tries, key=lambda t: t.fun)
     return float(np.exp(best.x[0])), float(np.exp(best.x[1])), float(best.fun)
 
@@ -209,7 +210,7 @@ def _study(name: str, data: list[Loops], steps: int) -> Study:
     compliance = bool(np.isfinite(data[0].limit).any())
     measured = np.stack([np.clip(d.i, -d.limit, d.limit) for d in data])
     ends = np.array([c.ends() for c in LAWS[name].coordinates()]).T
-    drive = Wave(*map(jnp.asarray, wave(data[0], steps)))
+    drive = wave(data[0], steps)
     return Study(name, data, measured, np.stack([~d.held for d in data]), drive, ends, _programs(name, compliance))
 
 
@@ -376,4 +377,4 @@ class _Walk:
         reached = np.abs(np.clip(theta[:, :, None] + far, low[:, None], high[:, None]) - theta[:, :, None])
         squares = np.fmin(*(self._at(theta, start, far)[1] for start in (where, still)))
         rise = np.nan_to_num(squares - least[:, None, None], nan=np.inf)
-        return (rise >= NEARLY / 3 * (reached / half) ** 2).all(axis=2)
+        return np.asarray(np.all(rise >= NEARLY / 3 * (reached / half) ** 2, axis=2))

@@ -52,7 +52,8 @@ class Law:
 
     `start(span, draw)` makes values of the fields from what the data span; `draw(a, b)` is a number between, evenly
     in the logarithm. Fields in `linear` are fitted as they are. A law that `rests` begins at `init()`; the others
-    at a fitted state. A `symmetric` one has no orientation. `held` says of fields that no sweep can tell which others hold for them.
+    at a fitted state. A `symmetric` one has no orientation. `held` says of fields that no sweep can tell which others
+    hold for them.
     """
 
     cls: Any

@@ -5,7 +5,7 @@ v_th; sinh t = t₀/sinh(V/V₀); exponential t = t₀·e^(−V/V₀). Errors ar
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -97,7 +97,10 @@ def fit_side(law: Law, v: Values, t: Values) -> Fitted:
 
 
 def _sides(table: Table) -> dict[str, tuple[Values, Values, float]]:
-    """Magnitudes of voltage, times and polarity of each direction: "on" and "off" by a direction column, else by the sign of the voltage."""
+    """Magnitudes of voltage, times and polarity of each direction.
+
+    "on" and "off" by a direction column, else "positive" and "negative" by the sign of the voltage.
+    """
     volts = table.of("write voltage") or table.of("voltage")
     times = table.of("time") or table.of("width")
     if len(volts) != 1 or len(times) != 1:
@@ -166,7 +169,7 @@ def fit_switching(tables: list[Table], options: Options) -> Outcome:
     warnings = [f"These times do not determine {e.name}." for e in told if not e.determined]
     device = None
     if name == "vteam" and {*sides} == {"on", "off"}:
-        values = {e.name: e.value for e in told}
+        values: dict[str, Any] = {e.name: e.value for e in told}
         device = VTEAM(depth=DEPTH, **values)
         if sides["on"][2] > 0:
             warnings.append("Wired the other way round than vteam, which sets at v < 0: exchange its terminals.")
