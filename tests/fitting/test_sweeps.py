@@ -98,7 +98,14 @@ def study(name, sets, **options):
 @pytest.fixture
 def quick(monkeypatch):
     """Fewer starts and steps than a user gets: the compiler of the tests makes slow programs."""
-    for name, value in {"STARTS": 32, "KEPT": 2, "STEPS": 480, "FINE_STEPS": 480}.items():
+    for name, value in {
+        "STARTS": 32,
+        "KEPT": 2,
+        "STEPS": 320,
+        "FINE_STEPS": 320,
+        "STEPS_A_ROUND": 20,
+        "PROFILE_STEPS": 10,
+    }.items():
         monkeypatch.setattr(loop_fit, name, value)
 
 

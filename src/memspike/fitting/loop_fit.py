@@ -30,6 +30,7 @@ STARTS, KEPT = 256, 6  # screened starts of each orientation; those that are fol
 FIRST_STEPS, STEPS_A_ROUND, ROUNDS, PROFILE_STEPS = 80, 40, 3, 25
 SMALL = 1e-3  # of the largest current: below it, the first pass compares differences, above it ratios
 NEARLY = 3.84  # deviance within which another minimum is as likely: its interval counts too
+MANY = 2000  # steps above which copies would cost more than another compilation
 LINEAR = 1e6  # of the largest current: with this scale the arsinh is a straight line
 BISECTIONS = 30
 
@@ -192,14 +193,22 @@ class Study:
     def least(self, theta: np.ndarray, lane: Lane, steps: int, ends: np.ndarray | None = None) -> tuple[Any, Any, Any]:
         """Minima of lanes from `theta`, each inside its `ends` (2 × parameters) → θ, sums of squares, Jacobians."""
         box = np.broadcast_to(self.ends if ends is None else ends, (len(theta), *self.ends.shape))
-        start = jnp.asarray(np.clip(theta, box[:, 0], box[:, 1]))
-        found = self.programs[1](start, lane, self.drive, jnp.asarray(box), jnp.asarray(steps))
-        drift = np.asarray((found.theta - start) / WIDE)
-        return np.asarray(found.theta), np.asarray(found.cost) - np.sum(drift**2, axis=1), np.asarray(found.jacobian)
+        start = np.clip(theta, box[:, 0], box[:, 1])
+        rows = self.rows(len(theta))
+        few = jax.tree.map(lambda a: jnp.asarray(a)[rows], (start, lane, box))
+        found = self.programs[1](few[0], few[1], self.drive, few[2], jnp.asarray(steps))
+        theta, cost, jacobian = (np.asarray(a)[: len(theta)] for a in found)
+        return theta, cost - np.sum(((theta - start) / WIDE) ** 2, axis=1), jacobian
+
+    def rows(self, count: int) -> np.ndarray:
+        """Lanes, a few of them filled up by copies to as many as profiles need: one program is compiled for all."""
+        most = 2 * self.ends.shape[1]
+        return np.arange(count if count > most or len(self.drive.v_part) > MANY else most) % count
 
     def current(self, theta: np.ndarray, sign: np.ndarray) -> np.ndarray:
         """Simulated currents of lanes."""
-        return np.asarray(self.programs[2](jnp.asarray(theta), jnp.asarray(sign), self.drive))
+        rows = self.rows(len(theta))
+        return np.asarray(self.programs[2](jnp.asarray(theta)[rows], jnp.asarray(sign)[rows], self.drive))[: len(theta)]
 
     def noises(self, current: np.ndarray, sets: np.ndarray) -> list[tuple[float, float, float]]:
         """Noise and deviance of lanes."""

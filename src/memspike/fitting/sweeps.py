@@ -1,5 +1,6 @@
 """Current–voltage sweeps → a state device: every law is tried, the lowest BIC chosen, what no sweep tells is named."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from memspike.parts.errors import InputError, unknown
 
 WIDEST_RATIO = 10.0  # an interval with a wider ratio of its ends tells nothing of the parameter
 WIDEST_SHARE = 0.5  # the same for shares (of 1) and voltages (of the largest one)
+TIED = 0.95  # correlation with an undetermined parameter from which a parameter is no better known
 POOR = 0.1  # rms over the largest current from which a law does not describe the sweep
 CORRELATED = 0.3  # lag-1 correlation of residuals from which the law misses more than noise
 
@@ -36,7 +38,11 @@ def estimates(name: str, found: Found, volts: float) -> tuple[Estimate, ...]:
     firm = np.ones(len(curved)) if found.firm is None else found.firm
     ways = np.column_stack([found.half, curved, firm]).tolist()
     rows = zip(law.names, law.coordinates(), found.theta, ways, strict=True)
-    return tuple(_estimate(n, c, float(t), tuple(w), volts) for n, c, t, w in rows)
+    told = [_estimate(n, c, float(t), tuple(w), volts) for n, c, t, w in rows]
+    scale = np.sqrt(np.diag(found.covariance))
+    tied = np.abs(found.covariance) / np.outer(scale, scale) > TIED
+    lost = np.array([not e.determined for e in told])
+    return tuple(dataclasses.replace(e, determined=not (tied[k] & lost).any()) for k, e in enumerate(told))
 
 
 def _wanted(model: str) -> list[str]:
