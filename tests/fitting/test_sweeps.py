@@ -23,7 +23,7 @@ POINTS = 160  # a cycle
 CASES = {
     "vteam": (0.25, 1.5e6, np.inf),
     "yakopcic": (0.45, 100.0, np.inf),
-    "stanford-pku": (1.5, 1e4, 5e-3),
+    "stanford-pku": (1.3, 1e4, np.inf),
     "ion-drift": (1.2, 0.5, np.inf),
     "ion-drift-joglekar": (1.2, 0.5, np.inf),
     "ion-drift-biolek": (1.2, 0.5, np.inf),
