@@ -1,7 +1,7 @@
-"""`memspike fit`: a device from measured pulses."""
+"""`memspike fit`: a device from measured files."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,42 +11,73 @@ from memspike.cli.run import run_folder
 from memspike.parts import units
 from memspike.parts.errors import InputError
 
+if TYPE_CHECKING:
+    from memspike.fitting.fit import Fit
+    from memspike.fitting.kinds import Result
+
+
+def _say(*lines: str) -> None:
+    for line in lines:
+        out.print(line, markup=False, soft_wrap=True)
+
+
+def _say_pulses(found: "Fit", chosen: bool) -> None:
+    out.print(f"[bold]{found.model}[/bold], the lowest BIC of {len(found.bic)}" if chosen else found.model)
+    for side, name in (("up", "potentiation"), ("down", "depression")):
+        own = {what: getattr(found, f"{what}_{side}") for what in ("rms", "noise", "variation", "nl")}
+        _say(
+            f"{name}: rms {own['rms']:.2%} of the range, noise {units.show(own['noise'], 'S')} a pulse, "
+            f"ramp to ramp {own['variation']:.2%}, NL {own['nl']:+.2f}"
+        )
+    _say(*(f"note: {note}" for note in found.measurements.notes))
+    _say(*(f"{name} was left out: {why}" for name, why in found.dropped.items()), *found.warnings)
+
+
+def _say_other(found: "Result") -> None:
+    _say(found.headline, *found.warnings)
+
 
 @computing()
 def fit(
-    files: Annotated[
-        list[Path],
-        typer.Argument(help="Pulse ramps, of any format that data look reads: both directions, or one file each."),
-    ],
-    model: Annotated[str, typer.Option(help="auto, or a law such as soft-bounds.")] = "auto",
+    files: Annotated[list[Path], typer.Argument(help="Measured files, of any format that data look reads.")],
+    kind: Annotated[
+        str, typer.Option(help="What was measured: auto, pulses, sweep, switching, retention, endurance, …")
+    ] = "auto",
+    model: Annotated[str, typer.Option(help="auto, or a law such as soft-bounds or vteam.")] = "auto",
     column: measured.Columns = None,
     unit: measured.Unit = "",
     read_voltage: measured.ReadVoltage = None,
     direction: measured.Direction = "",
     skip: measured.Skip = 0,
     g_range: measured.Range = None,
+    sweep_rate: Annotated[str | None, typer.Option(help="Sweep rate in V/s of a sweep without times.")] = None,
+    compliance: Annotated[str | None, typer.Option(help="Compliance (A) of a sweep.")] = None,
     out_dir: Annotated[Path | None, typer.Option("--out", help="Folder; runs/fit-FILE by default.")] = None,
 ) -> None:
-    """Fit a device to measured pulses and write device.toml, fit.json and fit.html."""
+    """Fit a device to pulses, sweeps and other measurements; writes device.toml, fit.json and fit.html."""
     from memspike import fitting, report
+    from memspike.fitting import kinds
+    from memspike.fitting.instruments.reader import read
 
     folder = out_dir or run_folder(f"fit-{files[0].stem}", None, resume=False)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is not empty; give another folder with --out.")
     options = measured.said(column, unit, read_voltage, direction, skip, g_range)
-    found = fitting.fit(files, model=model, options=options)
-    page = report.write_fit(found, folder)
-    out.print(f"[bold]{found.model}[/bold], the lowest BIC of {len(found.bic)}" if model == "auto" else found.model)
-    for side, name in (("up", "potentiation"), ("down", "depression")):
-        own = {what: getattr(found, f"{what}_{side}") for what in ("rms", "noise", "variation", "nl")}
-        out.print(
-            f"{name}: rms {own['rms']:.2%} of the range, noise {units.show(own['noise'], 'S')} a pulse, "
-            f"ramp to ramp {own['variation']:.2%}, NL {own['nl']:+.2f}",
-            soft_wrap=True,
+    tables = [read(path, options) for path in files]
+    name = kinds.named(tables, kind)
+    if name == kinds.PULSES:
+        found = fitting.fit(files, model=model, options=options)
+        page = report.write_fit(found, folder)
+        _say_pulses(found, model == "auto")
+    else:
+        rate, limit = (
+            None if text is None else units.parse(text, unit, option)
+            for text, unit, option in ((sweep_rate, "V/s", "--sweep-rate"), (compliance, "A", "--compliance"))
         )
-    for note in found.measurements.notes:
-        out.print(f"note: {note}", markup=False, soft_wrap=True)
-    for note in (*(f"{name} was left out: {why}" for name, why in found.dropped.items()), *found.warnings):
-        out.print(note, markup=False, soft_wrap=True)
-    out.print(f"device: {folder / 'device.toml'}", soft_wrap=True, markup=False)
-    out.print(f"report: {page}", soft_wrap=True, markup=False)
+        found = kinds.fit_tables(tables, kinds.Options(model, rate, limit), name)
+        page = report.write_outcome(found, folder)
+        _say(*(f"note: {note}" for table in tables for note in table.notes))
+        _say_other(found)
+    if found.device is not None:
+        _say(f"device: {folder / 'device.toml'}")
+    _say(f"report: {page}")

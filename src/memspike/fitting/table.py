@@ -45,12 +45,14 @@ class Column:
     """One column: its name in the file, what it is, its values in the SI unit of its kind (NaN where missing).
 
     `labels` holds the texts of a column of kind device, ramp, cycle or direction; `values` then counts them.
+    `assumed`: nobody said the unit, the numbers are taken to be SI.
     """
 
     name: str
     kind: str
     values: Float[np.ndarray, " rows"]
     labels: tuple[str, ...] = ()
+    assumed: bool = False
 
     @property
     def unit(self) -> str:

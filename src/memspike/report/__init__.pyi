@@ -7,5 +7,6 @@ from .fit_page import write_fit as write_fit
 from .membrane_figures import stdp_window as stdp_window
 from .membrane_figures import window_figure as window_figure
 from .online_figures import cumulative_curve as cumulative_curve
+from .outcome_page import write_outcome as write_outcome
 from .page import write_report as write_report
 from .study_figures import write_figure as write_figure

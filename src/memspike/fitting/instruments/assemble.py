@@ -11,7 +11,7 @@ from memspike.fitting.instruments.numbers import number, with_unit
 from memspike.fitting.instruments.options import IGNORED, Options, values_unit
 from memspike.fitting.instruments.quantities import KIND_OF, QUANTITIES, SIGNS, Unit, meaning, unit_of
 from memspike.fitting.instruments.raw import Raw
-from memspike.fitting.table import Column, Table
+from memspike.fitting.table import UNITS, Column, Table
 from memspike.parts.errors import InputError, unknown
 
 VALUES = ("conductance", "resistance", "current")
@@ -188,7 +188,8 @@ def _columns(parts: list[Part], raw: Raw, notes: list[str]) -> tuple[Column, ...
             continue
         if part.kind == "target" and part.unit and part.unit.base == "Ω":
             part.values = 1 / part.values
-        found.append(Column(part.name or f"column {part.number}", part.kind, part.values))
+        assumed = part.kind in UNITS and part.unit is None
+        found.append(Column(part.name or f"column {part.number}", part.kind, part.values, assumed=assumed))
     return tuple(found)
 
 
@@ -211,6 +212,7 @@ def assemble(file: str, raw: Raw, options: Options) -> Table:
             blank = int(np.flatnonzero(np.isnan(part.values))[0])
             raise InputError(f"{part.where(blank)} is blank; the number of the pulse is needed.")
         doubts.check(part, notes)
-    if not any(p.kind in (*VALUES, "voltage", "target") and np.isfinite(p.values).any() for p in parts):
+    full = {p.kind for p in parts if np.isfinite(p.values).any()}
+    if not full & {*VALUES, "voltage", "target"} and not full >= {"write voltage", "time"}:  # these: switching times
         raise InputError(f"{file} has no column of values; name one with --column, as --column 2=conductance:uS.")
     return Table(file, raw.form, _columns(parts, raw, notes), raw.rows, dict(raw.facts), tuple(notes))
