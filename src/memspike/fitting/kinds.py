@@ -1,0 +1,152 @@
+"""The kinds of measurement that a fit takes, by name: each is one function from tables to a result.
+
+A module of `MODULES` registers its function with `@kind(name, needs)`. `fit_tables` finds the kind by the columns
+where the user names none.
+"""
+
+import dataclasses
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from jaxtyping import Float
+
+from memspike.devices.base import AbstractDevice
+from memspike.fitting.table import Table
+from memspike.parts.errors import InputError, unknown
+
+MODULES = ("sweeps", "switching")
+Values = Float[np.ndarray, " _"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user may set: law ("auto": the lowest BIC), sweep rate in V/s, compliance in A."""
+
+    model: str = "auto"
+    sweep_rate: float | None = None
+    compliance: float | None = None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A fitted parameter with its 95 % interval; not `determined`: these data do not tell it."""
+
+    name: str
+    value: float
+    unit: str
+    low: float
+    high: float
+    determined: bool = True
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One curve of a plot; `style` is "line", "points" or "faint"."""
+
+    x: Values
+    y: Values
+    label: str = ""
+    style: str = "line"
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A picture as numbers; `log` names the logarithmic axes ("x", "y", "xy"). The report draws it."""
+
+    title: str
+    x: str
+    y: str
+    curves: tuple[Curve, ...]
+    log: str = ""
+
+
+class Result(Protocol):
+    """What every kind gives: a device where there is one, numbers with intervals, sentences, plots by name."""
+
+    @property
+    def device(self) -> AbstractDevice | None:
+        """The fitted device."""
+
+    @property
+    def estimates(self) -> tuple[Estimate, ...]:
+        """Parameters with their intervals."""
+
+    @property
+    def headline(self) -> str:
+        """One line: what was found, and whether it may be trusted."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """One sentence each."""
+
+    def summary(self) -> dict[str, Any]:
+        """All numbers for fit.json."""
+
+    def figures(self) -> dict[str, Plot]:
+        """Plots by the name of their file."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A result that is all values; `facts` are further numbers of fit.json."""
+
+    headline: str
+    device: AbstractDevice | None = None
+    estimates: tuple[Estimate, ...] = ()
+    warnings: tuple[str, ...] = ()
+    plots: dict[str, Plot] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def summary(self) -> dict[str, Any]:
+        """Headline, facts, estimates and warnings."""
+        own = {"headline": self.headline, **self.facts, "warnings": list(self.warnings)}
+        return own | {"parameters": [dataclasses.asdict(e) for e in self.estimates]}
+
+    def figures(self) -> dict[str, Plot]:
+        """The plots."""
+        return self.plots
+
+
+Fitter = Callable[[list[Table], Options], Result]
+KINDS: dict[str, Fitter] = {}
+NEEDS: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
+
+
+def kind(name: str, needs: Sequence[str], without: Sequence[str] = ()) -> Callable[[Fitter], Fitter]:
+    """Register a function under `name`; it is found by itself where a table has all `needs` and none of `without`."""
+
+    def add(fitter: Fitter) -> Fitter:
+        KINDS[name], NEEDS[name] = fitter, (frozenset(needs), frozenset(without))
+        return fitter
+
+    return add
+
+
+def load() -> dict[str, Fitter]:
+    """Every kind; its modules are imported only here."""
+    for module in MODULES:
+        importlib.import_module(f"memspike.fitting.{module}")
+    return KINDS
+
+
+def recognised(tables: Sequence[Table]) -> str | None:
+    """The kind whose columns all tables have; None where none or several fit."""
+    load()
+    there = [{column.kind for column in table.columns} for table in tables]
+    fits = [name for name, (needs, without) in NEEDS.items() if all(needs <= k and not without & k for k in there)]
+    return fits[0] if len(fits) == 1 else None
+
+
+def fit_tables(tables: list[Table], options: Options, name: str = "auto") -> Result:
+    """Fit by the kind of that name, or by the one that the columns tell; InputError where neither is known."""
+    known = load()
+    found = recognised(tables) if name == "auto" else name
+    if found is None:
+        seen = ", ".join(sorted({column.kind for table in tables for column in table.columns}))
+        raise InputError(f"Columns of kind {seen} do not tell what was measured; name it with --kind {'|'.join(known)}.")
+    if found not in known:
+        raise unknown("kind of measurement", found, ["auto", *known])
+    return known[found](tables, options)
