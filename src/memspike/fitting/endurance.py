@@ -13,6 +13,7 @@ import numpy as np
 from scipy import stats
 
 from memspike.devices.step import SoftBounds
+from memspike.devices.variation.fabricate import AbstractSpread, LogNormal, Weibull
 from memspike.devices.variation.wrappers import LimitedEndurance
 from memspike.fitting.kinds import Curve, Estimate, Options, Outcome, Plot, kind
 from memspike.fitting.records import (
@@ -37,6 +38,7 @@ from memspike.parts.errors import InputError, unknown
 
 ON = {"lrs", "on", "set", "low resistance", "up", "ltp", "rlrs", "glrs", "ron", "gon", "ilrs", "ion"}
 OFF = {"hrs", "off", "reset", "high resistance", "down", "ltd", "rhrs", "ghrs", "roff", "goff", "ihrs", "ioff"}
+SPREADS: dict[str, Callable[[float], AbstractSpread]] = {"log-normal": LogNormal, "weibull": Weibull}
 PULSES = 2.0  # pulses of a cycle: one SET and one RESET
 FEWEST = 2  # failures from which on a law is fitted
 
@@ -216,7 +218,7 @@ def endurance(tables: list[Table], options: Options) -> Outcome:
     rows, more = positive(rows)
     single, pairs = _windows(rows, tables[0].file)
     early = np.concatenate([p[np.argsort(pairs["cycle"][p])[:3]] for p in groups(pairs["device"])])
-    given = getattr(options, "window", None)
+    given = options.window
     if given is not None and not 1 < given < np.inf:
         raise InputError(f"The smallest window is {given:g}; allowed: a ratio of conductances above 1.")
     limit = 0.5 * float(np.median(pairs["window"][early])) if given is None else float(np.log(given))
@@ -242,12 +244,12 @@ def endurance(tables: list[Table], options: Options) -> Outcome:
     notes += [*more, *near, *undetermined(estimates)]
     median, shape = found[law][0]
     facts["other_laws"] = {name: {e.name: e.value for e in es} for name, (es, _) in found.items() if name != law}
-    facts["spread"] = {"endurance": {"type": law, "sd" if law == "log-normal" else "shape": shape.value}}
+    spread: dict[str, AbstractSpread] = {"endurance": SPREADS[law](shape.value)}
     g = {on: float(np.exp(np.median(single["g"][early_rows(single, on)]))) for on in (True, False)}
     device = LimitedEndurance(SoftBounds(g_min=g[False], g_max=g[True]), endurance=PULSES * median.value)
     notes.append("A cycle counts as 2 pulses; the pulses of the device inside are an example.")
     headline = f"{lives.failed} of {n} devices failed ({law}): {shown(median)}, {shown(shape)}."
-    return Outcome(headline, device, tuple(estimates), tuple(notes), plots, facts)
+    return Outcome(headline, device, tuple(estimates), tuple(notes), plots, facts, spread)
 
 
 def early_rows(single: Rows, on: bool) -> np.ndarray:

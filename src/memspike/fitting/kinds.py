@@ -14,20 +14,23 @@ import numpy as np
 from jaxtyping import Float
 
 from memspike.devices.base import AbstractDevice
+from memspike.devices.variation.fabricate import AbstractSpread
 from memspike.fitting.table import Table
+from memspike.parts import written
 from memspike.parts.errors import InputError, unknown
 
-MODULES = ("sweeps", "switching")
+MODULES = ("retention", "endurance", "readnoise", "levels", "tabular")
 Values = Float[np.ndarray, " _"]
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the user may set: law ("auto": the lowest BIC), sweep rate in V/s, compliance in A."""
+    """What the user may set: law ("auto": the lowest BIC), sweep rate in V/s, compliance in A, smallest window (a ratio)."""
 
     model: str = "auto"
     sweep_rate: float | None = None
     compliance: float | None = None
+    window: float | None = None
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ class Result(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """A result that is all values; `facts` are further numbers of fit.json."""
+    """A result that is all values; `facts` are further numbers of fit.json, `spread` how devices differ."""
 
     headline: str
     device: AbstractDevice | None = None
@@ -99,10 +102,12 @@ class Outcome:
     warnings: tuple[str, ...] = ()
     plots: dict[str, Plot] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
+    spread: dict[str, AbstractSpread] = field(default_factory=dict)
 
     def summary(self) -> dict[str, Any]:
         """Headline, facts, estimates and warnings."""
         own = {"headline": self.headline, **self.facts, "warnings": list(self.warnings)}
+        own |= {"spread": {path: written.plain(how) for path, how in self.spread.items()}} if self.spread else {}
         return own | {"parameters": [dataclasses.asdict(e) for e in self.estimates]}
 
     def figures(self) -> dict[str, Plot]:

@@ -16,7 +16,7 @@ from scipy.signal import windows
 
 from memspike.devices.pcm import JOSHI_RANGE
 from memspike.devices.step import SoftBounds
-from memspike.devices.variation.read_noise import ReadNoise
+from memspike.devices.variation.measured import ReadNoise
 from memspike.devices.variation.wrappers import Flicker
 from memspike.fitting.kinds import Curve, Estimate, Options, Outcome, Plot, kind
 from memspike.fitting.records import (
@@ -248,8 +248,8 @@ def _law(records: list[Record], found: Spectral) -> list[Estimate]:
 def _device(records: list[Record], given: dict[str, Estimate]) -> Flicker:
     g = np.array([r.mean for r in records])
     low, high = float(min(r.g.min() for r in records)), float(max(r.g.max() for r in records))
-    own = {name: max(given[f"white_{name}"].value, 0.0) for name in ("slope", "offset") if f"white_{name}" in given}
-    inside = ReadNoise(SoftBounds(g_min=low, g_max=high), **own)
+    level = given["white_offset"].value / (high - low) if "white_offset" in given else 0.0
+    inside = ReadNoise(SoftBounds(g_min=low, g_max=high), level=level, slope=given["white_slope"].value)
     exponent = given["exponent"].value if "exponent" in given else 0.0
     scale = given["scale"].value
     highest = min(scale * float((g / JOSHI_RANGE).min()) ** -exponent if exponent > 0 else scale, 1.0)

@@ -16,6 +16,7 @@ from scipy import stats
 
 from memspike.devices.step import SoftBounds
 from memspike.devices.variation.drift import BOLTZMANN, Drift
+from memspike.devices.variation.fabricate import Absolute, AbstractSpread
 from memspike.fitting.kinds import Curve, Estimate, Options, Outcome, Plot, kind
 from memspike.fitting.records import (
     Lines,
@@ -230,11 +231,11 @@ def retention(tables: list[Table], options: Options) -> Outcome:
         **energies,
     )
     notes.append("Retention tells nothing about pulses: those of the device inside are an example.")
-    spread = {"nu": {"type": "absolute", "sd": given["nu_sd"].value}}
-    facts: dict[str, Any] = {"kind": "retention", "traces": len(data.start), "reads": len(data.y), "spread": spread}
+    spread: dict[str, AbstractSpread] = {"nu": Absolute(given["nu_sd"].value)}
+    facts: dict[str, Any] = {"kind": "retention", "traces": len(data.start), "reads": len(data.y)}
     headline = f"Drift of {len(data.start)} traces: {shown(given['nu'])}, {shown(given['nu_sd'])} over traces"
     headline += "".join(f", {shown(e)}" for e in estimates if e.name.endswith("_energy"))
-    return Outcome(f"{headline}.", device, tuple(estimates), tuple(notes), _plots(data, found), facts)
+    return Outcome(f"{headline}.", device, tuple(estimates), tuple(notes), _plots(data, found), facts, spread)
 
 
 def _plots(data: _Traces, found: _Found) -> dict[str, Plot]:
