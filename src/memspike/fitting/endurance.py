@@ -7,6 +7,7 @@ laws are fitted by maximum likelihood with profile intervals; the likelier one g
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -105,7 +106,7 @@ def _states(rows: Rows, file: str) -> np.ndarray:
     def told(texts: np.ndarray) -> np.ndarray:
         def one(text: str) -> float:
             words = "".join(c if c.isalnum() else " " for c in text.lower()).split()
-            spelled = {*words, "".join(words), *(f"{a} {b}" for a, b in zip(words, words[1:], strict=False))}
+            spelled = {*words, "".join(words), *(f"{a} {b}" for a, b in pairwise(words))}
             return 1.0 if spelled & ON else 0.0 if spelled & OFF else np.nan
 
         names, where = np.unique(texts.astype(str), return_inverse=True)

@@ -8,7 +8,7 @@ import dataclasses
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -66,6 +66,7 @@ class Plot:
     log: str = ""
 
 
+@runtime_checkable
 class Result(Protocol):
     """What every kind gives: a device where there is one, numbers with intervals, sentences, plots by name."""
 
@@ -151,7 +152,9 @@ def fit_tables(tables: list[Table], options: Options, name: str = "auto") -> Res
     found = recognised(tables) if name == "auto" else name
     if found is None:
         seen = ", ".join(sorted({column.kind for table in tables for column in table.columns}))
-        raise InputError(f"Columns of kind {seen} do not tell what was measured; name it with --kind {'|'.join(known)}.")
+        raise InputError(
+            f"Columns of kind {seen} do not tell what was measured; name it with --kind {'|'.join(known)}."
+        )
     if found not in known:
         raise unknown("kind of measurement", found, ["auto", *known])
     return known[found](tables, options)

@@ -1,7 +1,7 @@
 """Write–verify logs and level distributions: reached against wanted conductance → programming error, for `Statistical`.
 
 The error of a write to G is N(b₀ + b₁·g, s(g)²) with g = G/G_max and s a polynomial of g (the form of Joshi et al.,
-Nat. Commun. 11: 2473 (2020)), fitted by maximum likelihood; the degree has the lowest BIC. A write that reads 0 or
+Nat. Commun. 11: 2473 (2020)), fitted by maximum likelihood; the degree is 2, or 3 where the BIC is lower (fewer targets: less). A write that reads 0 or
 less is left-censored. Tails are told by the errors in units of their s.d.
 """
 
@@ -143,8 +143,8 @@ def levels(tables: list[Table], options: Options) -> Outcome:
     g, target = g[used], target[used]
     top = float(max(target.max(), 1e-12))
     share, error = target / top, (g - target) / UNIT
-    degrees = range(min(len(np.unique(target)), 4))
-    laws = [_fit(share, error, degree) for degree in degrees]
+    most = min(len(np.unique(target)), 4) - 1
+    laws = [_fit(share, error, degree) for degree in range(min(most, 2), most + 1)]
     law = min(laws, key=lambda one: one.bic)
     ends = Z * np.sqrt(np.maximum(np.diag(law.covariance), 0.0))
     names = ("bias", "bias_slope", *(f"error_c{k}" for k in range(len(law.theta) - 2)))
@@ -163,7 +163,9 @@ def levels(tables: list[Table], options: Options) -> Outcome:
     tails, more = _tails((error - law.bias(share)) / law.sd(share))
     mean, mean_error = float(law.bias(share).mean()), Z * float(np.std(error) / np.sqrt(len(error)))
     if abs(mean) > mean_error:
-        notes.append(f"Writes miss their targets by {1e6 * UNIT * mean:+.3g} µS on average; the device has no such bias.")
+        notes.append(
+            f"Writes miss their targets by {1e6 * UNIT * mean:+.3g} µS on average; the device has no such bias."
+        )
     estimates = (*told, *coefficients, *tails)
     notes += [*more, *undetermined(estimates), "Drift and read noise of this device are 0: levels do not tell them."]
     facts: dict[str, Any] = {"kind": "levels", "writes": len(g), "levels": _levels(g, target), "reads_per_write": taken}

@@ -39,6 +39,8 @@ FEWEST = 64  # reads of a record
 UNEVEN = 0.01  # of the time step
 TAPER = 0.5  # share of a record in the two flanks of the taper
 LOWEST = 2  # first ordinate used
+FEW_RECORDS = 10  # fewer do not tell how they differ
+PER_EFOLD = 2  # oscillations of the device in an e-fold of frequencies: fewer look like lines in a record
 CLEAR = 10.0  # log-likelihood by which two levels must beat coloured noise
 
 
@@ -145,13 +147,24 @@ def whittle(records: "list[Record]") -> Spectral:
             gain, theta, value = trial - value, theta + step, trial
             if gain < 1e-8:
                 break
-    inverse = np.linalg.inv(fisher(terms(theta)[1])) * records[0].lost
+    whole, slopes = terms(theta)
+    m, lost = fisher(slopes), records[0].lost
+    own = np.linalg.inv(m[: 2 * n, : 2 * n])
+    tied = own @ m[: 2 * n, 2 * n :]
+    inverse = np.linalg.inv(m[2 * n :, 2 * n :] - m[2 * n :, : 2 * n] @ tied)
+    white = lost * inverse
+    if n >= FEW_RECORDS:  # records that differ from the law in their own way: sandwich over records
+        each = np.stack([np.bincount(which, s * (power / whole - 1)) for s in slopes[2:]])
+        wider = inverse @ each @ each.T @ inverse * n / (n - len(shapes))
+        grown = np.sqrt(np.maximum(np.diag(wider) / np.diag(white), 1.0))
+        white = white * np.outer(grown, grown)
+    inverse = lost * own + tied @ white @ tied.T
     units = np.array([1.0, scale**2])[: len(shapes)]
     return Spectral(
         theta[: 2 * n].reshape(2, n),
         np.stack([inverse[:n, :n], inverse[n : 2 * n, n : 2 * n]]),
         theta[2 * n :] * units,
-        inverse[2 * n :, 2 * n :] * np.outer(units, units),
+        white * np.outer(units, units),
     )
 
 
@@ -236,12 +249,14 @@ def _law(records: list[Record], found: Spectral) -> list[Estimate]:
         value, error = _mean(log_q, x, known, np.array([0.0, 1.0]))
         law.append(estimate("exponent", value, "1", value - error, value + error))
     if n > 2:
-        law.append(estimate("q_record_sd", mixed(log_q, x, np.diag(known)).sd, "1", *sd_interval(log_q, x, np.diag(known))))
+        law.append(
+            estimate("q_record_sd", mixed(log_q, x, np.diag(known)).sd, "1", *sd_interval(log_q, x, np.diag(known)))
+        )
     value, error = _mean(found.theta[1], one, found.covariance[1], np.ones(1))
     law.append(estimate("gamma", value, "1", value - error, value + error))
     errors = Z * np.sqrt(np.diag(found.white_covariance))
     for name, unit, v, e in zip(("white_slope", "white_offset"), ("1", "S"), found.white, errors, strict=False):
-        law.append(estimate(name, *np.sqrt(np.maximum([v], 0.0)), unit, *np.sqrt(np.maximum([v - e, v + e], 0.0))))
+        law.append(estimate(name, np.sqrt(max(v, 0.0)), unit, np.sqrt(max(v - e, 0.0)), np.sqrt(max(v, 0.0) + e)))
     return law
 
 
@@ -253,17 +268,19 @@ def _device(records: list[Record], given: dict[str, Estimate]) -> Flicker:
     exponent = given["exponent"].value if "exponent" in given else 0.0
     scale = given["scale"].value
     highest = min(scale * float((g / JOSHI_RANGE).min()) ** -exponent if exponent > 0 else scale, 1.0)
+    slowest, fastest = min(1 / (len(r.g) * r.dt) for r in records), max(0.5 / r.dt for r in records)
     return Flicker(
         inside,
         scale=min(scale, 1.0),
         exponent=exponent,
         highest=max(highest, 1e-12),
-        slowest=min(1 / (len(r.g) * r.dt) for r in records),
-        fastest=max(0.5 / r.dt for r in records),
+        slowest=slowest,
+        fastest=fastest,
+        bands=max(8, int(np.ceil(PER_EFOLD * np.log(fastest / slowest)))),
     )
 
 
-@kind("read-noise", needs=("time", "conductance"), without=("pulse", "write voltage", "voltage", "temperature"))
+@kind("read-noise", needs=("time",), without=("pulse", "write voltage", "voltage", "temperature"))
 def read_noise(tables: list[Table], options: Options) -> Outcome:
     """Fit noise to conductances in S read again and again at equal times in s; a record is a device, target, ramp, cycle.
 

@@ -199,7 +199,7 @@ def _curved(data: _Traces, found: _Found) -> bool:
     return size > 0 and abs(bend) > 4 * np.sqrt(size) * found.lines.noise and abs(bend) / size * np.ptp(x) ** 2 > 0.02
 
 
-@kind("retention", needs=("time", "conductance"), without=("pulse", "write voltage", "voltage"))
+@kind("retention", needs=("time",), without=("pulse", "write voltage", "voltage"))
 def retention(tables: list[Table], options: Options) -> Outcome:
     """Fit drift to conductances in S against seconds since the write, many traces; temperature in K optional.
 

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 from scipy import optimize
 
 from memspike.fitting.kinds import Estimate
-from memspike.fitting.records import Z, Values, estimate
+from memspike.fitting.records import Values, Z, estimate
 
 SUSPECT = 20.0  # −2 × log-likelihood that two Gaussians gain over one, from which on a record is looked at
 

@@ -21,9 +21,9 @@ class Ramping(NamedTuple):
 
 
 class RampToRamp(AbstractWrapper):
-    """Pulses of one ramp count max(1 + σ·ξ, 0) times; ξ ~ N(0, 1) is drawn anew where the direction turns or after RESET.
+    """Pulses of one ramp count max(1 + σ·ξ, 0) times, ξ ~ N(0, 1).
 
-    σ is `up` or `down`. Without a key every ramp has the speed of the law.
+    ξ is drawn anew where the direction turns or after RESET. σ is `up` or `down`. Without a key every ramp has the speed of the law.
     """
 
     source: ClassVar[str] = "definition: a random effect of the ramp, as `memspike fit` estimates it"
@@ -83,7 +83,7 @@ class Noisy(NamedTuple):
 
 
 class ReadNoise(AbstractWrapper):
-    """Every read misses G by a new Gaussian error of variance (`level`·range)² + (`slope`·G)², and is not below zero."""
+    """Every read misses G by a Gaussian error of variance (`level`·range)² + (`slope`·G)², and is not below zero."""
 
     source: ClassVar[str] = "definition: additive white noise of a read, as `memspike fit` estimates it"
 
