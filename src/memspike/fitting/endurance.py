@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from scipy import stats
+from scipy.special import log_ndtr
 
 from memspike.devices.step import SoftBounds
 from memspike.devices.variation.fabricate import AbstractSpread, LogNormal, Weibull
@@ -59,7 +60,7 @@ class _Lives:
 def _log_normal(u: Values, theta: Values) -> tuple[Values, Values]:
     """ln F and ln S at ln cycles; theta: ln median, ln s.d."""
     z = (u - theta[0]) * np.exp(-theta[1])
-    return stats.norm.logcdf(z), stats.norm.logsf(z)
+    return log_ndtr(z), log_ndtr(-z)
 
 
 def _weibull(u: Values, theta: Values) -> tuple[Values, Values]:
@@ -85,19 +86,23 @@ def _loss(lives: _Lives, law: str) -> Callable[[Values], float]:
     return loss
 
 
-def _life(lives: _Lives, law: str) -> tuple[list[Estimate], float]:
-    """Median cycles and shape of a law with profile intervals; −log-likelihood."""
+def _best(lives: _Lives, law: str) -> tuple[Values, float]:
+    """The maximum of the likelihood of a law, and −log-likelihood there."""
     loss = _loss(lives, law)
     ends = np.log(np.where(np.isfinite(lives.bad), lives.bad, lives.good))
     starts = [np.array([np.median(ends) + move, np.log(shape)]) for move in (0.0, 1.0) for shape in (0.3, 1.0, 3.0)]
-    begin = min(starts, key=loss)
-    best, least = minimise(loss, begin)
+    return minimise(loss, min(starts, key=loss))
+
+
+def _life(lives: _Lives, law: str, best: Values) -> list[Estimate]:
+    """Median cycles and shape of a law with profile intervals."""
+    loss = _loss(lives, law)
     errors = np.sqrt(np.clip(np.diag(np.linalg.pinv(hessian(loss, best, np.full(2, 1e-3)))), 1e-6, 4.0))
     found = []
     for k, name in enumerate(("median_cycles", SHAPES[law])):
         low, high = profile(loss, best, k, errors)
         found.append(estimate(name, np.exp(best[k]), "1", np.exp(low), np.exp(high), ratio=True))
-    return found, least
+    return found
 
 
 def _states(rows: Rows, file: str) -> np.ndarray:
@@ -172,11 +177,12 @@ def _level(single: Rows, lives: _Lives, on: bool, name: str) -> list[Estimate]:
     if found.freedom > 0:
         estimates.append(estimate(f"{name}_cycle_sd", found.noise, "1", *noise_interval(found)))
     if number > 1:
-        x, known = np.ones((number, 1)), found.noise**2 / found.count
+        x, known = np.ones((number, 1)), found.noise**2 / found.number
         fit = mixed(found.mean, x, known)
         error = float(np.sqrt(fit.covariance[0, 0]) * stats.t.ppf(0.975, fit.freedom))
         middle = fit.beta[0]
-        estimates.insert(0, estimate(name, *np.exp([middle]), "S", *np.exp([middle - error, middle + error])))
+        low, high = np.exp([middle - error, middle + error])
+        estimates.insert(0, estimate(name, np.exp(middle), "S", low, high))
         estimates.append(estimate(f"{name}_device_sd", fit.sd, "1", *sd_interval(found.mean, x, known)))
     return estimates
 
@@ -189,7 +195,7 @@ def _closing(pairs: Rows, lives: _Lives) -> list[Estimate]:
         return []
     own, _ = _numbered(which[kept])
     found = lines(np.log(pairs["cycle"][kept]), pairs["window"][kept], own)
-    known = (found.variance < 1e6) & (found.count > 2)
+    known = (found.variance < 1e6) & (found.number > 2)
     if known.sum() < 2 or found.freedom < 1:
         return []
     fit = mixed(found.slope[known], np.ones((int(known.sum()), 1)), found.variance[known])
@@ -197,14 +203,20 @@ def _closing(pairs: Rows, lives: _Lives) -> list[Estimate]:
     return [estimate("window_slope", fit.beta[0], "1", fit.beta[0] - error, fit.beta[0] + error)]
 
 
-def _chosen(lives: _Lives, model: str) -> tuple[str, dict[str, tuple[list[Estimate], float]], list[str]]:
+def _chosen(lives: _Lives, model: str) -> tuple[str, list[Estimate], dict[str, Any], list[str]]:
+    """The law, its estimates, the best numbers of the other one, and whether the two can be told apart."""
     if model not in ("auto", *LAWS):
         raise unknown("law of failure", model, ["auto", *LAWS])
-    found = {law: _life(lives, law) for law in LAWS}
+    found = {law: _best(lives, law) for law in LAWS}
     law = min(found, key=lambda name: found[name][1]) if model == "auto" else model
     gap = abs(found["weibull"][1] - found["log-normal"][1])
     near = [f"These failures do not tell Weibull from log-normal: log-likelihoods differ by {gap:.2g}."]
-    return law, found, near if gap < 2 else []
+    others = {
+        name: dict(zip(("median_cycles", SHAPES[name]), np.exp(theta).tolist(), strict=True))
+        for name, (theta, _) in found.items()
+        if name != law
+    }
+    return law, _life(lives, law, found[law][0]), others, near if gap < 2 else []
 
 
 @kind("endurance", needs=("cycle",), without=("time", "voltage", "pulse", "target"))
@@ -240,20 +252,20 @@ def endurance(tables: list[Table], options: Options) -> Outcome:
         )
         headline = f"Endurance is not determined: {lives.failed} of {n} devices failed."
         return Outcome(headline, None, tuple(levels), tuple(notes + more), plots, facts)
-    law, found, near = _chosen(lives, options.model)
-    estimates = [*found[law][0], *levels]
+    law, life, others, near = _chosen(lives, options.model)
+    estimates = [*life, *levels]
     notes += [*more, *near, *undetermined(estimates)]
-    median, shape = found[law][0]
-    facts["other_laws"] = {name: {e.name: e.value for e in es} for name, (es, _) in found.items() if name != law}
+    median, shape = life
+    facts["other_laws"] = others
     spread: dict[str, AbstractSpread] = {"endurance": SPREADS[law](shape.value)}
-    g = {on: float(np.exp(np.median(single["g"][early_rows(single, on)]))) for on in (True, False)}
+    g = {on: float(np.exp(np.median(single["g"][_early(single, on)]))) for on in (True, False)}
     device = LimitedEndurance(SoftBounds(g_min=g[False], g_max=g[True]), endurance=PULSES * median.value)
     notes.append("A cycle counts as 2 pulses; the pulses of the device inside are an example.")
     headline = f"{lives.failed} of {n} devices failed ({law}): {shown(median)}, {shown(shape)}."
     return Outcome(headline, device, tuple(estimates), tuple(notes), plots, facts, spread)
 
 
-def early_rows(single: Rows, on: bool) -> np.ndarray:
+def _early(single: Rows, on: bool) -> np.ndarray:
     """The first three rows of a state of each device."""
     mine = np.flatnonzero(single["on"] == on)
     return np.concatenate([mine[p[np.argsort(single["cycle"][mine][p])[:3]]] for p in groups(single["device"][mine])])

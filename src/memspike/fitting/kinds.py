@@ -25,7 +25,7 @@ Values = Float[np.ndarray, " _"]
 
 @dataclass(frozen=True)
 class Options:
-    """What the user may set: law ("auto": the lowest BIC), sweep rate in V/s, compliance in A, smallest window (a ratio)."""
+    """What the user may set: law ("auto": the lowest BIC), sweep rate in V/s, compliance in A, smallest window."""
 
     model: str = "auto"
     sweep_rate: float | None = None

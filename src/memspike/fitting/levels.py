@@ -1,8 +1,8 @@
 """Write–verify logs and level distributions: reached against wanted conductance → programming error, for `Statistical`.
 
 The error of a write to G is N(b₀ + b₁·g, s(g)²) with g = G/G_max and s a polynomial of g (the form of Joshi et al.,
-Nat. Commun. 11: 2473 (2020)), fitted by maximum likelihood; the degree is 2, or 3 where the BIC is lower (fewer targets: less). A write that reads 0 or
-less is left-censored. Tails are told by the errors in units of their s.d.
+Nat. Commun. 11: 2473 (2020)), fitted by maximum likelihood. The degree is 2, or 3 where the BIC is lower, and less for
+fewer than 3 targets. Tails are told by the errors in units of their s.d.
 """
 
 from dataclasses import dataclass
@@ -87,8 +87,8 @@ def _writes(tables: list[Table]) -> tuple[Rows, list[str], int | None]:
     if not logged:
         return rows, notes, None
     changed = np.zeros(len(rows["g"]), bool)
-    for kind in ("device", "target", "cycle", "ramp"):
-        own = rows[kind]
+    for label in ("device", "target", "cycle", "ramp"):
+        own = rows[label]
         changed[1:] |= (own[1:] != own[:-1]) & ~((own[1:] != own[1:]) & (own[:-1] != own[:-1]))
     pulse = rows["pulse"]
     changed[1:] |= pulse[1:] < pulse[:-1]
@@ -130,8 +130,8 @@ def _tails(z: Values) -> tuple[list[Estimate], list[str]]:
 def levels(tables: list[Table], options: Options) -> Outcome:
     """Fit the programming error to reached conductances and targets, both in S, of many writes.
 
-    The device is `PCMJoshi` without drift and read noise, whose `place` draws the error; a mean error (bias) is told and
-    not part of it. InputError for fewer than 8 writes.
+    The device is `PCMJoshi` without drift and read noise, whose `place` draws the error; a mean error (bias) is told
+    and not part of it. InputError for fewer than 8 writes.
     """
     rows, notes, taken = _writes(tables)
     g, target = rows["g"], rows["target"]
@@ -163,9 +163,7 @@ def levels(tables: list[Table], options: Options) -> Outcome:
     tails, more = _tails((error - law.bias(share)) / law.sd(share))
     mean, mean_error = float(law.bias(share).mean()), Z * float(np.std(error) / np.sqrt(len(error)))
     if abs(mean) > mean_error:
-        notes.append(
-            f"Writes miss their targets by {1e6 * UNIT * mean:+.3g} µS on average; the device has no such bias."
-        )
+        notes.append(f"Writes miss their targets by {1e6 * UNIT * mean:+.3g} µS on average; the device does not.")
     estimates = (*told, *coefficients, *tails)
     notes += [*more, *undetermined(estimates), "Drift and read noise of this device are 0: levels do not tell them."]
     facts: dict[str, Any] = {"kind": "levels", "writes": len(g), "levels": _levels(g, target), "reads_per_write": taken}
@@ -185,8 +183,8 @@ def levels(tables: list[Table], options: Options) -> Outcome:
 def _plots(g: Values, target: Values, law: _Law, top: float) -> dict[str, Plot]:
     rows = [row for row in _levels(g, target) if row["writes"] > 2]
     x = np.linspace(float(target.min()), top, 101)
-    measured = Curve(*(1e6 * np.array([row[k] if k == "target" else row[k][0] for row in rows]) for k in ("target", "sd")),
-                     "targets", "points")  # fmt: skip
+    seen = 1e6 * np.array([[row["target"], row["sd"][0]] for row in rows]).reshape(-1, 2).T
+    measured = Curve(seen[0], seen[1], "targets", "points")
     fitted = Curve(1e6 * x, law.sd(x / top), "law")
     z = np.sort(((g - target) / UNIT - law.bias(target / top)) / law.sd(target / top))
     normal = stats.norm.ppf((np.arange(len(z)) + 0.5) / len(z))

@@ -32,7 +32,7 @@ from memspike.fitting.records import (
     undetermined,
 )
 from memspike.fitting.table import Table
-from memspike.fitting.telegraph import Telegraph, telegraph
+from memspike.fitting.telegraph import APART, Telegraph, telegraph
 from memspike.parts.errors import InputError
 
 FEWEST = 64  # reads of a record
@@ -79,7 +79,7 @@ def spectrum(x: Values, dt: float) -> tuple[Values, Values, float]:
 
 
 class Spectral(NamedTuple):
-    """ln Q² and γ of each record, and the covariance of all of either; white variances (slope², offset² in S²), theirs."""
+    """ln Q² and γ of each record, and the covariance of all of either; white slope² and offset² (S²), and theirs."""
 
     theta: Float[np.ndarray, "2 records"]
     covariance: Float[np.ndarray, "2 records records"]
@@ -145,7 +145,7 @@ def whittle(records: "list[Record]") -> Spectral:
         damping = max(damping / 4, 1e-9) if trial >= value else 4 * damping
         if trial >= value:
             gain, theta, value = trial - value, theta + step, trial
-            if gain < 1e-8:
+            if gain < 1e-5:
                 break
     whole, slopes = terms(theta)
     m, lost = fisher(slopes), records[0].lost
@@ -213,7 +213,7 @@ def _switching(record: Record) -> Telegraph | None:
     variance = whole / (2 * record.dt) * record.mean**2
     coloured = -float((np.log(2 * np.pi * variance) + record.power / whole).sum())
     step, noise = found.estimates[1], found.estimates[2]
-    clear = found.likelihood - coloured > CLEAR and step.value > 2 * noise.value and step.determined
+    clear = found.likelihood - coloured > CLEAR and step.value > APART * noise.value and step.determined
     return found if clear else None
 
 
@@ -282,10 +282,11 @@ def _device(records: list[Record], given: dict[str, Estimate]) -> Flicker:
 
 @kind("read-noise", needs=("time",), without=("pulse", "write voltage", "voltage", "temperature"))
 def read_noise(tables: list[Table], options: Options) -> Outcome:
-    """Fit noise to conductances in S read again and again at equal times in s; a record is a device, target, ramp, cycle.
+    """Fit noise to conductances in S that are read again and again at equal intervals in s.
 
-    The device is `Flicker` around `ReadNoise` around `SoftBounds` over the measured range; records that switch between
-    two levels are reported and left out of it. InputError where no record can be used.
+    A record is one device, target, ramp and cycle. The device is `Flicker` around `ReadNoise` around `SoftBounds` over
+    the measured range; records that switch between two levels are reported and left out of it. InputError where no
+    record can be used.
     """
     records, notes = _records(tables)
     tested = [(r, _switching(r)) for r in records]

@@ -118,7 +118,8 @@ def spread(values: Values) -> tuple[float, float, float]:
     sd = float(np.std(values, ddof=1)) if n > 0 else np.nan
     if n < 1:
         return sd, np.nan, np.nan
-    return sd, *(float(sd * np.sqrt(n / stats.chi2.ppf(p, n))) for p in (0.975, 0.025))
+    low, high = sd * np.sqrt(n / stats.chi2.ppf([0.975, 0.025], n))
+    return sd, float(low), float(high)
 
 
 class Lines(NamedTuple):
@@ -131,7 +132,7 @@ class Lines(NamedTuple):
     variance: Values
     mean: Values
     offset: Values
-    count: np.ndarray
+    number: np.ndarray
     noise: float
     freedom: int
     loss: float
@@ -157,6 +158,11 @@ def noise_interval(found: Lines) -> tuple[float, float]:
     """95 % interval of the s.d. about lines."""
     low, high = found.noise * np.sqrt(found.freedom / stats.chi2.ppf([0.975, 0.025], found.freedom))
     return float(low), float(high)
+
+
+def _root(f: Callable[[float], float], low: float, high: float, tolerance: float) -> float:
+    """Where a function changes its sign."""
+    return float(optimize.brentq(f, low, high, xtol=tolerance))  # pyright: ignore[reportArgumentType]
 
 
 class Mixed(NamedTuple):
@@ -186,7 +192,7 @@ def mixed(y: Values, x: Float[np.ndarray, "_ _"], known: Values) -> Mixed:
         _, inverse, _, whole = _regress(y, x, known + scale * np.exp(u))
         return whole - float(np.linalg.slogdet(inverse)[1])
 
-    u = optimize.minimize_scalar(loss, bounds=(-25.0, 5.0), method="bounded").x
+    u = optimize.minimize_scalar(loss, bounds=(-25.0, 5.0), method="bounded", options={"xatol": 1e-3}).x
     variance = 0.0 if loss(-25.0) <= loss(u) else scale * float(np.exp(u))
     beta, inverse, q, value = _regress(y, x, known + variance)
     freedom = len(y) - x.shape[1]
@@ -209,7 +215,7 @@ def sd_interval(y: Values, x: Float[np.ndarray, "_ _"], known: Values) -> tuple[
         top = scale
         while missing(top) > 0:
             top *= 4
-        return float(np.sqrt(optimize.brentq(missing, 0.0, top, xtol=1e-12 * top)))
+        return float(np.sqrt(_root(missing, 0.0, top, 1e-12 * top)))
 
     return end(0.975), end(0.025)
 
@@ -226,10 +232,12 @@ def hessian(loss: Callable[[Values], float], at: Values, steps: Values) -> Float
     return found
 
 
-def minimise(loss: Callable[[Values], float], start: Values, steps: Values | float = 0.1) -> tuple[Values, float]:
+def minimise(
+    loss: Callable[[Values], float], start: Values, steps: Values | float = 0.1, exact: float = 1e-5
+) -> tuple[Values, float]:
     """The minimum of a loss from `start`, and its value; a simplex with sides of `steps`."""
     simplex = np.vstack([start, start + steps * np.eye(len(start))])
-    how = {"xatol": 1e-5, "fatol": 1e-7, "initial_simplex": simplex, "maxiter": 2000}
+    how = {"xatol": exact, "fatol": 1e-2 * exact, "initial_simplex": simplex, "maxiter": 2000}
     found = optimize.minimize(loss, start, method="Nelder-Mead", options=how)
     return found.x, float(found.fun)
 
@@ -251,18 +259,16 @@ def profile(loss: Callable[[Values], float], best: Values, k: int, steps: Values
 
         if not others:
             return loss(np.array([value])) - base - bound
-        now[others], value = minimise(rest, now[others], 0.5 * steps[others])
+        now[others], value = minimise(rest, now[others], 0.5 * steps[others], float(1e-2 * steps[others].min()))
         return value - base - bound
 
-    ends = []
-    for sign in (-1, 1):
+    def end(sign: int) -> float:
         now[:] = best
-        near, far = 0.0, steps[k]
+        near, far = 0.0, float(steps[k])
         while far < 40 * steps[k] and risen(best[k] + sign * far) < 0:
             near, far = far, 2 * far
-        ends.append(
-            float(optimize.brentq(lambda d, s=sign: risen(best[k] + s * d), near, far, xtol=1e-3 * steps[k]))
-            if far < 40 * steps[k]
-            else np.inf
-        )
-    return best[k] - ends[0], best[k] + ends[1]
+        if far >= 40 * steps[k]:
+            return np.inf
+        return _root(lambda d: risen(best[k] + sign * d), near, far, 1e-2 * float(steps[k]))
+
+    return float(best[k] - end(-1)), float(best[k] + end(1))

@@ -133,15 +133,15 @@ def _solve(data: _Traces, names: tuple[str, ...], bends: bool) -> _Found:
     if not names:
         return _at(data, names, bends, np.empty(0))
     grids = {
-        "t0": np.linspace(np.log(data.t0) - 7.0, np.log(data.t.max()), 12),
-        "clock_energy": np.linspace(-0.5, 2.5, 13),
-        "exponent_energy": np.linspace(-0.5, 1.5, 9),
+        "t0": np.linspace(np.log(data.t0) - 7.0, np.log(data.t.max()), 9),
+        "clock_energy": np.linspace(-0.5, 2.5, 9),
+        "exponent_energy": np.linspace(-0.3, 1.2, 6),
     }
 
     def loss(theta: Values) -> float:
         return _at(data, names, bends, theta).loss
 
-    starts = sorted((np.array(p) for p in product(*(grids[n] for n in names))), key=loss)[:3]
+    starts = sorted((np.array(p) for p in product(*(grids[n] for n in names))), key=loss)[:2]
     return _at(data, names, bends, min((minimise(loss, p) for p in starts), key=lambda found: found[1])[0])
 
 
@@ -193,10 +193,11 @@ def _curved(data: _Traces, found: _Found) -> bool:
     given = dict(zip(found.names, found.theta, strict=True))
     f = _fall(data, np.exp(given.get("t0", np.log(data.t0))), given.get("clock_energy", 0.0))
     rest = data.y - found.lines.offset[data.which] - found.lines.slope[data.which] * f
-    x = f - (np.bincount(data.which, f) / found.lines.count)[data.which]
+    x = f - (np.bincount(data.which, f) / found.lines.number)[data.which]
     square = x * x - np.mean(x * x)
     bend, size = float(square @ rest), float(square @ square)
-    return size > 0 and abs(bend) > 4 * np.sqrt(size) * found.lines.noise and abs(bend) / size * np.ptp(x) ** 2 > 0.02
+    clear = abs(bend) > 4 * np.sqrt(size) * found.lines.noise
+    return bool(size > 0 and clear and abs(bend) / size * np.ptp(x) ** 2 > 0.02)
 
 
 @kind("retention", needs=("time",), without=("pulse", "write voltage", "voltage"))
@@ -204,7 +205,8 @@ def retention(tables: list[Table], options: Options) -> Outcome:
     """Fit drift to conductances in S against seconds since the write, many traces; temperature in K optional.
 
     A trace is one device at one temperature, target, ramp and cycle. Needs at least 2 traces of 3 reads. The device is
-    `Drift` around `SoftBounds` over the measured range, whose pulses are an example. InputError for what cannot be used.
+    `Drift` around `SoftBounds` over the measured range, whose pulses are an example. InputError for what cannot be
+    used.
     """
     data, notes = _read(tables)
     bends = float(np.std(data.start)) > STATES_APART and len(data.start) >= 5

@@ -8,12 +8,13 @@ by resampling whole ramps.
 from dataclasses import dataclass
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
 from memspike.devices.tabular import Tabular
-from memspike.devices.variation.fabricate import AnyOf
+from memspike.devices.variation.fabricate import AbstractSpread, AnyOf
 from memspike.fitting.kinds import KINDS, Curve, Estimate, Options, Outcome, Plot
 from memspike.fitting.records import Rows, Values, estimate, gather, groups, undetermined
 from memspike.fitting.table import Table
@@ -187,10 +188,10 @@ def tabular(tables: list[Table], options: Options) -> Outcome:
     if NEAR * least < QUANTILES:
         notes.append(f"A point of the grid sees about {max(int(NEAR * least), 30)} steps: quantiles beyond 1 in that "
                      "many are the furthest step seen.")  # fmt: skip
-    device = Tabular(g=np.array(grids), up=np.array(sides[1]), down=np.array(sides[-1]))
+    device = Tabular(g=jnp.asarray(grids), up=jnp.asarray(sides[1]), down=jnp.asarray(sides[-1]))
     facts: dict[str, Any] = {"kind": "tabular", "devices": list(whole), "steps": {
         name: {"up": len(own[1].g), "down": len(own[-1].g)} for name, own in whole.items()}}  # fmt: skip
-    spread = {"which": AnyOf(len(whole))} if len(whole) > 1 else {}
+    spread: dict[str, AbstractSpread] = {"which": AnyOf(len(whole))} if len(whole) > 1 else {}
     headline = f"Step tables of {len(whole)} device{'s' if len(whole) > 1 else ''}, {POINTS} conductances each."
     notes += undetermined(estimates)
     return Outcome(headline, device, tuple(estimates), tuple(notes), _plots(whole, device), facts, spread)

@@ -12,6 +12,7 @@ from memspike.fitting.kinds import Estimate
 from memspike.fitting.records import Values, Z, estimate
 
 SUSPECT = 20.0  # −2 × log-likelihood that two Gaussians gain over one, from which on a record is looked at
+APART = 3.0  # levels nearer than so many s.d. of the noise on them are not told from one
 
 
 class Telegraph(NamedTuple):
@@ -28,7 +29,7 @@ def _loss(theta: Float[Array, "5"], y: Float[Array, " reads"]) -> Float[Array, "
     share, left = up / (up + down), jnp.exp(-up - down)
     stationary = jnp.stack([1 - share, share])
     move = left * jnp.eye(2) + (1 - left) * stationary[None, :]
-    seen = -0.5 * ((y[:, None] - levels) * jnp.exp(-theta[2])) ** 2
+    seen = -0.5 * ((y[:, None] - levels[None, :]) * jnp.exp(-theta[2])) ** 2
 
     def read(carry: Array, logs: Array) -> tuple[Array, Array]:
         joint = carry * jnp.exp(logs - logs.max())
@@ -69,12 +70,14 @@ def telegraph(g: Values, dt: float) -> Telegraph | None:
         return None
     y = (g - middle) / scale
     high, gain = _halves(y)
-    if gain < SUSPECT:
+    if high.all() or not high.any():
         return None
     flips = max(int((high[1:] != high[:-1]).sum()), 2)
     rates = [0.5 * flips / max(int(side.sum()), 1) for side in (~high, high)]
     levels = float(y[~high].mean()), float(y[high].mean())
     noise = float(np.sqrt(np.mean((y - np.where(high, levels[1], levels[0])) ** 2)))
+    if gain < SUSPECT or levels[1] - levels[0] < APART * noise:
+        return None
     start = np.array([levels[0], *np.log([levels[1] - levels[0], noise, *rates])])
     with jax.enable_x64(True):
         reads = jnp.asarray(y)
@@ -91,8 +94,8 @@ def telegraph(g: Values, dt: float) -> Telegraph | None:
     x, low, high_end = found.x, found.x - errors, found.x + errors
     names = ("step", "noise", "dwell_low", "dwell_high")
     factors = (scale, scale, dt, dt)
-    estimates = [estimate("low_level", *(middle + scale * v for v in (x[0],)), "S", middle + scale * low[0],
-                          middle + scale * high_end[0])]  # fmt: skip
+    level = [middle + scale * float(end[0]) for end in (x, low, high_end)]
+    estimates = [estimate("low_level", level[0], "S", *level[1:])]
     for k, (name, factor) in enumerate(zip(names, factors, strict=True), 1):
         ends = np.exp([x[k], low[k], high_end[k]]) if k < 3 else np.exp([-x[k], -high_end[k], -low[k]])
         value, a, b = factor * ends
