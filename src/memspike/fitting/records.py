@@ -175,7 +175,7 @@ class Mixed(NamedTuple):
     loss: float
 
 
-def _regress(y: Values, x: Float[np.ndarray, "_ _"], variance: Values) -> tuple[Values, np.ndarray, float, float]:
+def _regress(y: np.ndarray, x: np.ndarray, variance: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, float]:
     """β, its covariance, the weighted sum of squares and −2 × the log-likelihood."""
     weight = 1 / variance
     inverse = np.linalg.inv((x.T * weight) @ x)
