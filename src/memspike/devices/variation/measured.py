@@ -23,7 +23,8 @@ class Ramping(NamedTuple):
 class RampToRamp(AbstractWrapper):
     """Pulses of one ramp count max(1 + σ·ξ, 0) times, ξ ~ N(0, 1).
 
-    ξ is drawn anew where the direction turns or after RESET. σ is `up` or `down`. Without a key every ramp has the speed of the law.
+    ξ is drawn anew where the direction turns or after RESET. σ is `up` or `down`. Without a key
+    every ramp has the speed of the law.
     """
 
     source: ClassVar[str] = "definition: a random effect of the ramp, as `memspike fit` estimates it"
