@@ -27,7 +27,8 @@ def test_drift_is_that_of_the_pcm_model(x64):
     """Around a device that does not drift, with the exponent and reference time of `PCM`, later than both."""
     pcm = devices.PCM()
     drift = devices.Drift(devices.PCM(nu=0.0), nu=pcm.nu, t0=pcm.t0)
-    one, other = (d.wait(d.program(d.init((3,)), 5), 1e5) for d in (pcm, drift))
+    one = pcm.wait(pcm.program(pcm.init((3,)), 5), 1e5)
+    other = drift.wait(drift.program(drift.init((3,)), 5), 1e5)
     np.testing.assert_allclose(drift.conductance(other, 7.0), pcm.conductance(one, 7.0), rtol=1e-12)
 
 

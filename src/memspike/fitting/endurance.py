@@ -41,6 +41,7 @@ from memspike.parts.errors import InputError, unknown
 ON = {"lrs", "on", "set", "low resistance", "up", "ltp", "rlrs", "glrs", "ron", "gon", "ilrs", "ion"}
 OFF = {"hrs", "off", "reset", "high resistance", "down", "ltd", "rhrs", "ghrs", "roff", "goff", "ihrs", "ioff"}
 SPREADS: dict[str, Callable[[float], AbstractSpread]] = {"log-normal": LogNormal, "weibull": Weibull}
+SIGNS = {"1": 1.0, "+1": 1.0, "-1": 0.0}
 PULSES = 2.0  # pulses of a cycle: one SET and one RESET
 FEWEST = 2  # failures from which on a law is fitted
 
@@ -112,6 +113,8 @@ def _states(rows: Rows, file: str) -> np.ndarray:
         def one(text: str) -> float:
             words = "".join(c if c.isalnum() else " " for c in text.lower()).split()
             spelled = {*words, "".join(words), *(f"{a} {b}" for a, b in pairwise(words))}
+            if text.removesuffix(".0") in SIGNS:
+                return SIGNS[text.removesuffix(".0")]
             return 1.0 if spelled & ON else 0.0 if spelled & OFF else np.nan
 
         names, where = np.unique(texts.astype(str), return_inverse=True)
@@ -133,23 +136,31 @@ def _states(rows: Rows, file: str) -> np.ndarray:
 
 def _windows(rows: Rows, file: str) -> tuple[Rows, Rows]:
     """Per device and cycle: G in S of LRS ("on") and HRS ("off"), as the geometric mean of its reads; and pairs."""
-    rows = {**rows, "name": np.array([s.split(" ", 1)[-1] for s in rows["series"]])}
     on = _states(rows, file)
     pieces = groups(rows["device"], rows["cycle"], on)
     at = np.array([p[0] for p in pieces])
     g = np.array([np.log(rows["g"][p]).mean() for p in pieces])
     single = {"device": rows["device"][at], "cycle": rows["cycle"][at], "on": on[at], "g": g}
     both = [p for p in groups(single["device"], single["cycle"]) if len(p) == 2]
+    kept = np.isin(single["device"], [single["device"][p[0]] for p in both])
     if not both:
         raise InputError(f"{file} has no cycle with both LRS and HRS; every cycle of a device needs one of each.")
     first = np.array([p[0] for p in both])
     signed = [float(np.sum(np.where(single["on"][p], single["g"][p], -single["g"][p]))) for p in both]
-    return single, {"device": single["device"][first], "cycle": single["cycle"][first], "window": np.array(signed)}
+    pairs = {"device": single["device"][first], "cycle": single["cycle"][first], "window": np.array(signed)}
+    return {k: v[kept] for k, v in single.items()}, pairs
+
+
+def _numbered(labels: np.ndarray) -> tuple[np.ndarray, int]:
+    """The number of the device of each row, in the order of their names, and how many there are."""
+    names, which = np.unique(labels, return_inverse=True)
+    return which, len(names)
 
 
 def _lives(pairs: Rows, limit: float) -> _Lives:
     ends = []
-    for piece in groups(pairs["device"]):
+    which, number = _numbered(pairs["device"])
+    for piece in (np.flatnonzero(which == k) for k in range(number)):
         own = piece[np.argsort(pairs["cycle"][piece], kind="stable")]
         good = np.flatnonzero(pairs["window"][own] >= limit)
         last = good[-1] if len(good) else -1
@@ -157,14 +168,6 @@ def _lives(pairs: Rows, limit: float) -> _Lives:
         ends.append((cycles[last] if last >= 0 else 0.0, cycles[last + 1] if last + 1 < len(own) else np.inf))
     good, bad = np.array(ends, float).T
     return _Lives(good, bad)
-
-
-def _numbered(labels: np.ndarray) -> tuple[np.ndarray, int]:
-    """The number of the device of each row, in order of appearance, and how many there are."""
-    which, pieces = np.empty(len(labels), int), groups(labels)
-    for k, piece in enumerate(pieces):
-        which[piece] = k
-    return which, len(pieces)
 
 
 def _level(single: Rows, lives: _Lives, on: bool, name: str) -> list[Estimate]:
@@ -228,7 +231,11 @@ def endurance(tables: list[Table], options: Options) -> Outcome:
     devices is among the facts. No device is given where fewer than 2 failed. InputError for what cannot be used.
     """
     rows, notes = gather(tables, ("cycle",), ("device", "direction"))
+    if rows["cycle"].dtype.kind != "f":
+        raise InputError(f"{tables[0].file}: a cycle is '{rows['cycle'][0]}'; the number of the cycle is needed.")
     rows, more = positive(rows)
+    if not any(table.of("device") for table in tables):
+        rows["device"] = rows["file"]  # two columns of a file are the states of one device
     single, pairs = _windows(rows, tables[0].file)
     early = np.concatenate([p[np.argsort(pairs["cycle"][p])[:3]] for p in groups(pairs["device"])])
     given = options.window

@@ -141,6 +141,8 @@ def levels(tables: list[Table], options: Options) -> Outcome:
     if not used.all():
         notes.append(f"{int((~used).sum())} writes that read 0 S or less were left out: errors near 0 S are too small.")
     g, target = g[used], target[used]
+    if len(g) < FEWEST:
+        raise InputError(f"{tables[0].file} has {len(g)} writes that read more than 0 S; at least {FEWEST} are needed.")
     top = float(max(target.max(), 1e-12))
     share, error = target / top, (g - target) / UNIT
     most = min(len(np.unique(target)), 4) - 1

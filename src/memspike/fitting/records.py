@@ -8,7 +8,7 @@ from jaxtyping import Float, Num
 from scipy import optimize, stats
 
 from memspike.fitting.kinds import Estimate
-from memspike.fitting.table import Table
+from memspike.fitting.table import Column, Table
 from memspike.parts import units
 from memspike.parts.errors import InputError
 
@@ -39,15 +39,26 @@ def conductances(table: Table) -> list[tuple[str, Values]]:
         return [(c.name, np.abs(c.values / given)) for c in currents]
 
 
+def _entries(column: Column) -> np.ndarray:
+    """The values of a column, or its labels; cycles are numbers where their labels are."""
+    if not column.labels:
+        return column.values
+    texts = np.array(column.labels)
+    try:
+        return texts.astype(float) if column.kind == "cycle" else texts
+    except ValueError:
+        return texts
+
+
 def gather(tables: Sequence[Table], needs: Sequence[str] = (), takes: Sequence[str] = ()) -> tuple[Rows, list[str]]:
     """Rows of all tables, columns of conductance one after the other, and what was left out in one sentence each.
 
-    Keys: "g" in S, "series" (file and column), and every kind of `needs` and `takes`; labels where a column has
-    them, NaN or "" where it is missing from a table. "device" is the series where no column tells it. Rows without a
-    finite conductance or a needed number are left out. InputError where a needed kind is missing.
+    Keys: "g" in S, "file", "name" of the column, both as "series", and every kind of `needs` and `takes`; labels where
+    a column has them, NaN or "" where it is missing from a table. "device" is the series where no column tells it. Rows
+    without a finite conductance or a needed number are left out. InputError where a needed kind is missing.
     """
     kinds = [*needs, *takes]
-    parts: dict[str, list[np.ndarray]] = {kind: [] for kind in ("g", "series", *kinds)}
+    parts: dict[str, list[np.ndarray]] = {kind: [] for kind in ("g", "series", "file", "name", *kinds)}
     for table in tables:
         for kind in needs:
             if not table.of(kind):
@@ -55,14 +66,15 @@ def gather(tables: Sequence[Table], needs: Sequence[str] = (), takes: Sequence[s
         for name, g in conductances(table):
             parts["g"].append(g)
             series = f"{table.file} {name}".strip()
-            parts["series"].append(np.full(len(g), series))
+            for key, text in (("series", series), ("file", table.file), ("name", name)):
+                parts[key].append(np.full(len(g), text))
             for kind in kinds:
                 column = next(iter(table.of(kind)), None)
                 if column is None:
                     text = kind in ("device", "ramp", "direction")
                     parts[kind].append(np.full(len(g), (series if kind == "device" else "") if text else np.nan))
                 else:
-                    parts[kind].append(np.array(column.labels) if column.labels else column.values)
+                    parts[kind].append(_entries(column))
     rows = {kind: np.concatenate(p) if p else np.empty(0) for kind, p in parts.items()}
     kept = np.isfinite(rows["g"])
     for kind in needs:
@@ -76,8 +88,10 @@ def gather(tables: Sequence[Table], needs: Sequence[str] = (), takes: Sequence[s
 
 
 def positive(rows: Rows) -> tuple[Rows, list[str]]:
-    """Rows with a conductance above 0, and a sentence about the others."""
+    """Rows with a conductance above 0, and a sentence about the others; InputError where there is none."""
     good = rows["g"] > 0
+    if not good.any():
+        raise InputError(f"{rows['series'][0]} has no conductance above 0 S.")
     lost = int((~good).sum())
     notes = [f"{lost} of {len(good)} conductances are not above 0 and were left out."] if lost else []
     return {kind: column[good] for kind, column in rows.items()}, notes

@@ -133,7 +133,7 @@ def _told(name: str, steps: _Steps, span: tuple[float, float], rng: np.random.Ge
     count = max(len(np.unique(steps.ramp)), 4)
     factor = float(stats.t.ppf(0.975, count - 1)) * np.sqrt(count / (count - 1))
     error = factor * drawn[:, 0].std(axis=0, ddof=1)
-    ratio = np.exp(factor * np.log(drawn[:, 1]).std(axis=0, ddof=1))
+    ratio = np.exp(factor * np.log(np.maximum(drawn[:, 1], 1e-300)).std(axis=0, ddof=1))
     ends = {
         "mean": (value[0], value[0] - error, value[0] + error),
         "sd": (value[1], value[1] / ratio, value[1] * ratio),
