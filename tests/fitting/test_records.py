@@ -52,7 +52,7 @@ def covered(sets, one, wide=()):
             hits[name] += e.low <= value <= e.high
             widths.setdefault(name, []).append(e.high - e.low)
     for name, hit in hits.items():
-        assert hit >= (0.9 * sets if sets >= 100 else sets - 2), f"{name}: {hit} of {sets}"
+        assert hit >= (0.9 * sets if sets >= 100 else max(sets - 2, 1)), f"{name}: {hit} of {sets}"
     for name, most in dict(wide).items():
         assert np.median(widths[name]) < most, f"{name}: {np.median(widths[name])}"
 

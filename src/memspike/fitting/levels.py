@@ -77,7 +77,9 @@ def _fit(g: Values, error: Values, degree: int) -> _Law:
     z = (error - theta[0] - theta[1] * g) / s
     each = np.column_stack([z / s, g * z / s, ((z * z - 1) / s)[:, None] * powers])
     inverse = np.linalg.pinv(fisher, hermitian=True)
-    return _Law(theta, inverse @ (each.T @ each) @ inverse, -2 * value + len(theta) * float(np.log(len(g))))
+    wide = inverse @ (each.T @ each) @ inverse  # of finite data: never narrower than for Gaussian errors
+    grown = np.sqrt(np.maximum(np.diag(inverse) / np.diag(wide), 1.0))
+    return _Law(theta, wide * np.outer(grown, grown), -2 * value + len(theta) * float(np.log(len(g))))
 
 
 def _writes(tables: list[Table]) -> tuple[Rows, list[str], int | None]:
