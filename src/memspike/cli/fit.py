@@ -52,6 +52,7 @@ def fit(
     g_range: measured.Range = None,
     sweep_rate: Annotated[str | None, typer.Option(help="Sweep rate in V/s of a sweep without times.")] = None,
     compliance: Annotated[str | None, typer.Option(help="Compliance (A) of a sweep.")] = None,
+    window: Annotated[float | None, typer.Option(help="Smallest window G_LRS/G_HRS of a device that works.")] = None,
     out_dir: Annotated[Path | None, typer.Option("--out", help="Folder; runs/fit-FILE by default.")] = None,
 ) -> None:
     """Fit a device to pulses, sweeps and other measurements; writes device.toml, fit.json and fit.html."""
@@ -64,7 +65,7 @@ def fit(
         raise InputError(f"{folder} is not empty; give another folder with --out.")
     options = measured.said(column, unit, read_voltage, direction, skip, g_range)
     tables = [read(path, options) for path in files]
-    name = kinds.named(tables, kind)
+    name = kinds.named(tables, kind, options)
     if name == kinds.PULSES:
         found = fitting.fit(files, model=model, options=options)
         page = report.write_fit(found, folder)
@@ -74,7 +75,7 @@ def fit(
             None if text is None else units.parse(text, unit, option)
             for text, unit, option in ((sweep_rate, "V/s", "--sweep-rate"), (compliance, "A", "--compliance"))
         )
-        found = kinds.fit_tables(tables, kinds.Options(model, rate, limit), name)
+        found = kinds.fit_tables(tables, kinds.Options(model, rate, limit, window), name)
         page = report.write_outcome(found, folder)
         _say(*(f"note: {note}" for table in tables for note in table.notes))
         _say_other(found)

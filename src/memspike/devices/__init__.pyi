@@ -55,13 +55,16 @@ from .targets import open_loop as open_loop
 from .targets import ramp as ramp
 from .targets import statistical as statistical
 from .targets import write_verify as write_verify
+from .variation.drift import Drift as Drift
 from .variation.fabricate import Absolute as Absolute
 from .variation.fabricate import AbstractSpread as AbstractSpread
 from .variation.fabricate import AnyOf as AnyOf
 from .variation.fabricate import LogNormal as LogNormal
 from .variation.fabricate import OfLabel as OfLabel
 from .variation.fabricate import Relative as Relative
+from .variation.fabricate import Weibull as Weibull
 from .variation.fabricate import fabricate as fabricate
+from .variation.measured import ReadNoise as ReadNoise
 from .variation.wrappers import AbstractVariation as AbstractVariation
 from .variation.wrappers import AbstractWrapper as AbstractWrapper
 from .variation.wrappers import CycleToCycle as CycleToCycle

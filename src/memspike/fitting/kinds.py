@@ -6,7 +6,8 @@ where the user names none.
 
 import dataclasses
 import importlib
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -14,21 +15,26 @@ import numpy as np
 from jaxtyping import Float
 
 from memspike.devices.base import AbstractDevice
+from memspike.devices.variation.fabricate import AbstractSpread
+from memspike.fitting.instruments.options import Options as Reading
 from memspike.fitting.table import Table
+from memspike.fitting.traces import to_traces
+from memspike.parts import written
 from memspike.parts.errors import InputError, unknown
 
-MODULES = ("sweeps", "switching")
+MODULES = ("sweeps", "switching", "retention", "endurance", "readnoise", "levels", "tabular")
 PULSES = "pulses"  # ramps and trains of pulses: `fit.fit`
 Values = Float[np.ndarray, " _"]
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the user may set: law ("auto": the lowest BIC), sweep rate in V/s, compliance in A."""
+    """What the user may set: law ("auto": the lowest BIC), sweep rate in V/s, compliance in A, smallest window."""
 
     model: str = "auto"
     sweep_rate: float | None = None
     compliance: float | None = None
+    window: float | None = None
 
 
 @dataclass(frozen=True)
@@ -99,7 +105,7 @@ class Result(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """A result that is all values; `facts` are further numbers of fit.json."""
+    """A result that is all values; `facts` are further numbers of fit.json, `spread` how devices differ."""
 
     headline: str
     device: AbstractDevice | None = None
@@ -107,10 +113,12 @@ class Outcome:
     warnings: tuple[str, ...] = ()
     plots: dict[str, Plot] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
+    spread: dict[str, AbstractSpread] = field(default_factory=dict)
 
     def summary(self) -> dict[str, Any]:
         """Headline, facts, estimates and warnings."""
         own = {"headline": self.headline, **self.facts, "warnings": list(self.warnings)}
+        own |= {"spread": {path: written.plain(how) for path, how in self.spread.items()}} if self.spread else {}
         return own | {"parameters": [dataclasses.asdict(e) for e in self.estimates]}
 
     def figures(self) -> dict[str, Plot]:
@@ -120,17 +128,25 @@ class Outcome:
 
 Fitter = Callable[[list[Table], Options], Result]
 KINDS: dict[str, Fitter] = {}
-NEEDS: dict[str, tuple[list[set[str]], set[str]]] = {}
+NEEDS: dict[str, Callable[[Table], bool]] = {}
 
 
-def kind(name: str, needs: Sequence[str], without: Sequence[str] = ()) -> Callable[[Fitter], Fitter]:
+def kind(
+    name: str, needs: Sequence[str], without: Sequence[str] = (), states: Sequence[Collection[str]] = ()
+) -> Callable[[Fitter], Fitter]:
     """Register a function under `name`; it is found by itself where a table has all `needs` and none of `without`.
 
-    A need may leave a choice, as in "voltage|write voltage".
+    A need may leave a choice, as in "voltage|write voltage". Of each of `states` the name of a column has a word.
     """
 
+    def fits(table: Table) -> bool:
+        kinds = {column.kind for column in table.columns}
+        words = {word for column in table.columns for word in re.split(r"[\W_]+", column.name.lower())}
+        there = all(kinds & set(need.split("|")) for need in needs) and all(words & set(each) for each in states)
+        return there and not kinds & set(without)
+
     def add(fitter: Fitter) -> Fitter:
-        KINDS[name], NEEDS[name] = fitter, ([set(need.split("|")) for need in needs], set(without))
+        KINDS[name], NEEDS[name] = fitter, fits
         return fitter
 
     return add
@@ -143,31 +159,41 @@ def load() -> dict[str, Fitter]:
     return KINDS
 
 
-def recognised(tables: Sequence[Table]) -> str | None:
-    """The kind whose columns all tables have; None where none or several fit."""
+def recognised(tables: Sequence[Table]) -> list[str]:
+    """The kinds whose columns all tables have."""
     load()
-    there = [{column.kind for column in table.columns} for table in tables]
-    fits = [
-        name
-        for name, (needs, without) in NEEDS.items()
-        if all(not without & kinds and all(need & kinds for need in needs) for kinds in there)
-    ]
-    return fits[0] if len(fits) == 1 else None
+    return [name for name, fits in NEEDS.items() if all(map(fits, tables))]
 
 
-def named(tables: Sequence[Table], name: str = "auto") -> str:
-    """The kind that is meant: the one of that name, or for "auto" the one that the columns tell, or pulses."""
+def named(tables: Sequence[Table], name: str = "auto", options: Reading | None = None) -> str:
+    """The kind of that name, or for "auto" the one that the columns tell; where several may be meant, ramps of pulses.
+
+    InputError where the name is unknown or nothing tells.
+    """
     known = [PULSES, *load()]
     if name not in ("auto", *known):
         raise unknown("kind of measurement", name, ["auto", *known], f"allowed: auto, {', '.join(known)}")
-    return (recognised(tables) or PULSES) if name == "auto" else name
+    if name != "auto":
+        return name
+    found = recognised(tables)
+    if len(found) < 2:
+        return found[0] if found else PULSES
+    try:
+        ways = {np.sign(p) for trace in to_traces(tables, options or Reading(), []) for p in trace.pulses if p}
+    except InputError:
+        ways = set()
+    if len(ways) < 2:
+        raise InputError(
+            f"{tables[0].file} may hold {', '.join(found)} or pulses; --kind says which, as --kind {found[0]}."
+        )
+    return PULSES
 
 
 def fit_tables(tables: list[Table], options: Options, name: str = "auto") -> Result:
     """Fit by the kind of that name, or by the one that the columns tell; InputError where neither is known."""
     known = load()
-    found = recognised(tables) if name == "auto" else name
-    if found not in known:
+    found = named(tables, name)
+    if found == PULSES:
         seen = ", ".join(sorted({column.kind for table in tables for column in table.columns}))
         raise InputError(
             f"Columns of kind {seen} do not tell what was measured; name it with --kind {'|'.join(known)}."

@@ -58,6 +58,16 @@ class LogNormal(AbstractSpread):
         return nominal * jnp.exp(self.sd * xi)
 
 
+class Weibull(AbstractSpread):
+    """Weibull around the nominal value as median: life times whose rate of failure grows (`shape` > 1) or falls."""
+
+    shape: float = option(MISSING, "Weibull shape", bounds=(0.01, 1000))
+
+    def draw(self, nominal: Real, xi: Real, uniform: Real) -> Real:
+        """nominal·(−log₂(1 − u))^(1/shape)."""
+        return nominal * (-jnp.log2(1 - uniform)) ** (1 / self.shape)
+
+
 class OfLabel(AbstractSpread):
     """Gaussian in units of the nonlinearity label, for a curvature: NeuroSim's device-to-device variation."""
 
