@@ -127,8 +127,8 @@ def solved(law, start, volts, times):
     def field(t, y):
         return [law(float(y[0]), volts(t, float(y[0])))[0]]
 
-    tight, longest = {"rtol": 1e-8, "atol": 1e-10}, (times[-1] - times[0]) / 500
-    found = solve_ivp(field, (times[0], times[-1]), [start], "LSODA", times, max_step=longest, **tight)
+    longest = (times[-1] - times[0]) / 500
+    found = solve_ivp(field, (times[0], times[-1]), [start], "LSODA", times, rtol=1e-8, atol=1e-10, max_step=longest)
     assert found.success
     return found.y[0]
 
