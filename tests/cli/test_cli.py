@@ -87,6 +87,13 @@ def test_show_a_device_file(call, tmp_path):
     assert (status, error.count("\n")) == (2, 1)
 
 
+def test_show_prints_the_nodes_of_a_table(call):
+    status, text, _ = call("show", "piecewise-step", "--no-figures")
+    assert status == 0
+    assert "0.02 0.01 0.005" in text
+    assert "1 × 21 × 11 numbers" in " ".join(call("show", "tabular", "--no-figures")[1].split())
+
+
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
@@ -130,6 +137,13 @@ def test_a_run_takes_devices_by_path(call, tmp_path):
     [
         (("list", "device"), "Did you mean 'devices'"),
         (("show", "knwom"), "Did you mean 'knowm'"),
+        (("show", "vteem"), "see: memspike list. Did you mean 'vteam'?"),
+        (("run", "memprop-digits", "--set", "synapse.device=vteem"), "Did you mean 'pulsed-vteam'?"),
+        (("run", "memprop-digits", "--set", "learning.rule=eprpo"), "see: memspike list rules. Did you mean 'eprop'?"),
+        (("run", "memprop-digits", "--set", "synapse=piar"), "Did you mean 'differential-pair'?"),
+        (("run", "memprop-digits", "--set", "encoder=rte"), "Did you mean 'frame-rate' or 'image-rate'?"),
+        (("run", "memprop-digits", "--set", "fabrication.preset=reram-om"), "'reram-es'"),
+        (("run", "tiki-taka-regression", "--set", "device=reram-om"), "'reram-es'"),
         (("run", "memprop-minst"), "Did you mean 'memprop-mnist'"),
         (("run", "memprop-digits", "--set", "lerning_rate=1"), "Did you mean 'learning_rate'"),
         (("data", "import", "mnist", "/nowhere"), "does not exist"),

@@ -151,3 +151,16 @@ def test_joshi_pulses_move_the_target():
     moved = device.program(device.wait(state, 1e3), 16)
     assert float(moved.g - state.g) == pytest.approx(16 * 25e-6 / 256, rel=1e-4)
     assert float(moved.age) == 0.0
+
+
+def test_write_errors_of_joshi_are_clipped_at_zero_alone(x64):
+    """A target of G_max keeps mean and s.d. of its error, as aihwkit's PCMLikeNoiseModel writes it."""
+    device, n = pcm_joshi(), 20_000
+    for target in (0.5e-6, 10e-6, 25e-6):
+        g = np.asarray(device.place(device.init((n,)), jnp.full(n, target), key=jax.random.key(0)).g)
+        share = target / 25e-6
+        sd = 1e-6 * (0.2635 + 1.9650 * share - 1.1731 * share**2)
+        drawn = np.maximum(target + sd * np.random.default_rng(0).standard_normal(n), 0)
+        assert g.mean() == pytest.approx(drawn.mean(), abs=4 * sd / n**0.5)
+        assert g.std() == pytest.approx(drawn.std(), rel=0.03)
+        assert g.min() >= 0

@@ -418,3 +418,37 @@ def test_aihwkit_noise_and_errors():
         devices.from_aihwkit({"device": "SoftBounds", "dwmin": 0.1})
     with pytest.raises(InputError, match="reversed or empty"):
         devices.from_aihwkit({"device": "SoftBounds", "w_max": -1.0, "w_min": 0.5})
+
+
+def test_aihwkit_default_range_keeps_the_spread_of_w_min(x64):
+    """Every preset with its published spread: no cell at 0 S, mean and s.d. of g_min as published."""
+    for name in devices.aihwkit.PRESETS:
+        imported = devices.aihwkit.from_preset(name)
+        path = next((p for p in imported.spread if p.endswith("g_min")), None)
+        if path is None:
+            continue
+        chip = devices.fabricate(imported.device, imported.spread, shape=(20_000,), key=jax.random.key(0))
+        low, sd = np.asarray(chip.g_min), imported.spread[path].sd
+        assert (low <= 0).mean() < 2e-4
+        assert low.mean() == pytest.approx(float(imported.device.g_min), rel=0.01)
+        assert low.std() == pytest.approx(sd, rel=0.02)
+        assert not any("cut off" in note for note in imported.notes)
+
+
+def test_a_range_that_cuts_the_spread_off_is_said():
+    parameters = devices.aihwkit.PRESETS["reram-array-om"][1]
+    imported = devices.from_aihwkit(parameters, g_min=1e-6, g_max=10e-6)
+    assert float(imported.device.g_min) == pytest.approx(1e-6)
+    assert any("35% of the cells below 0 S" in note and "1.03e-05 S avoids it" in note for note in imported.notes)
+
+
+def test_aihwkit_spread_of_the_balance(x64):
+    """aihwkit: scale_up = (gain + r)·dw_min and scale_down = (gain − r)·dw_min, gain 1 ± 0.2 and r 0 ± 0.1."""
+    parameters = {"device": "SoftBounds", "w_min": -1.0, "w_max": 1.0, "dw_min_dtod": 0.2, "up_down_dtod": 0.1}
+    imported = devices.from_aihwkit(parameters)
+    chip = devices.fabricate(imported.device, imported.spread, shape=(20_000,), key=jax.random.key(0)).device
+    nominal = imported.device.device
+    up, down = (np.asarray(getattr(chip, f"step_{s}") / getattr(nominal, f"step_{s}")) for s in ("up", "down"))
+    assert ((up + down) / 2).std() == pytest.approx(0.2, rel=0.03)
+    assert ((up - down) / (up + down)).std() == pytest.approx(0.1, rel=0.03)
+    assert abs(np.corrcoef(up + down, (up - down) / (up + down))[0, 1]) < 0.03

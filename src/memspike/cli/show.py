@@ -1,5 +1,6 @@
 """`memspike show`: one thing, its source, its parameters; of a device also how it behaves."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,8 @@ from memspike.parts.errors import unknown
 from memspike.parts.registry import DEVICES, REGISTRIES, Entry
 
 FEW = 8
+# a table of so many numbers is printed whole
+NODES = 16
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -35,7 +38,31 @@ def _table(*columns: str) -> "Table":
     return table
 
 
+def _nodes(values: Any) -> str:
+    """The numbers of a short table; of a long one its shape and range."""
+    if values.size <= NODES:
+        return " ".join(f"{x:.3g}" for x in values.ravel())
+    return f"{' × '.join(map(str, values.shape))} numbers, {values.min():.3g} … {values.max():.3g}"
+
+
+def _tables(thing: Any, prefix: str = "") -> Iterator[tuple[str, Any, str]]:
+    """Path, values and meaning of the tables that a device is made of, such as the nodes of a piecewise law."""
+    import dataclasses
+
+    import equinox as eqx
+    import numpy as np
+
+    for field in dataclasses.fields(thing):
+        value = getattr(thing, field.name)
+        if isinstance(value, eqx.Module) and dataclasses.is_dataclass(value):
+            yield from _tables(value, f"{prefix}{field.name}.")
+        elif eqx.is_array(value) and "unit" not in field.metadata:
+            yield prefix + field.name, np.asarray(value), field.metadata.get("doc", "")
+
+
 def _print_parameters(thing: Any) -> None:
+    import dataclasses
+
     import numpy as np
 
     from memspike import parameters
@@ -46,6 +73,8 @@ def _print_parameters(thing: Any) -> None:
         values = np.asarray(p.value)
         shown = units.show(float(values.flat[0]), p.unit) + (f" and {values.size - 1} more" if values.size > 1 else "")
         table.add_row(p.path, shown, f"{low} … {high}", p.doc)
+    for path, values, doc in _tables(thing) if dataclasses.is_dataclass(thing) else ():
+        table.add_row(path, _nodes(values), "", doc)
     if table.row_count:
         out.print(table)
 

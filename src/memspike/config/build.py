@@ -31,7 +31,8 @@ from memspike.devices.variation.wrappers import AbstractWrapper
 from memspike.learning.rules.eprop import Eprop
 from memspike.networks.base import AbstractNetwork, Clock, clock
 from memspike.parts import table
-from memspike.parts.errors import InputError
+from memspike.parts.errors import InputError, unknown
+from memspike.parts.registry import DEVICES
 from memspike.parts.written import plain
 from memspike.training.classify import Classification, Evaluation
 from memspike.training.fit import Plan
@@ -154,6 +155,8 @@ def _flat(tree: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
 def fabrication(settings: Settings) -> Fabrication:
     """How chips differ."""
     given = settings.fabrication
+    if given.preset and given.preset not in DEVICES:
+        raise unknown("fabrication.preset", given.preset, [e.name for e in DEVICES], "see: memspike list devices")
     spread = _spread(given, settings.synapse.device, spread_of(given.preset))
     return Fabrication(spread, given.stuck, given.calibration, given.reference_error)
 

@@ -105,10 +105,12 @@ class AbstractPulseDevice(AbstractDevice):
     A count is signed: n > 0 potentiates, n < 0 depresses, 0 leaves the device alone. Without a `key` every
     method gives the noise-free law; with one, a sample. The state carries the time since the last
     programming where the device drifts, so there is no absolute clock to lose digits: `wait` lets time
-    pass, and `conductance(state, t)` looks `t` seconds ahead without it.
+    pass, and `conductance(state, t)` looks `t` seconds ahead without it. `overshoots` tells whether the error of a
+    keyed write may end above G_max; its target may not.
     """
 
     volatile: ClassVar[bool] = False
+    overshoots: ClassVar[bool] = False
 
     if TYPE_CHECKING:
         g_min: Parameter = eqx.field(init=False)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from memspike.devices.base import AbstractMemoryDevice, Real
-from memspike.devices.numerics import Duration, bounded, edge, gate, positive_part, power
+from memspike.devices.numerics import Duration, bounded, edge, gate, positive_part, power, resolved
 from memspike.devices.part import AbstractPart
 from memspike.parts.param import Parameter, option, param, part
 
@@ -96,7 +96,7 @@ class LinearIonDrift(AbstractMemoryDevice):
     x_0: Parameter = param(0.1, "1", "initial state", bounds=(0, 1))
     i_turn: Parameter = param(1e-8, "A", "current over which the bound ahead changes", bounds=(1e-15, 1))
     window: AbstractWindow = part(Biolek, "how the drift slows down near a bound")
-    substeps: int = option(2, "equal parts of a step in time", bounds=(1, 1_000_000))
+    substeps: int = option(32, "equal parts of a step in time", bounds=(1, 1_000_000))
 
     def ends(self) -> tuple[Real, Real]:
         """0 is undoped, 1 doped."""
@@ -122,8 +122,8 @@ class LinearIonDrift(AbstractMemoryDevice):
         return self.mobility * self.r_on / (self.depth * self.depth) * i * damped
 
     def advance(self, state: Real, v: Real, dt: Duration) -> Real:
-        """Exponential Rosenbrock steps within [0, 1]."""
-        return bounded(lambda x: self.rate(x, v), state, dt, self.ends(), self.substeps)
+        """Exponential Rosenbrock steps within [0, 1], shorter where the resistance collapses."""
+        return resolved(lambda x: self.rate(x, v), state, dt, self.ends(), self.substeps)
 
 
 def linear_resistance(x: Real, r_on: Parameter, r_off: Parameter) -> Real:
@@ -143,8 +143,8 @@ class VTEAM(AbstractMemoryDevice):
     R is linear or exponential in w. The state is x = (w_off − w)/(w_off − w_on) in [0, 1]: **x = 1 is on**
     (R_on), so a positive voltage beyond v_off switches off, as in the source. Defaults: those of MemTorch.
 
-    Smoothed here: the excess y is y²/(y + smoothing) (exactly 0 below the threshold), and the speed towards a
-    bound fades as 1 − e^(−distance/edge_width), never away from it; both vanish for widths → 0.
+    Smoothed here: the law is the published one but for excesses 0 < y < smoothing, where y is y²/s·(2 − y/s), and for
+    the last `edge_width` of the way, where the speed towards the bound (never away from it) falls to 0.
     """
 
     source: ClassVar[str] = "Kvatinsky et al., IEEE TCAS-II 62(8): 786 (2015), doi 10.1109/TCSII.2015.2433536"
@@ -158,8 +158,8 @@ class VTEAM(AbstractMemoryDevice):
     alpha_off: Parameter = param(1.0, "1", "exponent of switching off", bounds=(1, 5))
     v_on: Parameter = param(-0.2, "V", "threshold of switching on, negative", bounds=(-10, -0.01))
     v_off: Parameter = param(0.02, "V", "threshold of switching off", bounds=(0.01, 10))
-    smoothing: Parameter = param(1e-2, "1", "rounding of the thresholds, relative to them", bounds=(1e-4, 1))
-    edge_width: Parameter = param(0.02, "1", "share of the way over which a bound is felt", bounds=(5e-3, 1))
+    smoothing: Parameter = param(1e-3, "1", "rounding of the thresholds, relative to them", bounds=(1e-6, 1))
+    edge_width: Parameter = param(5e-4, "1", "share of the way over which a bound is felt", bounds=(1e-5, 1))
     resistance: Callable = option(linear_resistance, "R of the state: linear_resistance or exponential_resistance")
     substeps: int = option(4, "equal parts of a step in time", bounds=(1, 1_000_000))
 
@@ -198,9 +198,8 @@ class Yakopcic(AbstractMemoryDevice):
     f_p = e^(−α_p·d)·(1 − d/(1 − x_p)) with d = x − x_p beyond x_p, else 1; f_n mirrored from 1 − x_n downwards.
     η = 1: reverse the terminals for −1. Valid below about 30 V, where e^v is capped.
 
-    Smoothed here: the excesses over the thresholds and d are y²/(y + smoothing) (d scaled to keep f = 0 at the
-    bound), and a₁ turns to a₂ over `v_turn`. The state ends at `x_min` rather than at 0, where the device
-    would be open. All four departures vanish for widths → 0.
+    Smoothed here: the excesses over the thresholds and d, y²/s·(2 − y/s) below s = `smoothing` and as published from
+    there on; a₁ turns to a₂ over `v_turn`. The state stops at `x_min`, as a device at 0 would be open.
     """
 
     source: ClassVar[str] = "Yakopcic et al., IEEE EDL 32(10): 1436 (2011), doi 10.1109/LED.2011.2163292"
@@ -220,7 +219,7 @@ class Yakopcic(AbstractMemoryDevice):
     x_min: Parameter = param(1e-3, "1", "lowest state", bounds=(1e-6, 0.01))
     smoothing: Parameter = param(1e-3, "1", "rounding of thresholds and of the window's corner", bounds=(1e-4, 1))
     v_turn: Parameter = param(1e-3, "V", "voltage over which a₁ turns to a₂", bounds=(1e-4, 1))
-    substeps: int = option(2, "equal parts of a step in time", bounds=(1, 1_000_000))
+    substeps: int = option(4, "equal parts of a step in time", bounds=(1, 1_000_000))
 
     def ends(self) -> tuple[Real, Real]:
         """From x_min to 1."""
@@ -241,7 +240,7 @@ class Yakopcic(AbstractMemoryDevice):
 
     def _window(self, run: Real, room: Real, decay: Parameter) -> Real:
         """Exponential times linear fall to 0 at run = room; 1 where run < 0."""
-        d = positive_part(run, self.smoothing) * (1 + self.smoothing / room)
+        d = positive_part(run, jnp.minimum(self.smoothing, room))
         return jnp.exp(-decay * d) * (1 - d / room)
 
     def rate(self, state: Real, v: Real) -> Real:
@@ -249,7 +248,7 @@ class Yakopcic(AbstractMemoryDevice):
         up = self.rate_p * positive_part(jnp.exp(jnp.minimum(v, 30.0)) - jnp.exp(self.v_p), self.smoothing)
         down = self.rate_n * positive_part(jnp.exp(jnp.minimum(-v, 30.0)) - jnp.exp(self.v_n), self.smoothing)
         growth = self._window(state - self.x_p, jnp.asarray(1 - self.x_p), self.alpha_p)
-        decay = self._window(1 - self.x_n - state, jnp.asarray(1 - self.x_n - self.x_min), self.alpha_n)
+        decay = self._window(1 - self.x_n - state, jnp.asarray(1 - self.x_n), self.alpha_n)
         return up * growth - down * decay
 
     def advance(self, state: Real, v: Real, dt: Duration) -> Real:
@@ -271,8 +270,8 @@ class StanfordPKU(AbstractMemoryDevice):
     The state x in [0, 1] is the share of the way closed: g = g_max − x·(g_max − g_min), so x = 1 is on.
     The temperature is algebraic (it settles much faster than the gap). No cycle-to-cycle noise.
 
-    Smoothed here: the step at F_min is a cubic over `smoothing`·F_min, and each of the two exponentials of
-    the sinh fades towards its own bound as 1 − e^(−distance/edge_width), where the source clips the gap.
+    Smoothed here: the step at F_min is a cubic from F_min to (1 + smoothing)·F_min, and each of the two exponentials of
+    the sinh fades over the last `edge_width` of the way to its own bound, where the source clips the gap.
     """
 
     source: ClassVar[str] = (
@@ -294,9 +293,9 @@ class StanfordPKU(AbstractMemoryDevice):
     r_th: Parameter = param(2100.0, "K/W", "thermal resistance", bounds=(0, 1e7))
     t_0: Parameter = param(298.0, "K", "ambient temperature", bounds=(200, 500))
     f_min: Parameter = param(1.4e9, "V/m", "field below which the gap stays", bounds=(1e7, 1e11))
-    smoothing: Parameter = param(0.05, "1", "rounding of F_min, relative to it", bounds=(1e-3, 1))
-    edge_width: Parameter = param(0.02, "1", "share of the way over which a bound is felt", bounds=(5e-3, 1))
-    substeps: int = option(4, "equal parts of a step in time", bounds=(1, 1_000_000))
+    smoothing: Parameter = param(1e-3, "1", "rounding of F_min, relative to it", bounds=(1e-5, 1))
+    edge_width: Parameter = param(5e-4, "1", "share of the way over which a bound is felt", bounds=(1e-5, 1))
+    substeps: int = option(32, "equal parts of a step in time", bounds=(1, 1_000_000))
 
     def ends(self) -> tuple[Real, Real]:
         """0 is the largest gap, 1 the smallest."""
@@ -336,5 +335,5 @@ class StanfordPKU(AbstractMemoryDevice):
         return speed * (closing - opening)
 
     def advance(self, state: Real, v: Real, dt: Duration) -> Real:
-        """Exponential Rosenbrock steps within [0, 1]."""
-        return bounded(lambda x: self.rate(x, v), state, dt, self.ends(), self.substeps)
+        """Exponential Rosenbrock steps within [0, 1], shorter where the gap runs away or collapses."""
+        return resolved(lambda x: self.rate(x, v), state, dt, self.ends(), self.substeps)

@@ -21,6 +21,8 @@ Duration = Float[Array, "..."] | float
 
 # a growth of e^20 within one sub-step ends at a bound of the state in any device
 LARGEST_GROWTH = 20.0
+# h·|J| of one part of a step that is to be resolved: 0.3 % of its change
+LARGEST_CHANGE = 0.3
 
 
 def phi(z: Real) -> Real:
@@ -55,6 +57,26 @@ def bounded(rate: Callable[[Real], Real], x: Real, dt: Duration, ends: tuple[Rea
     return repeat(lambda s, h: keep(exponential_step(rate, s, h), *ends), x, dt, substeps)
 
 
+def resolved(rate: Callable[[Real], Real], x: Real, dt: Duration, ends: tuple[Real, Real], substeps: int) -> Real:
+    """As `bounded`, for rates that change by orders of magnitude on the way.
+
+    While parts are left none is longer than 0.3/|J|, so a runaway or a collapse is followed; the last part takes the
+    rest of the time. Parts are of equal length where the rate hardly changes.
+    """
+    shape = jnp.broadcast_shapes(jax.eval_shape(rate, x).shape, jnp.shape(dt))
+
+    def one(carry: tuple[Real, Real], count: Real) -> tuple[tuple[Real, Real], None]:
+        state, left = carry
+        f, slope = jax.jvp(rate, (state,), (jnp.ones_like(state),))
+        share, steep = left / count, jnp.abs(slope)
+        short = (share * steep > LARGEST_CHANGE) & (count > 1)
+        h = jnp.where(short, LARGEST_CHANGE / jnp.where(short, steep, 1.0), share)
+        return (keep(state + h * phi(slope * h) * f, *ends), left - h), None
+
+    start = jnp.broadcast_to(x, shape), jnp.broadcast_to(jnp.asarray(dt, x.dtype), shape)
+    return jax.lax.scan(one, start, jnp.arange(substeps, 0, -1, dtype=x.dtype))[0][0]
+
+
 def bisect(above: Callable[[Real], Bool[Array, "..."]], low: Real, high: Real, steps: int) -> tuple[Real, Real]:
     """The bracket [low, high] after `steps` halvings; `above(x)` tells whether what is sought lies above x."""
 
@@ -66,16 +88,23 @@ def bisect(above: Callable[[Real], Bool[Array, "..."]], low: Real, high: Real, s
     return jax.lax.fori_loop(0, steps, halve, (low, high))
 
 
-# below these the true value is under the rounding of float32; dividing by less would overflow it
-NEGLIGIBLE_STEP = 1e-7
+# dividing by less would overflow float32
 NEGLIGIBLE_BASE = 1e-12
 
 
+def edge(distance: Real, width: Parameter) -> Real:
+    """How fast a state may still move towards a bound at that distance: u(2 − u), u = distance/width; 1 from u = 1 on.
+
+    Zero at the bound with a finite slope there, once differentiable, and **exactly** 1 farther than `width` away.
+    """
+    u = jnp.minimum(distance / width, 1.0)
+    return u * (2 - u)
+
+
 def positive_part(y: Real, width: Parameter) -> Real:
-    """y²/(y + width) above zero, exactly 0 below: once differentiable; max(y, 0) for width → 0."""
-    above = y > NEGLIGIBLE_STEP
-    safe = jnp.where(above, y, 1.0)
-    return jnp.where(above, safe * safe / (safe + width), 0.0)
+    """max(y, 0), exactly so below 0 and above `width`, once differentiable: y·u(2 − u) with u = y/width between."""
+    above = jnp.where(y > 0, y, 0.0)
+    return above * edge(above, width)
 
 
 def gate(y: Real, width: Parameter) -> Real:
@@ -89,11 +118,6 @@ def power(base: Real, exponent: Parameter) -> Real:
     above = base > NEGLIGIBLE_BASE
     safe = jnp.where(above, base, 1.0)
     return jnp.where(above, jnp.exp(exponent * jnp.log(safe)), 0.0)
-
-
-def edge(distance: Real, width: Parameter) -> Real:
-    """1 − e^(−distance/width): slows a motion towards a bound at that distance; 1 for width → 0."""
-    return -jnp.expm1(-distance / width)
 
 
 def magnitude(v: Real, width: Parameter) -> Real:

@@ -259,15 +259,17 @@ class PCMJoshi(AbstractPhaseChange):
 
     A write to G leaves N(G, σ_prog(g)) with g = G/G_max; then G(t) = G·(t/t_c)^(−ν) for t > t_c, with ν drawn as
     |N(μ_ν(g), σ_ν(g))| at the write; a read adds N(0, G(t)·Q(g)·√ln((t + t_read)/(2·t_read))). `place` with a key
-    is such a write; `program` moves the target by n·(G_max − G_min)/`levels`, write–verified each time
-    (reconstruction: the source writes to targets only). Valid from t_c on; before it the conductance is that
-    at t_c.
+    is such a write: its target is in the range, its error may end above G_max but not below 0, as in the source.
+    `program` moves the target by n·(G_max − G_min)/`levels`, write–verified each time (reconstruction: the source
+    writes to targets only). Valid from t_c on; before it the conductance is that at t_c.
     """
 
     source: ClassVar[str] = (
         "Joshi et al., Nat. Commun. 11: 2473 (2020), doi 10.1038/s41467-020-16108-9; Nandakumar et al., ICECS 2019, "
         "IEEE 8964852; constants as in aihwkit's PCMLikeNoiseModel"
     )
+
+    overshoots: ClassVar[bool] = True
 
     g_min: Parameter = param(0.0, "S", "lowest conductance", bounds=(0, 1))
     g_max: Parameter = param(25e-6, "S", "highest conductance", bounds=(1e-12, 1))
@@ -301,7 +303,7 @@ class PCMJoshi(AbstractPhaseChange):
         nu = self.nu_mean(share)
         if key is not None:
             first, second = jax.random.split(key)
-            g = jnp.clip(g + self.error_scale * self.error(share) * normal(first, g.shape), self.g_min, self.g_max)
+            g = jnp.maximum(g + self.error_scale * self.error(share) * normal(first, g.shape), 0.0)
             nu = jnp.abs(nu + self.nu_sd(share) * normal(second, g.shape))
         return JoshiState(g, nu, jnp.zeros_like(state.age))
 

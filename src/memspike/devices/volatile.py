@@ -141,8 +141,8 @@ class Diffusive(AbstractStateDevice):
     df/dt = µ·|v|/(α + 1 − f − r) − γ₁·f − β·f,  dr/dt = β·f − γ₂·r,  s = f + r,
     R = R_on·s + R_off·(e^((1−s)/λ) − 1)/(e^(1/λ) − 1), i = v/R. No noise. Rates in 1/s, as published.
 
-    Smoothed here: |v| is v²/√(v² + v_smooth²); where the source clips s at 1, the growth fades as
-    1 − e^(−(1−s)/edge_width), so the bridge is never overfilled.
+    At the complete bridge s stays 1 while it would grow on; the slow population then grows at the cost of the fast one.
+    Smoothed here: |v| is v²/√(v² + v_smooth²), and over the last `edge_width` of the gap a growth of f falls to 0.
     """
 
     source: ClassVar[str] = (
@@ -160,7 +160,7 @@ class Diffusive(AbstractStateDevice):
     gamma_1: Parameter = param(50.0, "1/s", "loss of the fast population", bounds=(1e-9, 1e6))
     gamma_2: Parameter = param(0.42, "1/s", "loss of the slow population", bounds=(1e-9, 1e6))
     v_smooth: Parameter = param(1e-3, "V", "rounding of |v| at zero", bounds=(1e-4, 1))
-    edge_width: Parameter = param(0.02, "1", "share of the gap over which completion is felt", bounds=(5e-3, 1))
+    edge_width: Parameter = param(1e-3, "1", "share of the gap over which completion is felt", bounds=(1e-5, 1))
     substeps: int = option(10, "equal parts of a step in time", bounds=(1, 1_000_000))
 
     def init(self) -> DiffusiveState:
@@ -184,15 +184,16 @@ class Diffusive(AbstractStateDevice):
         """df/dt and dr/dt in 1/s."""
         f, r = state
         left = 1 - f - r
-        growth = self.drift * magnitude(v, self.v_smooth) * edge(left, self.edge_width) / (self.alpha + left)
-        return DiffusiveState(growth - (self.gamma_1 + self.beta) * f, self.beta * f - self.gamma_2 * r)
+        growth = self.drift * magnitude(v, self.v_smooth) / (self.alpha + left) - (self.gamma_1 + self.beta) * f
+        growth = growth * jnp.where(growth > 0, edge(left, self.edge_width), 1.0)
+        return DiffusiveState(growth, self.beta * f - self.gamma_2 * r)
 
     def advance(self, state: DiffusiveState, v: Real, dt: Duration) -> DiffusiveState:
         """Half a step of r, a step of f, half a step of r, each by its own exponential Rosenbrock step."""
 
         def slow(s: DiffusiveState, h: Duration) -> DiffusiveState:
-            moved = exponential_step(lambda r: self.rate(s._replace(r=r), v).r, s.r, h)
-            return s._replace(r=keep(moved, 0.0, 1 - s.f))
+            moved = keep(exponential_step(lambda r: self.rate(s._replace(r=r), v).r, s.r, h), 0.0, 1.0)
+            return DiffusiveState(jnp.minimum(s.f, 1 - moved), moved)
 
         def step(s: DiffusiveState, h: Duration) -> DiffusiveState:
             s = slow(s, h / 2)

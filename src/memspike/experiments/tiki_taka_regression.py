@@ -219,7 +219,7 @@ tiki_taka_regression = registered(
         "task.schemes": ("analog SGD", "mixed precision", "tiki-taka-2", "agad"),
     },
     expected=0.159,
-    expected_quick=0.131,
+    expected_quick=0.126,
     reference=(
         "shape of Fig. 3 of Rasch et al., Nat. Commun. (2024), doi 10.1038/s41467-024-51221-z: a wrong reference "
         "breaks tiki-taka-2, slows its choppers and leaves agad; size, rates and noise are our own"

@@ -1,10 +1,12 @@
 """Devices of aihwkit: its presets and any parameter dictionary, as devices in siemens.
 
-aihwkit counts in weight units. Here w_min … w_max is mapped onto a conductance range that the caller chooses
-(1 to 10 µS by default: the source gives none), so steps become shares of the range. What is translated to
-first order or not at all is in the notes of the import.
+aihwkit counts in weight units. Here w_min … w_max is mapped onto a conductance range that the caller chooses, so steps
+become shares of the range. The source gives none: by default it is 9 µS wide and begins at 1 µS, or higher where the
+published spread of w_min would otherwise put cells below 0 S. What is translated to first order or not at all is in the
+notes of the import.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
@@ -35,8 +37,13 @@ IGNORED = {
 }  # fmt: skip
 
 
-# spreads of the balance and of the slopes; those of step size and bounds are translated
-WITHOUT_SPREAD = {"up_down_dtod", "gamma_up_dtod", "gamma_down_dtod", "pow_gamma_dtod"}
+# spreads of the slopes; those of step size, balance and bounds are translated
+WITHOUT_SPREAD = {"gamma_up_dtod", "gamma_down_dtod", "pow_gamma_dtod"}
+
+# S: where the range begins and how wide it is, unless the caller says so
+LOWEST, WIDTH = 1e-6, 9e-6
+# so many s.d. of G_min above 0 S, 3 cells in 100,000 are below
+CLEARANCE = 4.0
 
 
 class _Units(NamedTuple):
@@ -130,22 +137,51 @@ def _noise(law: str, p: Mapping[str, Any], u: _Units, device: AbstractPulseDevic
 
 
 def _spread(law: str, p: Mapping[str, Any], u: _Units, prefix: str) -> dict[str, AbstractSpread]:
-    """Device-to-device variation of the step size (common to both directions), its balance and the bounds."""
+    """Device-to-device variation of the step size (both directions alike), its balance (oppositely) and the bounds."""
     names = ("pulses_up", "pulses_down") if law == "ConstantStep" else ("step_up", "step_down")
     common = LogNormal(p["dw_min_dtod"]) if p["dw_min_dtod_log_normal"] else Relative(p["dw_min_dtod"])
     if law == "ConstantStep":
         common = LogNormal(p["dw_min_dtod"])  # of the pulse counts, i.e. of the inverse step
+    balance = LogNormal(p["up_down_dtod"]) if law == "ConstantStep" else Relative(p["up_down_dtod"])
     wanted: dict[str, AbstractSpread] = {
         " ".join(prefix + n for n in names): common,
+        f"{prefix}{names[0]} {prefix}{names[1]}-": balance,
         prefix + "g_max": Absolute(p["w_max_dtod"] * abs(u.w_max) * u.siemens),
-        prefix + "g_min": Absolute(p["w_min_dtod"] * abs(u.w_min) * u.siemens),
+        prefix + "g_min": Absolute(_sd_of_g_min(p, u)),
     }
     return {k: s for k, s in wanted.items() if getattr(s, "sd", 0.0) > 0}
 
 
-def from_aihwkit(parameters: Mapping[str, Any], *, g_min: float = 1e-6, g_max: float = 10e-6) -> Imported:
+def _sd_of_g_min(p: Mapping[str, Any], u: _Units) -> float:
+    return p["w_min_dtod"] * abs(u.w_min) * u.siemens
+
+
+def _units(p: Mapping[str, Any], g_min: float | None, g_max: float | None) -> _Units:
+    """The range that was given; of the default width, and with all cells above 0 S, where it was not."""
+    low = LOWEST if g_min is None else g_min
+    u = _Units(float(p["w_min"]), float(p["w_max"]), low, low + WIDTH if g_max is None else g_max)
+    if g_min is None and g_max is None:
+        low = max(low, CLEARANCE * _sd_of_g_min(p, u))
+    return u._replace(g_min=low, g_max=low + WIDTH if g_max is None else g_max)
+
+
+def _truncated(p: Mapping[str, Any], u: _Units) -> list[str]:
+    """A note where the spread of w_min puts more than one cell in a thousand below 0 S."""
+    sd = _sd_of_g_min(p, u)
+    share = 0.5 * math.erfc(u.g_min / (sd * math.sqrt(2))) if sd else 0.0
+    if share <= 1e-3:
+        return []
+    return [
+        f"the spread of w_min ({sd:.3g} S) puts {share:.0%} of the cells below 0 S, where they are cut off; "
+        f"a range that begins at {CLEARANCE * sd:.3g} S avoids it"
+    ]
+
+
+def from_aihwkit(parameters: Mapping[str, Any], *, g_min: float | None = None, g_max: float | None = None) -> Imported:
     """The device of an aihwkit parameter set, with w_min … w_max mapped onto `g_min` … `g_max` S.
 
+    Without a range: 9 µS from 1 µS on, or from four s.d. of G_min on where that is higher, so that the published spread
+    of w_min is not cut off at 0 S. With a range that cuts it off, the notes say so.
     `parameters["device"]` names the law (ConstantStep, LinearStep, SoftBounds, SoftBoundsReference, ExpStep, PowStep,
     with or without the suffix Device); the other keys are its fields, with aihwkit's defaults where left out.
     InputError for an unknown law or key and for a range that is empty.
@@ -163,11 +199,11 @@ def from_aihwkit(parameters: Mapping[str, Any], *, g_min: float = 1e-6, g_max: f
     p = DEFAULTS | own | {k: v for k, v in given.items() if k in DEFAULTS}
     if not p["w_min"] < p["w_max"]:
         raise InputError(f"The weight range is reversed or empty: w_min is {p['w_min']} and w_max is {p['w_max']}.")
-    u = _Units(float(p["w_min"]), float(p["w_max"]), g_min, g_max)
+    u = _units(p, g_min, g_max)
     make, fields = LAWS[law]
-    device = _noise(law, p, u, make(g_min=g_min, g_max=g_max, **fields(p, u)))
+    device = _noise(law, p, u, make(g_min=u.g_min, g_max=u.g_max, **fields(p, u)))
     prefix = "device.device." if isinstance(device, WriteNoise) else "device."
-    notes = ["spread of the bounds scales the step with the range of the device"]
+    notes = ["spread of the bounds scales the step with the range of the device", *_truncated(p, u)]
     notes += [f"{key} is not translated" for key in sorted(set(given) & (IGNORED | WITHOUT_SPREAD))]
     return Imported(device, _spread(law, p, u, prefix), notes=tuple(notes))
 
@@ -257,7 +293,7 @@ def from_preset(name: str) -> Imported:
     """A preset device of aihwkit by its name here, e.g. "reram-es"."""
     if name not in PRESETS:
         raise unknown("preset of aihwkit", name, PRESETS)
-    low, high = RANGES.get(name, (1e-6, 10e-6))
+    low, high = RANGES.get(name, (None, None))
     return from_aihwkit(PRESETS[name][1], g_min=low, g_max=high)
 
 

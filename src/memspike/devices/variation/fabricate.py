@@ -114,8 +114,9 @@ def fabricate(
     """The device (or neuron, or array) as one chip has it: parameters of `shape`, drawn once.
 
     `spread` maps dotted parameter paths ("g_max", "device.curvature_up") to a spread; a number is a
-    `Relative` one. Several paths separated by blanks vary together ("step_up step_down"). Values are kept inside
-    the bounds of the parameter, and g_max at least 1 % of the nominal range above g_min.
+    `Relative` one. Several paths separated by blanks vary together ("step_up step_down"), a minus after a path turns
+    it round ("step_up step_down-"); a parameter with several spreads has them one after another. Values are kept
+    inside the bounds of the parameter, and g_max at least 1 % of the nominal range above g_min.
     `stuck` is the probability of a dead cell, half at G_min and half at G_max, or one probability each; such
     devices come back inside `StuckCells`. The same key gives the same chip, and a parameter keeps its values
     when another one is added. InputError for an unknown path.
@@ -124,13 +125,14 @@ def fabricate(
     for paths, how in (spread or {}).items():
         how = how if isinstance(how, AbstractSpread) else Relative(float(how))
         normal, uniform = jax.random.split(jax.random.fold_in(key, zlib.crc32(paths.encode())))
-        for path in paths.split():
+        for signed in paths.split():
+            path = signed.removesuffix("-")
             if path not in known:
                 raise unknown(f"parameter of {type(module).__name__}", path, known)
-            nominal = jnp.broadcast_to(known[path].value, shape or jnp.shape(known[path].value))
-            drawn = how.draw(
-                nominal, jax.random.normal(normal, nominal.shape), jax.random.uniform(uniform, nominal.shape)
-            )
+            present = at(module, path)
+            nominal = jnp.broadcast_to(present, shape or jnp.shape(present))
+            xi = jax.random.normal(normal, nominal.shape) * (1 if path == signed else -1)
+            drawn = how.draw(nominal, xi, jax.random.uniform(uniform, nominal.shape))
             module = _set(module, path, jnp.clip(drawn, *known[path].bounds).astype(nominal.dtype))
     module = _keep_order(module, known)
     below, above = (0.5 * stuck, 0.5 * stuck) if isinstance(stuck, int | float) else stuck
