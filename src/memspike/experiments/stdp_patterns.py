@@ -291,7 +291,6 @@ stdp_patterns_waveform = shown(
     "the same by the waveforms of MIF neurons at both ends of every memory; no rule compares spike times",
     SHAPES,
     WAVEFORM,
-    quick=QUICK | {"training.epochs": 3},
+    quick=QUICK,
     expected=0.999,
-    expected_quick=0.863,
 )
