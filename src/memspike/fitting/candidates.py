@@ -15,6 +15,7 @@ from memspike.fitting.likelihood import Shape
 
 Vector = Float[np.ndarray, " _"]
 NODES = (4, 5, 7, 9, 13)
+FINEST = 25  # nodes of the finest table; every NODES − 1 divides FINEST − 1, so one compiled law serves all
 EDGE = 3.0  # farthest bound of power-step, in ranges beyond the range of the ramps
 ASYMPTOTE = 40.0  # a curvature beyond this cannot be told from an asymptote at the bound
 STRAIGHT = 1e-6
@@ -24,14 +25,13 @@ STRAIGHT = 1e-6
 class Law:
     """A candidate: its vector form, the names of its parameters, where to start, how to make the device.
 
-    `assemble(up, down)` → the device over shares 0 to 1, or over its own range, which it then carries;
-    `speeds` are the fields that make one device faster than another (upwards, downwards), `slower` if they divide.
+    `assemble(up, down, low, width)` → the device, of shares over `width` S from `low` S on; `speeds` are the fields that make one device faster than another (upwards, downwards), `slower` if they divide.
     """
 
     shape: Shape
     names: tuple[str, ...]
     guesses: tuple[Vector, ...]
-    assemble: Callable[[Vector, Vector], AbstractStepDevice]
+    assemble: Callable[[Vector, Vector, float, float], AbstractStepDevice]
     speeds: tuple[str, str]
     slower: bool = False
     divides: bool = False  # the first parameter of the vector, instead of scaling the step
@@ -43,10 +43,10 @@ def _of(cls: Any, names: tuple[str, ...], constants: tuple[tuple[str, float], ..
     return cls(**fields, **dict(constants), g_min=0.0, g_max=1.0).response(x, sign * n)
 
 
-def _made(cls: Any, names: tuple[str, ...], constants: tuple[tuple[str, float], ...], up: Vector, down: Vector) -> Any:
+def _made(cls: Any, names: tuple[str, ...], constants: tuple[tuple[str, float], ...], up: Vector, down: Vector, low: float, width: float) -> Any:
     pairs = zip(names, up, down, strict=True)
     fields = {f"{name}_{side}": v for name, a, b in pairs for side, v in (("up", a), ("down", b))}
-    return cls(**fields, **dict(constants), g_min=0.0, g_max=1.0)
+    return cls(**fields, **dict(constants), g_min=low, g_max=low + width)
 
 
 def _plain(cls: Any, names: tuple[str, ...], shape: tuple[Any, ...], guesses: Any, **constants: float) -> Law:
@@ -58,7 +58,7 @@ def _plain(cls: Any, names: tuple[str, ...], shape: tuple[Any, ...], guesses: An
     return Law(Shape(respond, *shape), names, found, partial(_made, cls, names, fixed), speeds, *[first == "pulses"] * 2)
 
 
-def soft_bounds(up: Vector, down: Vector, low: float = 0.0, high: float = 1.0) -> SoftBounds:
+def soft_numbers(up: Vector, down: Vector, low: float, high: float) -> dict[str, float]:
     """The affine map of a pulse as pulses of a full sweep and curvature over the range `low` to `high` (shares).
 
     An asymptote inside the range is put at its end.
@@ -75,7 +75,12 @@ def soft_bounds(up: Vector, down: Vector, low: float = 0.0, high: float = 1.0) -
         curvature = np.log(ratio) if ratio > 0 else np.sign(rate) * ASYMPTOTE
         curvature = float(np.clip(curvature, -ASYMPTOTE, ASYMPTOTE))
         found |= {f"pulses_{side}": curvature / rate, f"curvature_{side}": sign * curvature}
-    return SoftBounds(**found, g_min=low, g_max=high)
+    return found
+
+
+def soft_bounds(up: Vector, down: Vector, low: float, width: float) -> SoftBounds:
+    """The exponential law over shares 0 to 1."""
+    return SoftBounds(**soft_numbers(up, down, 0.0, 1.0), g_min=low, g_max=low + width)
 
 
 def affine_rate(sign: int, step: float, slope: float) -> float:
@@ -92,13 +97,13 @@ def _power(values: Any, sign: int, x: Any, n: Any) -> Any:
     return low + width * law.response((x - low) / width, sign * n)
 
 
-def _power_device(up: Vector, down: Vector) -> PowerStep:
-    """Its range is from bound to bound."""
-    width = 1 + up[2] + down[2]
-    steps = [s * (1 + edge) / width * (width / (1 + edge)) ** power for s, power, edge in (up, down)]
-    return PowerStep(
-        step_up=steps[0], step_down=steps[1], power_up=up[1], power_down=down[1], g_min=-down[2], g_max=1 + up[2]
-    )
+def _power_device(up: Vector, down: Vector, low: float, width: float) -> PowerStep:
+    """Its range is from bound to bound, but not below 0 S."""
+    below = min(down[2], low / width)
+    whole = 1 + up[2] + below
+    steps = [s * (1 + edge) / whole * (whole / (1 + edge)) ** power for s, power, edge in (up, (*down[:2], below))]
+    powers, ends = {"power_up": up[1], "power_down": down[1]}, {"g_min": low - below * width, "g_max": low + (1 + up[2]) * width}
+    return PowerStep(step_up=min(steps[0], 1.0), step_down=min(steps[1], 1.0), **powers, **ends)
 
 
 def hats(x: Float[np.ndarray, "..."], nodes: int) -> Float[np.ndarray, "... nodes"]:
@@ -110,13 +115,14 @@ def _nodes(values: Any, sign: int, x: Any, n: Any) -> Any:
     return PiecewiseStep(up=values, down=values, g_min=0.0, g_max=1.0).response(x, sign * n)
 
 
-def _nodes_device(up: Vector, down: Vector) -> PiecewiseStep:
-    return PiecewiseStep(up=jnp.asarray(up), down=jnp.asarray(down), g_min=0.0, g_max=1.0)
+def _nodes_device(up: Vector, down: Vector, low: float, width: float) -> PiecewiseStep:
+    return PiecewiseStep(up=jnp.asarray(up), down=jnp.asarray(down), g_min=low, g_max=low + width)
 
 
 def _table(nodes: int) -> Law:
-    """Steps at `nodes` conductances."""
-    shape = Shape(_nodes, ("log",) * nodes, (1e-7,) * nodes, (1.0,) * nodes)
+    """Steps at `nodes` conductances; a coarse table is the finest one with its nodes interpolated."""
+    weights = tuple(map(tuple, hats(np.linspace(0, 1, FINEST), nodes).tolist()))
+    shape = Shape(_nodes, ("log",) * nodes, (1e-7,) * nodes, (1.0,) * nodes, weights)
     return Law(shape, ("",) * nodes, (), _nodes_device, ("gain_up", "gain_down"))
 
 

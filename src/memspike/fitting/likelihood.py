@@ -27,6 +27,9 @@ HIGHEST = np.log([1.0, 1.0, 2.0, 2.0, 1.0, 2.0])
 NOISES = ("noise_up", "noise_down", "variation_up", "variation_down", "read_noise", "window")
 DOSES = ("voltage_slope_up", "voltage_slope_down", "width_exponent_up", "width_exponent_down")
 DOSE_BOUND = 50.0
+STEP = 1e-5  # of θ, in differences
+BLOCKS = 1024, 8192  # values of a law in one call
+CLOSE = 0.01  # of −log likelihood
 
 
 @dataclass(frozen=True)
@@ -41,17 +44,17 @@ class Shape:
     scales: tuple[str, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
+    weights: tuple[tuple[float, ...], ...] = ()  # what `respond` takes is these times the vector, if any
+
+    def whole(self, natural: Vector) -> Vector:
+        """What `respond` takes."""
+        return np.array(self.weights) @ natural if self.weights else natural
 
     def natural(self, theta: Vector) -> Vector:
         """Natural parameters of the vector that the optimiser sees."""
         kinds = np.array(self.scales)
         signed = np.where(kinds == "signed", SOFT * np.sinh(np.where(kinds == "signed", theta, 0.0)), theta)
         return np.where(kinds == "log", np.exp(np.where(kinds == "log", theta, 0.0)), signed)
-
-    def slope(self, theta: Vector) -> Vector:
-        """d natural / d theta."""
-        kinds, natural = np.array(self.scales), self.natural(theta)
-        return np.where(kinds == "log", natural, np.where(kinds == "signed", np.hypot(natural, SOFT), 1.0))
 
     def vector(self, natural: Vector) -> Vector:
         """What the optimiser sees of natural parameters."""
@@ -100,14 +103,23 @@ def groups(data: Series, share: Smooth, y: Float[np.ndarray, "traces reads"]) ->
     return tuple(made)
 
 
-@partial(jax.jit, static_argnames=("respond", "sign"))
-def _law(respond: Any, sign: int, values: Any, share: Any, pulses: Any) -> tuple[Any, Any]:
-    """Shares after `pulses` (> 0) in one direction, and their derivatives [parameters, …]."""
+@partial(jax.jit, static_argnames="respond")
+def _after(respond: Any, up: Any, values: Any, share: Any, pulses: Any) -> Any:
+    """Shares after `pulses` (> 0) in one direction."""
+    return jax.lax.cond(up, lambda: respond(values, 1, share, pulses), lambda: respond(values, -1, share, pulses))
 
-    def along(direction: Any) -> Any:
-        return jax.jvp(lambda v: respond(v, sign, share, pulses), (values,), (direction,))
 
-    return jax.vmap(along, out_axes=(None, 0))(jax.numpy.eye(len(values)))
+def _respond(shape: Shape, side: int, natural: Vector, share: Any, pulses: Any) -> Any:
+    """The law on arrays of any shape, in blocks of few sizes, so that it compiles once or twice whatever the data."""
+    flat, n = share.ravel(), np.broadcast_to(pulses, share.shape).ravel()
+    block = BLOCKS[0] if flat.size <= BLOCKS[0] else BLOCKS[1]
+    whole = -(-flat.size // block) * block
+    flat, n = (np.pad(a, (0, whole - a.size), constant_values=fill) for a, fill in ((flat, 0.5), (n, 1.0)))
+    values, up = shape.whole(natural), side == 0
+    with jax.enable_x64(True):
+        parts = [_after(shape.respond, up, values, flat[k : k + block], n[k : k + block]) for k in range(0, whole, block)]
+        found = np.concatenate([np.asarray(part) for part in parts])
+    return found[: share.size].reshape(share.shape)
 
 
 class Problem(NamedTuple):
@@ -133,62 +145,81 @@ class Problem(NamedTuple):
         """The natural parameters of one direction."""
         return self.shape.natural(theta[side * self.size : (side + 1) * self.size])
 
-    def after(self, theta: Vector, side: int, share: Any, pulses: Any) -> tuple[Any, Any]:
-        """Shares after `pulses` > 0 in a direction and their derivatives in θ of that direction; tangents outside."""
+    def after(self, theta: Vector, side: int, share: Any, pulses: Any) -> Any:
+        """Shares after `pulses` > 0 in a direction; the law is continued by a shift outside of the range."""
         inside = np.clip(share, -OUTSIDE, 1 + OUTSIDE)
-        part = theta[side * self.size : (side + 1) * self.size]
-        sign = SIDES[side][1]
-        value, slope = _law(self.shape.respond, sign, self.shape.natural(part), inside, pulses)
-        slope = np.asarray(slope) * self.shape.slope(part).reshape(-1, *[1] * np.ndim(share))
-        return np.asarray(value) + (share - inside), slope
+        return _respond(self.shape, side, self.law(theta, side), inside, pulses) + (share - inside)
 
-    def _linear(self, theta: Vector, group: Group, shift: Vector) -> tuple[dict[str, Any], dict[str, Any]]:
-        """F, u and s of every gap, and their derivatives along the law of each direction [n, gaps, traces]."""
-        at = group.path - _columns(shift, group)
-        names = ("F", "u", "s")
-        value = {"F": np.ones_like(at), "u": np.zeros_like(at), "s": np.zeros_like(at)}
-        slopes = {name: np.zeros((len(theta), *at.shape)) for name in names}
+    def moved(self, theta: Vector, side: int, share: Any, pulses: Any) -> Any:
+        """Derivatives of `after` in θ of that direction [parameters, …], by central differences."""
+        found = []
+        for k in range(side * self.size, (side + 1) * self.size):
+            h = STEP * (np.arange(len(theta)) == k)
+            ends = [self.after(theta + sign * h, side, share, pulses) for sign in (1, -1)]
+            found.append((ends[0] - ends[1]) / (2 * STEP))
+        return np.stack(found)
+
+    def _counts(self, theta: Vector, group: Group, side: int) -> tuple[Any, Any]:
+        """Where a group is pulsed in a direction, and how many reference pulses that is worth."""
+        on = SIDES[side][1] * group.pulses > 0
         dose = theta[2 * self.size + len(NOISES) :]
-        for side in group.sides:
-            on = SIDES[side][1] * group.pulses > 0
-            n = np.where(on, np.abs(group.pulses), 1.0) * np.exp(dose[side] * group.volts + dose[2 + side] * group.width)
-            ends = np.stack([at - NEAR, at + NEAR])
-            (low, high), moved = self.after(theta, side, ends, np.stack([n, n]))
-            own = {"F": (high - low) / (2 * NEAR), "s": 0.5 * (high + low) - at}
-            of_low, of_high = moved[:, 0], moved[:, 1]
-            of = {"F": (of_high - of_low) / (2 * NEAR), "s": 0.5 * (of_high + of_low)}
-            own["u"], of["u"] = own["s"] + at - own["F"] * at, of["s"] - of["F"] * at
-            if (n > 1.5).any():  # many pulses at once: the last one tells what another would have done
-                less = np.maximum(n - 1, 0.0)
-                before, of_before = self.after(theta, side, at, np.maximum(less, 1e-9))
-                before = np.where(less > 0, before, at)
-                own["s"] = np.maximum(n, 1.0) * (own["s"] + at - before)
-                of["s"] = np.maximum(n, 1.0) * (of["s"] - np.where(less > 0, of_before, 0.0))
-            here = slice(side * self.size, (side + 1) * self.size)
-            for name in names:
-                value[name] = np.where(on, own[name], value[name])
-                slopes[name][here] = np.where(on, of[name], 0.0)
-        return value, slopes
+        worth = np.exp(np.clip(dose[side] * group.volts + dose[2 + side] * group.width, -20, 20))
+        return on, np.where(on, np.abs(group.pulses), 1.0) * worth
 
-    def coefficients(self, theta: Vector, group: Group, shift: Vector) -> tuple[Coefficients, Coefficients]:
-        """What the filter needs of one group, and its derivatives along θ."""
-        value, slopes = self._linear(theta, group, shift)
-        first = 2 * self.size
-        variance = np.exp(2 * theta[first : first + len(NOISES)])
+    def _linear(self, law: Any, group: Group, shift: Vector, counts: Any) -> tuple[Any, Any, Any]:
+        """F, u and s of the law (or of a derivative of it, `law(share, pulses)` → […, gaps, traces])."""
+        at, n = group.path - _columns(shift, group), counts
+        ends = law(np.stack([at - NEAR, at + NEAR]), np.stack([n, n]))
+        low, high = ends[..., 0, :, :], ends[..., 1, :, :]
+        F, middle = (high - low) / (2 * NEAR), 0.5 * (high + low)
+        u, s = middle - F * at, middle
+        if (n > 1.5).any():  # many pulses at once: the last one tells what another would have done
+            s = np.where(n > 1.5, n * (middle - law(at, np.maximum(n - 1, 1e-9))), middle)
+        return F, u, s
+
+    def values(self, theta: Vector, group: Group, shift: Vector) -> Coefficients:
+        """What the filter needs of one group."""
+        at = group.path - _columns(shift, group)
+        F, u, s = np.ones_like(at), np.zeros_like(at), np.zeros_like(at)
+        for side in group.sides:
+            on, n = self._counts(theta, group, side)
+            own = self._linear(lambda x, k, side=side: self.after(theta, side, x, k), group, shift, n)
+            step = own[2] - np.where(n > 1.5, 0.0, at)
+            F, u, s = (np.where(on, new, old) for new, old in zip((*own[:2], step), (F, u, s), strict=True))
+        variance = np.exp(2 * theta[2 * self.size : 2 * self.size + len(NOISES)])
         up = group.pulses > 0
-        amount = np.abs(group.pulses)
-        Q, speed = amount * np.where(up, variance[0], variance[1]), np.where(up, variance[2], variance[3])
-        n = len(theta)
-        of_Q, of_speed, of_R, of_B = np.zeros((n, *Q.shape)), np.zeros((n, *Q.shape)), np.zeros(n), np.zeros(n)
+        Q = np.abs(group.pulses) * np.where(up, variance[0], variance[1])
+        return Coefficients(F, u, s, Q, np.where(up, variance[2], variance[3]), variance[4], variance[5])
+
+    def ways(self, theta: Vector, group: Group, shift: Vector, at: Coefficients) -> Coefficients:
+        """Derivatives of the coefficients `at` along the parameters that a group depends on [m, …]."""
+        mine, first = self.touched(group), 2 * self.size
+        place = {int(k): row for row, k in enumerate(mine)}
+        shape = (len(mine), *group.path.shape)
+        F, u, s, Q, speed = (np.zeros(shape) for _ in range(5))
+        R, B = np.zeros(len(mine)), np.zeros(len(mine))
+        up = group.pulses > 0
+        for side in group.sides:
+            on, n = self._counts(theta, group, side)
+            of = self._linear(lambda x, k, side=side: self.moved(theta, side, x, k), group, shift, n)
+            for k in range(self.size):
+                row = place.get(side * self.size + k)
+                if row is not None:
+                    F[row], u[row], s[row] = (np.where(on, a[k], 0.0) for a in of)
         for side, on in enumerate((up, ~up)):
-            of_Q[first + side], of_speed[first + 2 + side] = 2 * Q * on, 2 * speed * on
-        of_R[first + 4], of_B[first + 5] = 2 * variance[4], 2 * variance[5]
-        for k in np.flatnonzero(~self.fixed[first + len(NOISES) :]) + first + len(NOISES):
-            moved = [self._linear(theta + h * (np.arange(n) == k), group, shift)[0] for h in (1e-4, -1e-4)]
-            for name in value:
-                slopes[name][k] = (moved[0][name] - moved[1][name]) / 2e-4
-        at = Coefficients(**value, Q=Q, speed=speed, R=variance[4], B=variance[5])
-        return at, Coefficients(**slopes, Q=of_Q, speed=of_speed, R=of_R, B=of_B)
+            if first + side in place:
+                Q[place[first + side]] = 2 * at.Q * on
+            if first + 2 + side in place:
+                speed[place[first + 2 + side]] = 2 * at.speed * on
+        for k, target, value in ((4, R, at.R), (5, B, at.B)):
+            if first + k in place:
+                target[place[first + k]] = 2 * value
+        for k in range(first + len(NOISES), len(theta)):  # the dose: by differences
+            if k in place:
+                ends = [self.values(theta + h * (np.arange(len(theta)) == k), group, shift) for h in (1e-4, -1e-4)]
+                for target, a, b in zip((F, u, s), ends[0][:3], ends[1][:3], strict=True):
+                    target[place[k]] = (a - b) / 2e-4
+        return Coefficients(F, u, s, Q, speed, R, B)
 
     def touched(self, group: Group) -> Int[np.ndarray, " m"]:
         """The free parameters that a group depends on."""
@@ -210,16 +241,15 @@ class Problem(NamedTuple):
     def run(self, theta: Vector, group: Group, shift: Vector) -> Any:
         """The filter of one group."""
         with jax.enable_x64(True):
-            return filtered(self.coefficients(theta, group, shift)[0], group.reads)
+            return filtered(self.values(theta, group, shift), group.reads)
 
     def scores(self, theta: Vector, shift: Vector) -> tuple[Vector, Float[np.ndarray, "n n"]]:
         """Gradient of −log likelihood and its expected information; rows of fixed parameters are zero."""
         gradient, information = np.zeros(len(theta)), np.zeros((len(theta), len(theta)))
         for group in self.groups:
+            mine, at = self.touched(group), self.values(theta, group, shift)
             with jax.enable_x64(True):
-                at, ways = self.coefficients(theta, group, shift)
-                mine = self.touched(group)
-                slope, table = scores(at, jax.tree.map(lambda a, mine=mine: a[mine], ways), group.reads)
+                slope, table = scores(at, self.ways(theta, group, shift, at), group.reads)
             gradient[mine] -= slope
             information[np.ix_(mine, mine)] += table
         return gradient, information
@@ -241,33 +271,29 @@ class Maximum(NamedTuple):
 def maximise(problem: Problem, theta: Vector, shift: Vector, steps: int = 40) -> Maximum:
     """Fisher scoring, damped (Levenberg–Marquardt) and kept in bounds; the offsets of the traces follow.
 
-    A step is accepted where it lowers the loss; done where the next one promises less than a thousandth.
+    A step is accepted where it lowers the loss; done where one and the offsets after it change less than `CLOSE`.
     """
     low, high = problem.box()
     theta = np.clip(theta, low, high)
     loss, offset = problem.loss(theta, shift)
-    damping, rest = 1e-2, 1.0
+    damping = 1e-2
     for _ in range(steps):
-        if rest < 1e-3:
-            moved, further = problem.loss(theta, offset)
-            if abs(moved - loss) < 0.02:
-                break
-            loss, shift, offset, rest = moved, offset, further, 1.0
         gradient, information = problem.scores(theta, shift)
         free = ~problem.fixed & ~((theta <= low) & (gradient > 0)) & ~((theta >= high) & (gradient < 0))
-        for _ in range(12):
+        part, before = information[np.ix_(free, free)], loss
+        for _ in range(8):
             step = np.zeros(len(theta))
-            part = information[np.ix_(free, free)]
-            diagonal = np.diag(part) * damping + 1e-9
-            step[free] = np.clip(np.linalg.solve(part + np.diag(diagonal), -gradient[free]), -1.5, 1.5)
-            trial = np.clip(theta + step, low, high)
-            rest = float(-(gradient @ (trial - theta)))
+            step[free] = np.linalg.solve(part + np.diag(np.diag(part) * damping + 1e-9), -gradient[free])
+            trial = np.clip(theta + np.clip(step, -1.5, 1.5), low, high)
             new, after = problem.loss(trial, shift)
-            if new <= loss or rest < 1e-3:
+            if new < loss or abs(gradient @ (trial - theta)) < CLOSE:
                 break
-            damping *= 6
-        if new <= loss:
+            damping *= 8
+        if new < loss:
             theta, loss, offset, damping = trial, new, after, max(damping / 8, 1e-6)
-        else:
-            rest = 0.0
+        if np.abs(offset - shift).max() > 1e-5:
+            shift = offset
+            loss, offset = problem.loss(theta, shift)
+        if abs(before - loss) < CLOSE:
+            break
     return Maximum(theta, loss, shift)
