@@ -14,13 +14,15 @@ from memspike.devices.step import AbstractStepDevice, SoftBounds
 from memspike.devices.variation.fabricate import AbstractSpread
 from memspike.fitting.candidates import Law, affine_rate, soft_bounds, soft_numbers
 from memspike.fitting.intervals import Uncertainty, between, half, noise_interval, raw_speeds, uncertainty
-from memspike.fitting.likelihood import DOSES, LOWEST, NOISES, Group, Maximum, Problem, maximise
+from memspike.fitting.likelihood import DOSES, LOWEST, NOISES, Group, Maximum, Problem, Search, maximise
 from memspike.fitting.series import SIDES, Series, Smooth
 from memspike.fitting.spread import between_devices, spread_of
 from memspike.fitting.start import Range, initial, of_mean
 
 Vector = Float[np.ndarray, " _"]
 SHARES = np.linspace(0.0, 1.0, 1001)
+COARSE, COARSE_STEPS = 0.5, 12  # enough to tell laws apart: of −log likelihood, and steps at most
+HOPELESS = 100.0  # of −log likelihood behind the best
 CYCLE = 0.05  # share of the range by which the cycle of the mean ramps may miss their ends
 
 
@@ -120,19 +122,60 @@ def _fixed(law: Law, data: Data) -> tuple[np.ndarray, Vector]:
     return fixed, LOWEST
 
 
-def _fitted(law: Law, data: Data, before: Candidate | None) -> tuple[Problem, Maximum]:
-    """The maximum of the likelihood; the noise of a law `before` of the same kind is where the search begins."""
+class Screened(NamedTuple):
+    """A law whose likelihood is known well enough to compare it with others."""
+
+    law: Law
+    problem: Problem
+    maximum: Maximum
+    bic: float
+
+    @property
+    def window(self) -> float:
+        """s.d. by which ramps are displaced, a share of the range."""
+        return float(np.exp(self.maximum.theta[2 * self.problem.size + NOISES.index("window")]))
+
+
+def screened(law: Law, data: Data, others: list[Screened]) -> Screened:
+    """The maximum of the likelihood of a law, roughly; a law that is far behind `others` is given up early.
+
+    Of others of the same kind the noise is where the search begins.
+    """
     fixed, lowest = _fixed(law, data)
     problem = Problem(law.shape, data.groups, fixed, len(data.y))
-    theta, shift = initial(problem, law, data.series, data.share, data.y), np.zeros(len(data.y))
+    alike = [other.maximum for other in others if not law.guesses and not other.law.guesses]
     noise = slice(2 * problem.size, 2 * problem.size + len(NOISES))
-    if before is not None:
-        old = before.maximum
-        theta[noise], shift = old.theta[2 * before.problem.size :][: len(NOISES)], old.shift
-    theta[noise] = np.where(fixed[noise], lowest, theta[noise])
-    if law.edges and data.range.given:
-        theta[[problem.size - 1, 2 * problem.size - 1]] = 0.0
-    return problem, maximise(problem, theta, shift)
+    begins = []
+    for shift in (alike[-1].shift,) if alike else _offsets(data):
+        moved = data.share._replace(path=data.share.path - shift[:, None])
+        theta = initial(problem, law, data.series, moved, data.y)
+        if alike:
+            theta[noise] = alike[-1].theta[-len(NOISES) - len(DOSES) :][: len(NOISES)]
+        elif shift.any():
+            theta[noise.stop - 1] = np.log(shift.std())
+        theta[noise] = np.where(fixed[noise], lowest, theta[noise])
+        if law.edges and data.range.given:
+            theta[[problem.size - 1, 2 * problem.size - 1]] = 0.0
+        begins.append((problem.loss(theta, shift)[0], theta, shift))
+        if fixed[noise.stop - 1]:
+            break
+    _, theta, shift = min(begins, key=lambda b: b[0])
+    best = min((other.maximum.loss for other in others), default=np.inf)
+    return _scored(law, problem, maximise(problem, theta, shift, Search(COARSE, COARSE_STEPS, best + HOPELESS)), data)
+
+
+def _scored(law: Law, problem: Problem, found: Maximum, data: Data) -> Screened:
+    spent = int((~problem.fixed).sum())
+    return Screened(law, problem, found, 2 * found.loss + spent * float(np.log(data.points)))
+
+
+def _offsets(data: Data) -> tuple[Vector, Vector]:
+    """No offset of any trace, and those with which all ramps of a direction begin alike."""
+    first, same = data.share.path[:, 0], np.zeros(len(data.y))
+    for _, sign in SIDES:
+        on = data.series.side(sign)
+        same[on] = first[on] - first[on].mean() if on.any() else 0.0
+    return np.zeros(len(data.y)), same
 
 
 def _pulses_of_reads(data: Data, side: int) -> Vector:
@@ -313,11 +356,10 @@ def _of_noise(problem: Problem, best: Maximum, known: Uncertainty, data: Data) -
     return found, spread
 
 
-def candidate(variants: tuple[Law, ...], data: Data, tried: dict[str, Candidate]) -> Candidate:
-    """The better variant of a law, with its intervals."""
-    alike = [c for name, c in tried.items() if name.startswith("piecewise") and not variants[0].guesses]
-    found = [(law, *_fitted(law, data, alike[-1] if alike else None)) for law in variants]
-    law, problem, best = min(found, key=lambda f: f[2].loss)
+def candidate(rough: Screened, data: Data, search: Search = Search()) -> Candidate:
+    """A law at the very maximum of its likelihood, with its intervals."""
+    law, problem, first, _ = rough
+    best = maximise(problem, first.theta, first.shift, search)
     known = uncertainty(problem, best, data.ramps)
     noise, speeds = _of_noise(problem, best, known, data)
     up, down = problem.law(best.theta, 0), problem.law(best.theta, 1)
@@ -334,10 +376,9 @@ def candidate(variants: tuple[Law, ...], data: Data, tried: dict[str, Candidate]
             ends.append(Estimate(name, value, "S", min(value + low - end.mean, value), value + high - end.mean))
     rows = {f"lag1_{side}": _lag1(innovations(problem, best, k)) for k, (side, _) in enumerate(SIDES)}
     by_name = {p.name: p.value for p in noise}
-    spent = int((~problem.fixed).sum())
     return Candidate(
         law=device,
-        bic=2 * best.loss + spent * float(np.log(data.points)),
+        bic=_scored(law, problem, best, data).bic,
         **{name: by_name[name] for name in NOISES},
         **rows,
         **_responses(problem, best.theta, data, device),

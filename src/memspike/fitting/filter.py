@@ -20,18 +20,19 @@ import numpy as np
 from jaxtyping import Array, Float
 
 GLITCHES = 1e-3  # prior share of reads that say nothing
-FIRST = 0.3**2  # variance of the first state about the smooth path: it tells nothing
 CHUNK = 6  # derivatives taken in one call: one compiled program serves every law
 
 
 class Coefficients(NamedTuple):
-    """What the parameters decide: arrays [gaps, traces], and the variances R and B of reads and offsets."""
+    """What the parameters decide: arrays [gaps, traces], variances A [traces] of the first states, R and B of reads and
+    offsets."""
 
     F: Any
     u: Any
     s: Any
     Q: Any
     speed: Any
+    A: Any
     R: Any
     B: Any
 
@@ -87,7 +88,7 @@ def _filter(at: Coefficients, reads: Reads) -> Filtered:
         return _update((x, b, d, xx, xb, xd, bb, bd, dd), y, known, at.R, reads.flat)
 
     none = jnp.zeros_like(reads.first)
-    start = (reads.first, none, none, none + FIRST, none, none, none + at.B, none, none)
+    start = (reads.first, none, none, at.A, none, none, none + at.B, none, none)
     start, first = _update(start, reads.y[0], reads.known[0], at.R, reads.flat)
     entries = (at.F, at.u, at.s, at.Q, at.speed, reads.y[1:], reads.known[1:], reads.turn)
     end, rest = jax.lax.scan(gap, start, entries)

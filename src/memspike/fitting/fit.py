@@ -14,17 +14,18 @@ from memspike.devices.step import AbstractStepDevice
 from memspike.devices.variation.fabricate import AbstractSpread, Relative
 from memspike.devices.variation.measured import RampToRamp, ReadNoise
 from memspike.devices.variation.wrappers import CycleToCycle
-from memspike.fitting.candidate import Candidate, Data, Estimate, candidate
+from memspike.fitting.candidate import Candidate, Data, Estimate, Screened, candidate, screened
 from memspike.fitting.candidates import LAWS
-from memspike.fitting.likelihood import groups
+from memspike.fitting.likelihood import Search, groups
 from memspike.fitting.measurements import Measurements, read
-from memspike.fitting.series import SIDES, Series, series, smooth
-from memspike.fitting.start import lengths, of_mean, ranges
+from memspike.fitting.series import SIDES, Series, Smooth, series, smooth
+from memspike.fitting.start import Range, lengths, ranges
 from memspike.fitting.table import Trace
 from memspike.fitting.trust import doubts
 from memspike.parts.errors import InputError, unknown
 
 Vector = Float[np.ndarray, " _"]
+TELLING = "piecewise-step-7"  # a law that follows any data well enough to tell displaced ramps
 DECADES = 2.0  # a parameter whose interval spans more factors of ten is not identified
 
 
@@ -35,7 +36,8 @@ def _of_best(name: str, doc: str) -> Any:
 
 @dataclass(frozen=True)
 class Fit:
-    """What `fit` found; `candidates` holds every law that was tried, `dropped` why one was left out.
+    """What `fit` found. `bic` is the Bayesian information criterion of every law that was tried (lower is better),
+    `candidates` holds the chosen one and the exponential one in full, `dropped` says why one was left out.
 
     `labels` are the nonlinearity labels of the ramps with their intervals, `spread` is how devices differ
     (relative s.d. by parameter path of `device`), `headline` why the model must not be trusted ("" if it may).
@@ -46,6 +48,7 @@ class Fit:
     g_max: float
     model: str
     candidates: dict[str, Candidate]
+    bic: dict[str, float]
     dropped: dict[str, str]
     labels: tuple[Estimate, Estimate]
     spread: dict[str, AbstractSpread]
@@ -76,11 +79,6 @@ class Fit:
     def nl_down(self) -> float:
         """The same of depression."""
         return self.labels[1].value
-
-    @property
-    def bic(self) -> dict[str, float]:
-        """The Bayesian information criterion of every candidate; lower is better."""
-        return {name: c.bic for name, c in self.candidates.items()}
 
     @property
     def parameters(self) -> tuple[Estimate, ...]:
@@ -178,9 +176,21 @@ def as_traces(measured: Measurements) -> list[Trace]:
 
 
 def prepared(data: Series, given: tuple[float, float] | None) -> Data:
-    """Traces as shares of the range of their device, with a smooth path through them."""
+    """Traces as shares of the range of their device, with a smooth path through them.
+
+    Ends that scatter widen the range, unless it is the law itself that is displaced from ramp to ramp.
+    """
     path = smooth(data.g, data.pulses)
-    found = ranges(data, path, given)
+    wide = _shares(data, path, ranges(data, path, given, True))
+    if not any(wide.range.margin):
+        return wide
+    window = 2 * screened(LAWS[TELLING][0], wide, []).window
+    if window < 0.5 * max(wide.range.margin):
+        return wide
+    return _shares(data, path, ranges(data, path, given, False))
+
+
+def _shares(data: Series, path: Smooth, found: Range) -> Data:
     low, width = (a[data.device][:, None] for a in (found.low, found.high - found.low))
     share, y = path._replace(path=(path.path - low) / width), (data.g - low) / width
     return Data(data, found, share, y, groups(data, share, y), lengths(data))
@@ -200,6 +210,15 @@ def _notes(data: Data, best: Candidate) -> tuple[str, ...]:
             "if they are several devices, name them in a column of devices."
         )
     return tuple(found)
+
+
+def _screen(names: list[str], data: Data) -> dict[str, Screened]:
+    """The better variant of every law, roughly; those that win most often come first."""
+    found: dict[str, Screened] = {}
+    for name in sorted(names, key=lambda name: (name != "soft-bounds", not name.startswith("piecewise"))):
+        tried = [screened(law, data, list(found.values())) for law in LAWS[name]]
+        found[name] = min(tried, key=lambda one: one.maximum.loss)
+    return found
 
 
 def fit(
@@ -228,14 +247,18 @@ def fit(
     if not traces:
         raise InputError("No trace was given; at least one is needed.")
     data = prepared(series(traces), g_range)
-    tried: dict[str, Candidate] = {}
-    for name in dict.fromkeys(["soft-bounds", *names]):
-        tried[name] = candidate(LAWS[name], data, tried)
-    reasons = {"exp-step": _degenerate(tried["exp-step"])} if model == "auto" else {}
-    dropped = {name: why for name, why in reasons.items() if why}
-    kept = {name: c for name, c in tried.items() if name not in dropped}
-    best = kept[chosen := min((name for name in names if name in kept), key=lambda name: kept[name].bic)]
-    labels = tried["soft-bounds"].labels
+    rough = _screen(list(dict.fromkeys(["soft-bounds", *names])), data)
+    likely = rough["soft-bounds"].bic < min(one.bic for one in rough.values()) + 100
+    exponential = candidate(rough["soft-bounds"], data, Search() if likely else Search(0.5, 12))
+    found, dropped = {"soft-bounds": exponential}, {}
+    for chosen in sorted(names, key=lambda name: rough[name].bic):
+        found[chosen] = found.get(chosen) or candidate(rough[chosen], data)
+        why = _degenerate(found[chosen]) if model == "auto" and chosen == "exp-step" else ""
+        if not why:
+            break
+        dropped[chosen] = why
+        del found[chosen], rough[chosen]
+    best, labels = found[chosen], exponential.labels
     assert labels is not None
     distrust = doubts(data, best, chosen)
     return Fit(
@@ -243,7 +266,8 @@ def fit(
         g_min=float(best.law.g_min),
         g_max=float(best.law.g_max),
         model=chosen,
-        candidates=kept,
+        candidates=found,
+        bic={name: found[name].bic if name in found else one.bic for name, one in rough.items()},
         dropped=dropped,
         labels=labels,
         spread=best.spread,

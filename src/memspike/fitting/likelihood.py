@@ -20,6 +20,7 @@ from memspike.fitting.series import SIDES, Series, Smooth
 Vector = Float[np.ndarray, " _"]
 SOFT = 1e-9  # a signed parameter is linear below this and logarithmic above
 NEAR = 3e-3  # half the width over which the law is linearised
+ANYWHERE = 0.3  # s.d. of a first state of which nothing is known
 OUTSIDE = 0.02  # shares beyond which the law is continued by its tangent
 # of σ_write, σ_write, σ_speed, σ_speed, σ_read, σ_window: logarithms; the lowest stands for none
 LOWEST = np.log([1e-6, 1e-6, 1e-4, 1e-4, 1e-6, 1e-5])
@@ -29,7 +30,6 @@ DOSES = ("voltage_slope_up", "voltage_slope_down", "width_exponent_up", "width_e
 DOSE_BOUND = 50.0
 STEP = 1e-5  # of θ, in differences
 BLOCKS = 1024, 8192  # values of a law in one call
-CLOSE = 0.01  # of −log likelihood
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,7 @@ class Group(NamedTuple):
     index: Int[np.ndarray, " traces"]
     sides: tuple[int, ...]
     reads: Reads
+    scatter: Float[np.ndarray, " traces"]  # variance of the first states, offsets included
     path: Float[np.ndarray, "gaps traces"]
     pulses: Float[np.ndarray, "gaps traces"]
     volts: Float[np.ndarray, "gaps traces"]
@@ -98,9 +99,19 @@ def groups(data: Series, share: Smooth, y: Float[np.ndarray, "traces reads"]) ->
     for sides, index in found:
         pulses, path = padded(data.pulses, index), padded(share.path, index, 0.5)
         known = padded(np.isfinite(y).astype(float), index)
-        reads = Reads(path[0], padded(np.nan_to_num(y, nan=0.5), index), known, _turns(pulses), np.log(GLITCHES / extent))
-        made.append(Group(index, sides, reads, path[:-1], pulses, padded(data.volts, index), padded(data.width, index)))
+        begin, scatter = _begins(share.path[index, 0], len(sides) == 1)
+        first, spread = (np.pad(a, (0, most - len(index)), constant_values=fill) for a, fill in ((begin, 0.5), (scatter, 1.0)))
+        reads = Reads(first, padded(np.nan_to_num(y, nan=0.5), index), known, _turns(pulses), np.log(GLITCHES / extent))
+        made.append(Group(index, sides, reads, spread, path[:-1], pulses, padded(data.volts, index), padded(data.width, index)))
     return tuple(made)
+
+
+def _begins(first: Vector, alike: bool) -> tuple[Vector, Vector]:
+    """Mean and variance of the first states of traces: those of several ramps of a direction, else anywhere."""
+    if not alike or len(first) < 2:
+        return first, np.full(len(first), ANYWHERE**2)
+    spread = float(first.var(ddof=1)) * (1 + 2 / len(first)) + NEAR**2
+    return np.full(len(first), first.mean()), np.full(len(first), spread)
 
 
 @partial(jax.jit, static_argnames="respond")
@@ -189,7 +200,9 @@ class Problem(NamedTuple):
         variance = np.exp(2 * theta[2 * self.size : 2 * self.size + len(NOISES)])
         up = group.pulses > 0
         Q = np.abs(group.pulses) * np.where(up, variance[0], variance[1])
-        return Coefficients(F, u, s, Q, np.where(up, variance[2], variance[3]), variance[4], variance[5])
+        # what the offsets scatter the first states do not
+        first = np.maximum(group.scatter - variance[5], 0.01 * group.scatter)
+        return Coefficients(F, u, s, Q, np.where(up, variance[2], variance[3]), first, variance[4], variance[5])
 
     def ways(self, theta: Vector, group: Group, shift: Vector, at: Coefficients) -> Coefficients:
         """Derivatives of the coefficients `at` along the parameters that a group depends on [m, …]."""
@@ -197,7 +210,7 @@ class Problem(NamedTuple):
         place = {int(k): row for row, k in enumerate(mine)}
         shape = (len(mine), *group.path.shape)
         F, u, s, Q, speed = (np.zeros(shape) for _ in range(5))
-        R, B = np.zeros(len(mine)), np.zeros(len(mine))
+        R, B, A = np.zeros(len(mine)), np.zeros(len(mine)), np.zeros((len(mine), group.path.shape[1]))
         up = group.pulses > 0
         for side in group.sides:
             on, n = self._counts(theta, group, side)
@@ -214,12 +227,14 @@ class Problem(NamedTuple):
         for k, target, value in ((4, R, at.R), (5, B, at.B)):
             if first + k in place:
                 target[place[first + k]] = 2 * value
+        if first + 5 in place:
+            A[place[first + 5]] = np.where(at.A > 0.01 * group.scatter, -2 * at.B, 0.0)
         for k in range(first + len(NOISES), len(theta)):  # the dose: by differences
             if k in place:
                 ends = [self.values(theta + h * (np.arange(len(theta)) == k), group, shift) for h in (1e-4, -1e-4)]
                 for target, a, b in zip((F, u, s), ends[0][:3], ends[1][:3], strict=True):
                     target[place[k]] = (a - b) / 2e-4
-        return Coefficients(F, u, s, Q, speed, R, B)
+        return Coefficients(F, u, s, Q, speed, A, R, B)
 
     def touched(self, group: Group) -> Int[np.ndarray, " m"]:
         """The free parameters that a group depends on."""
@@ -268,16 +283,24 @@ class Maximum(NamedTuple):
     shift: Vector
 
 
-def maximise(problem: Problem, theta: Vector, shift: Vector, steps: int = 40) -> Maximum:
+class Search(NamedTuple):
+    """How far to go: change of −log likelihood that ends it, steps at most, a loss that is out of the question."""
+
+    close: float = 0.01
+    steps: int = 60
+    hopeless: float = np.inf
+
+
+def maximise(problem: Problem, theta: Vector, shift: Vector, search: Search = Search()) -> Maximum:
     """Fisher scoring, damped (Levenberg–Marquardt) and kept in bounds; the offsets of the traces follow.
 
-    A step is accepted where it lowers the loss; done where one and the offsets after it change less than `CLOSE`.
+    A step is accepted where it lowers the loss; done where two in turn change it by less than `search.close`.
     """
     low, high = problem.box()
     theta = np.clip(theta, low, high)
     loss, offset = problem.loss(theta, shift)
-    damping = 1e-2
-    for _ in range(steps):
+    damping, calm = 1e-2, 0
+    for count in range(search.steps):
         gradient, information = problem.scores(theta, shift)
         free = ~problem.fixed & ~((theta <= low) & (gradient > 0)) & ~((theta >= high) & (gradient < 0))
         part, before = information[np.ix_(free, free)], loss
@@ -285,15 +308,17 @@ def maximise(problem: Problem, theta: Vector, shift: Vector, steps: int = 40) ->
             step = np.zeros(len(theta))
             step[free] = np.linalg.solve(part + np.diag(np.diag(part) * damping + 1e-9), -gradient[free])
             trial = np.clip(theta + np.clip(step, -1.5, 1.5), low, high)
-            new, after = problem.loss(trial, shift)
-            if new < loss or abs(gradient @ (trial - theta)) < CLOSE:
+            new, after = problem.loss(trial, offset)
+            if new < loss:
+                theta, loss, shift, offset, damping = trial, new, offset, after, max(damping / 8, 1e-6)
+                break
+            if abs(gradient @ (trial - theta)) < 0.1 * search.close:
                 break
             damping *= 8
-        if new < loss:
-            theta, loss, offset, damping = trial, new, after, max(damping / 8, 1e-6)
-        if np.abs(offset - shift).max() > 1e-5:
-            shift = offset
-            loss, offset = problem.loss(theta, shift)
-        if abs(before - loss) < CLOSE:
+        calm = calm + 1 if before - loss < search.close else 0
+        if calm > (loss == before) or (count > 2 and loss - 4 * (before - loss) > search.hopeless):
             break
+        if loss == before:  # the offsets alone
+            moved, after = problem.loss(theta, offset)
+            loss, shift, offset = moved, offset, after
     return Maximum(theta, loss, shift)

@@ -1,7 +1,7 @@
 """Traces as padded arrays in double precision: reads, signed pulse counts and a smooth path through the reads."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -99,20 +99,25 @@ def series(traces: list[Trace]) -> Series:
 
 def _roughness(reads: int) -> Float[np.ndarray, "3 reads"]:
     """DᵀD of second differences in the upper banded form of LAPACK."""
-    d = np.diff(np.eye(reads), 2, axis=0)
-    full = d.T @ d
-    return np.array([np.concatenate([np.zeros(k), np.diag(full, k)]) for k in (2, 1, 0)])
+    band = np.zeros((3, reads))
+    d = np.array([1.0, -2.0, 1.0])
+    for row in range(3):
+        for column in range(row, 3):
+            lag = column - row
+            band[2 - lag, column : reads - 2 + column] += d[row] * d[column]
+    return band
 
 
 def _whittaker(y: Reads, weight: Reads, penalty: float) -> tuple[Reads, float]:
     """Penalised least squares of every row, and the generalised cross-validation of all."""
-    rough = _roughness(y.shape[1])
     smooth, missed, free = np.empty_like(y), 0.0, 0.0
+    bands: dict[int, Any] = {}
     for row, value, known in zip(smooth, y, weight, strict=True):
         last = int(np.flatnonzero(known)[-1]) + 1
-        band = penalty * _roughness(last) if last < y.shape[1] else penalty * rough
-        band[2] += known[:last]
-        band[2] += 1e-12
+        if last not in bands:
+            bands[last] = penalty * _roughness(last)
+        band = bands[last].copy()
+        band[2] += known[:last] + 1e-12
         row[:last] = linalg.solveh_banded(band, known[:last] * value[:last], check_finite=False)
         row[last:] = row[last - 1]
         missed += float((known * (value - row) ** 2).sum())

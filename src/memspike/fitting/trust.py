@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
+from numpy.lib.stride_tricks import sliding_window_view
 
 from memspike.devices.base import AbstractPulseDevice
 from memspike.fitting.candidate import Candidate, Data
@@ -76,12 +77,11 @@ def _switches(data: Data) -> str:
             values = row[np.isfinite(row)]
             if len(values) < 6:
                 continue
-            before = np.array([np.median(values[max(k - 3, 0) : k]) for k in range(1, len(values))])
-            after = np.array([np.median(values[k : k + 3]) for k in range(1, len(values))])
-            jump = int(np.argmax(np.abs(after - before)))
-            rest = np.ptp(values) + 1e-30
-            one = abs(values[jump + 1] - values[jump])
-            swings.append(min(one, abs(after[jump] - before[jump])) / rest)
+            threes = np.median(sliding_window_view(np.pad(values, 2, mode="edge"), 3), axis=1)
+            step = np.abs(threes[3:] - threes[:-3])  # of the three reads after a pulse and the three before
+            k = int(np.argmax(step))
+            one = np.abs(np.diff(values))[max(k - 1, 0) : k + 2].max()
+            swings.append(min(one, step[k]) / (np.ptp(values) + 1e-30))
         if swings and float(np.median(swings)) > SWITCH:
             return f"{NAMES[name]} is done by one pulse, so the device is a binary switch and not an analog one"
     return ""
