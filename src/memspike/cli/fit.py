@@ -28,14 +28,17 @@ def fit(
         raise InputError(f"{folder} is not empty; give another folder with --out.")
     found = fitting.fit(files, model=model, read_voltage=read_voltage)
     page = report.write_fit(found, folder)
+    if found.headline:
+        out.print(found.headline, markup=False, soft_wrap=True)
     out.print(f"[bold]{found.model}[/bold], the lowest BIC of {len(found.bic)}" if model == "auto" else found.model)
     for side, name in (("up", "potentiation"), ("down", "depression")):
         own = {what: getattr(found, f"{what}_{side}") for what in ("rms", "noise", "variation", "nl")}
         out.print(
-            f"{name}: rms {own['rms']:.2%} of the range, noise {units.show(own['noise'], 'S')} a pulse, "
+            f"{name}: rms {own['rms']:.2%} of the range, write noise {units.show(own['noise'], 'S')} a pulse, "
             f"ramp to ramp {own['variation']:.2%}, NL {own['nl']:+.2f}",
             soft_wrap=True,
         )
+    out.print(f"read noise {units.show(found.read_noise, 'S')}", soft_wrap=True)
     for note in (*(f"{name} was left out: {why}" for name, why in found.dropped.items()), *found.warnings):
         out.print(note, markup=False, soft_wrap=True)
     out.print(f"device: {folder / 'device.toml'}", soft_wrap=True, markup=False)

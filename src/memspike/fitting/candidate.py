@@ -77,7 +77,8 @@ class Candidate:
     step in S of one pulse at `SHARES` of the range. `lag1_*` is the correlation of neighbouring innovations, none
     where the model is right. `symmetry_point` is the share of the range where a pulse up and one down are
     equally large. `sound` is False if the likelihood is flat in a parameter. `window` is the s.d. in S by which
-    ramps are displaced; `spread` says how devices differ, by parameter path of the fitted device.
+    ramps are displaced; `spread` says how devices differ, by parameter path of the fitted device;
+    `reach` is half the 95 % interval of every θ.
     """
 
     law: AbstractStepDevice
@@ -103,6 +104,7 @@ class Candidate:
     labels: tuple[Estimate, Estimate] | None
     problem: Problem = field(repr=False)
     maximum: Maximum = field(repr=False)
+    reach: Vector = field(repr=False)
 
 
 def _fixed(law: Law, data: Data) -> tuple[np.ndarray, Vector]:
@@ -388,4 +390,5 @@ def candidate(rough: Screened, data: Data, search: Search = Search()) -> Candida
         labels=named,
         problem=problem,
         maximum=best,
+        reach=half(known),
     )

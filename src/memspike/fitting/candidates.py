@@ -14,7 +14,7 @@ from memspike.devices.tabular import PiecewiseStep
 from memspike.fitting.likelihood import Shape
 
 Vector = Float[np.ndarray, " _"]
-NODES = (4, 5, 7, 9, 13)
+NODES = (4, 5, 7, 9, 13, 25)
 FINEST = 25  # nodes of the finest table; every NODES − 1 divides FINEST − 1, so one compiled law serves all
 EDGE = 3.0  # farthest bound of power-step, in ranges beyond the range of the ramps
 ASYMPTOTE = 40.0  # a curvature beyond this cannot be told from an asymptote at the bound

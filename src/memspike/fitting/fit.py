@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from memspike.fitting.measurements import Measurements, read
 from memspike.fitting.series import SIDES, Series, Smooth, series, smooth
 from memspike.fitting.start import Range, lengths, ranges
 from memspike.fitting.table import Trace
-from memspike.fitting.trust import doubts
+from memspike.fitting.trust import Trajectory, compared, doubts
 from memspike.parts.errors import InputError, unknown
 
 Vector = Float[np.ndarray, " _"]
@@ -69,6 +70,11 @@ class Fit:
         ramps: Any = RampToRamp(device=law, up=best.variation_up, down=best.variation_down)  # pyright: ignore[reportCallIssue]
         noisy: Any = CycleToCycle(device=ramps, up=best.noise_up / width, down=best.noise_down / width)  # pyright: ignore[reportCallIssue]
         return ReadNoise(device=noisy, level=best.read_noise / width)  # pyright: ignore[reportCallIssue]
+
+    @cached_property
+    def trajectories(self) -> dict[str, tuple[Trajectory, Trajectory]]:
+        """Change since the first read of the ramps of each direction: measured, and simulated by `device`."""
+        return {side: pair for k, (side, _) in enumerate(SIDES) if (pair := compared(self.data, self.device, k))}
 
     @property
     def nl_up(self) -> float:

@@ -10,7 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from memspike.devices.base import AbstractPulseDevice
 from memspike.fitting.candidate import Candidate, Data
-from memspike.fitting.series import NAMES, SIDES
+from memspike.fitting.series import NAMES, SIDES, Series
 
 Vector = Float[np.ndarray, " _"]
 SWITCH = 0.5  # share of a ramp's swing done by one pulse that makes a switch of the device
@@ -59,13 +59,16 @@ def simulated(
     return np.asarray(_ramp(device, begin, counts, jax.random.key(seed)), dtype=float).T
 
 
-def starts(data: Data, best: Candidate, side: int, count: int, seed: int = 0) -> Vector:
-    """Where simulated ramps begin, in S: the mean of the measured ones, with the scatter that their windows leave."""
-    on = data.series.side(SIDES[side][1])
-    first = data.share.path[on, 0] - best.maximum.shift[on]
-    spread = float(first.std(ddof=1)) if on.sum() > 1 else 0.0
-    drawn = np.random.default_rng(seed + side).standard_normal(count)
-    return data.low + data.width * (float(data.share.path[on, 0].mean()) + spread * drawn)
+def compared(data: Series, device: AbstractPulseDevice, side: int, count: int = 1000) -> tuple[Trajectory, Trajectory] | None:
+    """Ramps of one direction as measured, and as the device runs them from their mean first read; none without ramps."""
+    name, sign = SIDES[side]
+    g, on = data.table(name), data.side(sign)
+    if not len(g):
+        return None
+    seen = measured(g)
+    pulses = np.median(data.pulses[on][:, : len(seen.mean) - 1], axis=0)
+    drawn = simulated(device, np.full(count, float(np.nanmean(g[:, 0]))), pulses)
+    return seen, measured(drawn)
 
 
 def _switches(data: Data) -> str:
@@ -90,16 +93,10 @@ def _switches(data: Data) -> str:
 def _undetermined(best: Candidate) -> list[str]:
     """Parameters of the law whose interval is as wide as their bounds."""
     problem = best.problem
-    low, high = problem.box()
-    found = []
-    for p in best.parameters[: 2 * problem.size]:
-        stem, _, side = p.name.rpartition("_")
-        known = {"pulses": (0.1, 1e9), "curvature": (-100.0, 100.0)}.get(stem)
-        if known and (p.high - p.low) > WIDE * (known[1] - known[0]):
-            found.append(p.name)
-    theta, reach = best.maximum.theta[: 2 * problem.size], None
-    del theta, reach, low, high
-    return found
+    names = [p.name for p in best.parameters if p.name.rpartition("_")[0] not in ("noise", "variation")]
+    low, high = (end[: 2 * problem.size] for end in problem.box())
+    wide = (2 * best.reach[: 2 * problem.size] > WIDE * (high - low)) & ~problem.fixed[: 2 * problem.size]
+    return [name for name, on in zip(names, wide[~problem.fixed[: 2 * problem.size]], strict=False) if on]
 
 
 def doubts(data: Data, best: Candidate, name: str) -> list[str]:
