@@ -20,7 +20,7 @@ from memspike.fitting.candidates import LAWS
 from memspike.fitting.likelihood import Search, groups
 from memspike.fitting.measurements import Measurements, read
 from memspike.fitting.series import SIDES, Series, Smooth, series, smooth
-from memspike.fitting.start import Range, lengths, ranges
+from memspike.fitting.start import Range, lengths, ranges, scales
 from memspike.fitting.table import Trace
 from memspike.fitting.trust import Trajectory, compared, doubts
 from memspike.parts.errors import InputError, unknown
@@ -187,6 +187,9 @@ def prepared(data: Series, given: tuple[float, float] | None) -> Data:
     Ends that scatter widen the range, unless it is the law itself that is displaced from ramp to ramp.
     """
     path = smooth(data.g, data.pulses)
+    if given is None and len(data.names) == 1 and scales(data, path) is not None:
+        each = tuple(f"ramp {k + 1}" for k in range(len(data.g)))
+        data = dataclasses.replace(data, device=np.arange(len(each)), names=each)
     wide = _shares(data, path, ranges(data, path, given, True))
     if not any(wide.range.margin):
         return wide
@@ -210,6 +213,11 @@ def _notes(data: Data, best: Candidate) -> tuple[str, ...]:
     if alone or not data.ramps:
         what = f"One ramp of {' and one of '.join(alone)}" if alone else "One trace"
         found.append(f"{what}: ramp-to-ramp variation is not determined and taken as none.")
+    if len(data.series.names) == len(data.series.g) > 1 and all(name.startswith("ramp ") for name in data.series.names):
+        found.append(
+            "The ramps are scaled copies of each other, as of several devices: each was taken for a device of its own; "
+            "name the devices in a column if that is wrong."
+        )
     if len(data.series.names) == 1 and best.window > 0.03 * (float(best.law.g_max) - float(best.law.g_min)):
         found.append(
             "The ramps lie on displaced laws, as of several devices or of one that drifts; "

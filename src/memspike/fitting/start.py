@@ -13,6 +13,7 @@ from memspike.parts.errors import InputError
 
 Vector = Float[np.ndarray, " _"]
 BEYOND = 0.05  # share of the range by which noise may carry data over a given range
+SCALED = 0.04  # least s.d. of the logarithm of scales that are worth a range of their own
 SURE = 0.999  # that ends scatter by more than their noise
 SPEED, WINDOW = 0.03, 3e-3  # first guesses of ramp-to-ramp variation
 
@@ -76,6 +77,27 @@ def _one(data: Series, path: Smooth, which: Vector) -> tuple[Ends, Ends]:
     return bottom, top
 
 
+def scales(data: Series, path: Smooth) -> Vector | None:
+    """The scale of every ramp over the mean of its direction, if ramps are scaled copies of each other; else none.
+
+    So they are where they come from several devices that nobody named: low ends are low in the same ratio as high ends.
+    """
+    found = np.zeros(len(data.g))
+    last = np.array([np.flatnonzero(row)[-1] for row in np.isfinite(data.g)])
+    begin, stop = path.path[:, 0], path.path[np.arange(len(last)), last]
+    for _, sign in SIDES:
+        on = data.side(sign)
+        if on.sum() < 4 or not ((begin[on] > 0) & (stop[on] > 0)).all():
+            return None
+        logs = np.log(np.stack([begin[on], stop[on]]))
+        logs -= logs.mean(axis=1, keepdims=True)
+        if min(logs.std(axis=1)) < SCALED or (logs[0] - logs[1]).std() > 0.5 * min(logs.std(axis=1)):
+            return None
+        found[on] = logs.mean(axis=0)
+    mixed = ~data.side(1) & ~data.side(-1)
+    return None if mixed.any() else np.exp(found)
+
+
 def ranges(data: Series, path: Smooth, given: tuple[float, float] | None, wide: bool) -> Range:
     """The range of every device from where its smooth ramps begin and end; if `wide`, by twice the scatter of these."""
     count = len(data.names)
@@ -92,7 +114,11 @@ def ranges(data: Series, path: Smooth, given: tuple[float, float] | None, wide: 
                 "a range that holds the data is needed."
             )
         return Range(np.full(count, low), np.full(count, high), bottom, top, (0.0, 0.0), True)
-    own = [_one(data, path, data.device == k) for k in range(count)]
+    every = scales(data, path) if count == len(data.g) > 1 else None
+    if every is not None and (bottom.mean < top.mean):
+        own = [tuple(e._replace(mean=e.mean * s, scatter=0.0) for e in (bottom, top)) for s in every]
+    else:
+        own = [_one(data, path, data.device == k) for k in range(count)]
     if not all(b.mean < t.mean for b, t in own):
         raise InputError("The ramps of a device end where they begin; ramps that go up and down are needed.")
     width = np.array([t.mean - b.mean for b, t in own])
