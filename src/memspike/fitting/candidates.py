@@ -131,7 +131,7 @@ _POWER = Shape(_power, ("log", "linear", "linear"), (1e-9, -5.0, 0.0), (1.0, 20.
 _EXPONENTS = [(1e-3, -1.0, 1.0), (1e-3, 0.3, 1.0), (1e-3, -0.03, 3.0), (1e-3, 0.003, 5.0)]
 _EXP = (("log", "signed", "log"), (1e-9, -30.0, 0.05), (1.0, 30.0, 20.0))
 _SOFT_GUESSES = tuple(np.array([1e-3, s]) for s in (-0.9, -0.3, 0.3, 0.9))
-_POWER_GUESSES = tuple(np.array([1e-3, *g]) for g in ((0.3, 0.1), (1.2, 0.1), (2.5, 0.3)))
+_POWER_GUESSES = tuple(np.array([1e-3, *g]) for g in ((0.3, 0.1), (1.2, 0.1), (2.4, 0.3)))
 LAWS: dict[str, tuple[Law, ...]] = {
     "constant-step": (_plain(ConstantStep, ("pulses",), (("log",), (0.1,), (1e9,)), [(1e3,)]),),
     "soft-bounds": (

@@ -20,6 +20,7 @@ from memspike.fitting.candidates import LAWS
 from memspike.fitting.likelihood import Search, groups
 from memspike.fitting.measurements import Measurements, read
 from memspike.fitting.series import SIDES, Series, Smooth, series, smooth
+from memspike.fitting.spreading import Noise, of_likelihood, spreading
 from memspike.fitting.start import Range, lengths, ranges, scales
 from memspike.fitting.table import Trace
 from memspike.fitting.trust import Trajectory, compared, doubts
@@ -27,6 +28,10 @@ from memspike.parts.errors import InputError, unknown
 
 Vector = Float[np.ndarray, " _"]
 TELLING = "piecewise-step-7"  # a law that follows any data well enough to tell displaced ramps
+SLOW = (
+    "The ramps spread otherwise than independent noise of their pulses would let them; "
+    "the device has the noise that gives the measured spread."
+)
 DECADES = 2.0  # a parameter whose interval spans more factors of ten is not identified
 
 
@@ -41,7 +46,8 @@ class Fit:
     `candidates` holds the chosen one and the exponential one in full, `dropped` says why one was left out.
 
     `labels` are the nonlinearity labels of the ramps with their intervals, `spread` is how devices differ
-    (relative s.d. by parameter path of `device`), `headline` why the model must not be trusted ("" if it may).
+    (relative s.d. by parameter path of `device`), `noise` what the device holds: that of the likelihood, or that which
+    gives simulated ramps the measured spread where the two differ. `headline` says why the model must not be trusted ("" if it may).
     """
 
     data: Series
@@ -53,6 +59,7 @@ class Fit:
     dropped: dict[str, str]
     labels: tuple[Estimate, Estimate]
     spread: dict[str, AbstractSpread]
+    noise: Noise
     headline: str
     warnings: tuple[str, ...]
     read_voltage: float | None = None
@@ -65,11 +72,12 @@ class Fit:
     @property
     def device(self) -> ReadNoise:
         """The fitted device: its law, with ramp-to-ramp variation, noise of the pulses and of the read."""
-        law, best = self.best.law, self.best
+        law, noise = self.best.law, self.noise
         width = float(law.g_max - law.g_min)
-        ramps: Any = RampToRamp(device=law, up=best.variation_up, down=best.variation_down)  # pyright: ignore[reportCallIssue]
-        noisy: Any = CycleToCycle(device=ramps, up=best.noise_up / width, down=best.noise_down / width)  # pyright: ignore[reportCallIssue]
-        return ReadNoise(device=noisy, level=best.read_noise / width)  # pyright: ignore[reportCallIssue]
+        speeds = {"up": noise.ramp_up, "down": noise.ramp_down, "length": noise.length}
+        ramps: Any = RampToRamp(device=law, **speeds)  # pyright: ignore[reportCallIssue]
+        noisy: Any = CycleToCycle(device=ramps, up=noise.up / width, down=noise.down / width)  # pyright: ignore[reportCallIssue]
+        return ReadNoise(device=noisy, level=noise.read / width)  # pyright: ignore[reportCallIssue]
 
     @cached_property
     def trajectories(self) -> dict[str, tuple[Trajectory, Trajectory]]:
@@ -135,6 +143,7 @@ class Fit:
             "read_voltage": self.read_voltage,
             "reference": self.data.reference,
             "devices": len(self.data.names),
+            "device_noise": self.noise._asdict(),
             "spread": {paths: getattr(how, "sd", None) for paths, how in self.spread.items()},
             **facts,
             "bic": self.bic,
@@ -274,7 +283,7 @@ def fit(
         del found[chosen], rough[chosen]
     best, labels = found[chosen], exponential.labels
     assert labels is not None
-    distrust = doubts(data, best, chosen)
+    distrust, spread = doubts(data, best, chosen), spreading(data, best)
     return Fit(
         data=data.series,
         g_min=float(best.law.g_min),
@@ -285,7 +294,8 @@ def fit(
         dropped=dropped,
         labels=labels,
         spread=best.spread,
+        noise=spread or of_likelihood(best),
         headline=f"Do not trust this model: {distrust[0]}." if distrust else "",
-        warnings=(*(f"{why[0].upper()}{why[1:]}." for why in distrust[1:]), *_notes(data, best)),
+        warnings=(*(f"{why[0].upper()}{why[1:]}." for why in distrust[1:]), *_notes(data, best), *((SLOW,) if spread else ())),
         read_voltage=voltage,
     )

@@ -28,7 +28,7 @@ HIGHEST = np.log([1.0, 1.0, 2.0, 2.0, 1.0, 2.0])
 NOISES = ("noise_up", "noise_down", "variation_up", "variation_down", "read_noise", "window")
 DOSES = ("voltage_slope_up", "voltage_slope_down", "width_exponent_up", "width_exponent_down")
 DOSE_BOUND = 50.0
-STEP = 1e-5  # of θ, in differences
+STEP = 5e-4  # of θ, in differences; wider than the zones in which laws take a limit
 BLOCKS = 1024, 8192  # values of a law in one call
 
 

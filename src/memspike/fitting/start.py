@@ -99,7 +99,8 @@ def scales(data: Series, path: Smooth) -> Vector | None:
 
 
 def ranges(data: Series, path: Smooth, given: tuple[float, float] | None, wide: bool) -> Range:
-    """The range of every device from where its smooth ramps begin and end; if `wide`, by twice the scatter of these."""
+    """The range of every device from where its smooth ramps begin and end, wider by twice the scatter
+    of these, or by half of it unless `wide`."""
     count = len(data.names)
     bottom, top = _one(data, path, np.ones(len(data.g), bool))
     if given is not None:
@@ -122,7 +123,7 @@ def ranges(data: Series, path: Smooth, given: tuple[float, float] | None, wide: 
     if not all(b.mean < t.mean for b, t in own):
         raise InputError("The ramps of a device end where they begin; ramps that go up and down are needed.")
     width = np.array([t.mean - b.mean for b, t in own])
-    margin = [2 * wide * float(np.mean([e[k].scatter for e in own]) / width.mean()) for k in (0, 1)]
+    margin = [(2.0 if wide else 0.5) * float(np.mean([e[k].scatter for e in own]) / width.mean()) for k in (0, 1)]
     low = np.array([b.mean for b, _ in own]) - margin[0] * width
     high = np.array([t.mean for _, t in own]) + margin[1] * width
     low = np.maximum(low, 0.0)
