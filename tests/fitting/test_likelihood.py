@@ -223,7 +223,7 @@ def test_pulses_of_any_order_amplitude_and_number():
         worth = pulses * np.exp(4.0 * (np.abs(volts) - np.where(pulses > 0, 1.0, 1.2)))
         x = [0.5]
         for n in worth:
-            rate, end = (0.03, 1.1) if n > 0 else (0.04, -0.2)
+            rate, end = (0.03, 1.05) if n > 0 else (0.04, -0.02)
             x.append(end + (x[-1] - end) * np.exp(-rate * abs(n)) + 0.003 * np.sqrt(abs(n)) * rng.standard_normal())
         g = LOW + (HIGH - LOW) * (np.array(x) + 0.005 * rng.standard_normal(61))
         traces.append(Trace(g, pulses, amplitude=volts))

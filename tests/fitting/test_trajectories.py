@@ -64,7 +64,7 @@ def test_ramps_from_devices_that_nobody_named(several):
 
 def test_simulated_ramps_spread_as_the_measured_ones():
     """A device simulated, fitted and simulated again: mean and s.d. of the change at every tenth pulse."""
-    law = SoftBounds(g_min=1e-6, g_max=11e-6, pulses_up=60.0, pulses_down=60.0)
+    law = SoftBounds(g_min=1e-6, g_max=11e-6, pulses_up=90.0, pulses_down=90.0)
     truth = ReadNoise(device=RampToRamp(device=law, up=0.1, down=0.06), level=0.004)
     traces = []
     for sign, start in ((1.0, 1.2e-6), (-1.0, 10.8e-6)):

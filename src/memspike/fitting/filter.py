@@ -107,8 +107,8 @@ def _scores(at: Coefficients, ways: Coefficients, reads: Reads) -> tuple[Array, 
         return jax.jvp(lambda a: _filter(a, reads), (at,), (way,))
 
     here, moved = jax.vmap(along, out_axes=(None, 0))(ways)
-    of_mean = moved.missed * jnp.sqrt(here.belief / here.variance)
-    of_spread = moved.variance * jnp.sqrt(0.5 * here.belief) / here.variance
+    of_mean = moved.missed * jnp.sqrt(here.belief / here.variance)[None]
+    of_spread = moved.variance * (jnp.sqrt(0.5 * here.belief) / here.variance)[None]
     flat = jnp.concatenate([of_mean.reshape(CHUNK, -1), of_spread.reshape(CHUNK, -1)], axis=1)
     return moved.density.sum((1, 2)), flat, here.density.sum()
 
