@@ -187,12 +187,7 @@ def test_noise_that_hides_the_ramps_still_gives_an_answer():
         for sign in (1.0, 1.0, -1.0, -1.0)
     ]
     for model in ("soft-bounds", "piecewise-step-13"):
-        try:
-            found = fit(traces, model=model)
-        except ms.InputError as refused:
-            assert str(refused).endswith(".")
-        else:
-            assert found.headline.startswith("Do not trust this model")
+        assert fit(traces, model=model).headline.startswith("Do not trust this model")
 
 
 def test_a_switch_is_called_one():

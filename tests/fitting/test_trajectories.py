@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from memspike.config.resolve import completed
-from memspike.devices import RampToRamp, ReadNoise, SoftBounds, description
+from memspike.devices import RampToRamp, ReadNoise, Relative, SoftBounds, description
 from memspike.fitting.series import SIDES
 from memspike.fitting.table import Trace
 from memspike.fitting.trust import simulated
@@ -37,10 +37,13 @@ def test_devices_differ_in_the_file_and_on_a_chip(several, tmp_path):
     found = fitting.fit(several, model="soft-bounds")
     ((paths, how),) = found.spread.items()
     assert paths.split() == [f"device.device.device.{name}" for name in ("g_min", "g_max")]
+    assert isinstance(how, Relative)
     assert how.sd == pytest.approx(np.std([0.7, 0.9, 1.1, 1.3], ddof=1), rel=0.1)
     file = tmp_path / "device.toml"
     description.write(found.device, file, found.spread)
-    assert description.spread_of(str(file))[paths].sd == pytest.approx(how.sd, rel=1e-5)
+    again = description.spread_of(str(file))[paths]
+    assert isinstance(again, Relative)
+    assert again.sd == pytest.approx(how.sd, rel=1e-5)
     chip = description.chip_of(str(file), (400,), key=jax.random.key(0))
     assert float(jnp.std(chip.g_max) / jnp.mean(chip.g_max)) == pytest.approx(how.sd, rel=0.15)
     tables = {"synapse": {"device": str(file)}, "fabrication": {"published": True}}
@@ -115,7 +118,7 @@ def held_out(traces, fold):
 
 @pytest.mark.full
 def test_simulated_against_held_out_ramps(shared_data):
-    """Measured ReRAM, a quarter of the ramps left out in turn: change after 10, 50 and 150 pulses, all quarters together."""
+    """Measured ReRAM, a quarter of the ramps left out in turn: change after 10, 50 and 150 pulses of all quarters."""
     files = [shared_data / "crosssim" / name for name in ("set.csv", "reset.csv")]
     traces = fitting.as_traces(fitting.read(files, 0.1))
     seen, drawn = {}, {}

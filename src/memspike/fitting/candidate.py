@@ -14,7 +14,7 @@ from memspike.devices.step import AbstractStepDevice, SoftBounds
 from memspike.devices.variation.fabricate import AbstractSpread
 from memspike.fitting.candidates import Law, affine_rate, soft_bounds, soft_numbers
 from memspike.fitting.intervals import Uncertainty, between, half, noise_interval, raw_speeds, uncertainty
-from memspike.fitting.likelihood import DOSES, LOWEST, NOISES, Group, Maximum, Problem, Search, maximise
+from memspike.fitting.likelihood import DOSES, FULL, LOWEST, NOISES, Group, Maximum, Problem, Search, maximise
 from memspike.fitting.series import SIDES, Series, Smooth
 from memspike.fitting.spread import between_devices, spread_of
 from memspike.fitting.start import Range, initial, of_mean
@@ -211,7 +211,7 @@ def _responses(problem: Problem, theta: Vector, data: Data, law: AbstractStepDev
             found |= {f"curve_{name}": np.full(1, np.nan), f"rms_{name}": float("nan")}
             continue
         mean = mean_curve(table)
-        first = (np.nanmean(data.share.path[data.series.side(SIDES[side][1]), 0]))
+        first = np.nanmean(data.share.path[data.series.side(SIDES[side][1]), 0])
         after = problem.after(theta, side, np.full(len(pulses) - 1, first), pulses[1:])
         curve = data.low + data.width * np.append(first, after)
         found[f"curve_{name}"] = curve
@@ -305,7 +305,7 @@ def _soft(problem: Problem, best: Maximum, known: Uncertainty, data: Data) -> tu
     ends = np.stack([centre, centre - reach, centre + reach])
     ends[:, [0, 2]] = np.exp(ends[:, [0, 2]])
     names = ("pulses_up", "curvature_up", "pulses_down", "curvature_down")
-    own = [Estimate(n, *map(float, (v[0],)), "1", float(v[1]), float(v[2])) for n, v in zip(names, ends.T, strict=False)]
+    own = [Estimate(n, float(v[0]), "1", float(v[1]), float(v[2])) for n, v in zip(names, ends.T, strict=False)]
     marks = [labels.label(ends[:, k]) for k in (4, 5)]
     named = tuple(
         Estimate(f"nl_{side}", float(m[0]), "1", float(m[1]), float(m[2]))
@@ -330,8 +330,10 @@ def _of_law(law: Law, problem: Problem, best: Maximum, known: Uncertainty) -> li
     return found
 
 
-def _of_noise(problem: Problem, best: Maximum, known: Uncertainty, data: Data) -> tuple[list[Estimate], dict[str, float]]:
-    """Write noise, ramp-to-ramp variation, read noise and window with their intervals; how the speeds of devices differ."""
+def _of_noise(
+    problem: Problem, best: Maximum, known: Uncertainty, data: Data
+) -> tuple[list[Estimate], dict[str, float]]:
+    """Write noise, ramp-to-ramp variation, read noise and window with their intervals; spread of devices' speeds."""
     first, found, spread = 2 * problem.size, [], {}
     speed, error = raw_speeds(problem, best) if sum(data.ramps) else (np.zeros(0), np.zeros(0))
     for k, name in enumerate(NOISES):
@@ -358,7 +360,7 @@ def _of_noise(problem: Problem, best: Maximum, known: Uncertainty, data: Data) -
     return found, spread
 
 
-def candidate(rough: Screened, data: Data, search: Search = Search()) -> Candidate:
+def candidate(rough: Screened, data: Data, search: Search = FULL) -> Candidate:
     """A law at the very maximum of its likelihood, with its intervals."""
     law, problem, first, _ = rough
     best = maximise(problem, first.theta, first.shift, search)

@@ -25,7 +25,8 @@ STRAIGHT = 1e-6
 class Law:
     """A candidate: its vector form, the names of its parameters, where to start, how to make the device.
 
-    `assemble(up, down, low, width)` → the device, of shares over `width` S from `low` S on; `speeds` are the fields that make one device faster than another (upwards, downwards), `slower` if they divide.
+    `assemble(up, down, low, width)` → the device, of shares over `width` S from `low` S on; `speeds` are the fields
+    that make one device faster than another (upwards, downwards).
     """
 
     shape: Shape
@@ -33,17 +34,26 @@ class Law:
     guesses: tuple[Vector, ...]
     assemble: Callable[[Vector, Vector, float, float], AbstractStepDevice]
     speeds: tuple[str, str]
-    slower: bool = False
     divides: bool = False  # the first parameter of the vector, instead of scaling the step
     edges: bool = False
 
 
-def _of(cls: Any, names: tuple[str, ...], constants: tuple[tuple[str, float], ...], values: Any, sign: int, x: Any, n: Any) -> Any:
+def _of(
+    cls: Any, names: tuple[str, ...], constants: tuple[tuple[str, float], ...], values: Any, sign: int, x: Any, n: Any
+) -> Any:
     fields = {f"{name}_{side}": values[k] for k, name in enumerate(names) for side in ("up", "down")}
     return cls(**fields, **dict(constants), g_min=0.0, g_max=1.0).response(x, sign * n)
 
 
-def _made(cls: Any, names: tuple[str, ...], constants: tuple[tuple[str, float], ...], up: Vector, down: Vector, low: float, width: float) -> Any:
+def _made(
+    cls: Any,
+    names: tuple[str, ...],
+    constants: tuple[tuple[str, float], ...],
+    up: Vector,
+    down: Vector,
+    low: float,
+    width: float,
+) -> Any:
     pairs = zip(names, up, down, strict=True)
     fields = {f"{name}_{side}": v for name, a, b in pairs for side, v in (("up", a), ("down", b))}
     return cls(**fields, **dict(constants), g_min=low, g_max=low + width)
@@ -55,7 +65,9 @@ def _plain(cls: Any, names: tuple[str, ...], shape: tuple[Any, ...], guesses: An
     found = tuple(np.array(g, dtype=float) for g in guesses)
     speeds = f"{first}_up", f"{first}_down"
     respond = partial(_of, cls, names, fixed)
-    return Law(Shape(respond, *shape), names, found, partial(_made, cls, names, fixed), speeds, *[first == "pulses"] * 2)
+    return Law(
+        Shape(respond, *shape), names, found, partial(_made, cls, names, fixed), speeds, *[first == "pulses"] * 2
+    )
 
 
 def soft_numbers(up: Vector, down: Vector, low: float, high: float) -> dict[str, float]:
@@ -102,7 +114,10 @@ def _power_device(up: Vector, down: Vector, low: float, width: float) -> PowerSt
     below = min(down[2], low / width)
     whole = 1 + up[2] + below
     steps = [s * (1 + edge) / whole * (whole / (1 + edge)) ** power for s, power, edge in (up, (*down[:2], below))]
-    powers, ends = {"power_up": up[1], "power_down": down[1]}, {"g_min": low - below * width, "g_max": low + (1 + up[2]) * width}
+    powers, ends = (
+        {"power_up": up[1], "power_down": down[1]},
+        {"g_min": low - below * width, "g_max": low + (1 + up[2]) * width},
+    )
     return PowerStep(step_up=min(steps[0], 1.0), step_down=min(steps[1], 1.0), **powers, **ends)
 
 
@@ -134,9 +149,7 @@ _SOFT_GUESSES = tuple(np.array([1e-3, s]) for s in (-0.9, -0.3, 0.3, 0.9))
 _POWER_GUESSES = tuple(np.array([1e-3, *g]) for g in ((0.3, 0.1), (1.2, 0.1), (2.4, 0.3)))
 LAWS: dict[str, tuple[Law, ...]] = {
     "constant-step": (_plain(ConstantStep, ("pulses",), (("log",), (0.1,), (1e9,)), [(1e3,)]),),
-    "soft-bounds": (
-        Law(_LINEAR, ("pulses", "curvature"), _SOFT_GUESSES, soft_bounds, ("pulses_up", "pulses_down"), slower=True),
-    ),
+    "soft-bounds": (Law(_LINEAR, ("pulses", "curvature"), _SOFT_GUESSES, soft_bounds, ("pulses_up", "pulses_down")),),
     "power-step": (
         Law(_POWER, ("step", "power", "edge"), _POWER_GUESSES, _power_device, ("step_up", "step_down"), edges=True),
     ),

@@ -11,7 +11,6 @@ two moments. Source: Kalman filter with a Gaussian sum collapsed at every step (
 Li & Kirubarajan, Estimation with Applications to Tracking and Navigation, Wiley (2001), chapter 11.
 """
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -25,7 +24,8 @@ CHUNK = 6  # derivatives taken in one call: one compiled program serves every la
 
 class Coefficients(NamedTuple):
     """What the parameters decide: arrays [gaps, traces], variances A [traces] of the first states, R and B of reads and
-    offsets."""
+    offsets.
+    """
 
     F: Any
     u: Any
@@ -93,7 +93,8 @@ def _filter(at: Coefficients, reads: Reads) -> Filtered:
     entries = (at.F, at.u, at.s, at.Q, at.speed, reads.y[1:], reads.known[1:], reads.turn)
     end, rest = jax.lax.scan(gap, start, entries)
     told = [jnp.concatenate([a[None], b]) for a, b in zip(first, rest, strict=True)]
-    return Filtered(*told, end[1], end[2], end[8])
+    density, missed, variance, belief = told
+    return Filtered(density, missed, variance, belief, end[1], end[2], end[8])
 
 
 filtered = jax.jit(_filter)
@@ -101,7 +102,7 @@ filtered = jax.jit(_filter)
 
 @jax.jit
 def _scores(at: Coefficients, ways: Coefficients, reads: Reads) -> tuple[Array, Array, Array]:
-    """Gradient of the log density along `ways` [CHUNK, …], and the scaled derivatives whose products are the information."""
+    """Gradient of the log density along `ways` [CHUNK, …], and derivatives whose products are the information."""
 
     def along(way: Coefficients) -> tuple[Filtered, Filtered]:
         return jax.jvp(lambda a: _filter(a, reads), (at,), (way,))
@@ -113,7 +114,9 @@ def _scores(at: Coefficients, ways: Coefficients, reads: Reads) -> tuple[Array, 
     return moved.density.sum((1, 2)), flat, here.density.sum()
 
 
-def scores(at: Coefficients, ways: Coefficients, reads: Reads) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, "n n"]]:
+def scores(
+    at: Coefficients, ways: Coefficients, reads: Reads
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, "n n"]]:
     """Gradient of the log density of all reads, and its expected information, along `ways` [n, …]."""
     count = len(ways.R)
     rows, gradient = [], []

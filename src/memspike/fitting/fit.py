@@ -7,12 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Float
 
-from memspike.devices.step import AbstractStepDevice
-from memspike.devices.variation.fabricate import AbstractSpread, Relative
+from memspike.devices.variation.fabricate import AbstractSpread
 from memspike.devices.variation.measured import RampToRamp, ReadNoise
 from memspike.devices.variation.wrappers import CycleToCycle
 from memspike.fitting.candidate import Candidate, Data, Estimate, Screened, candidate, screened
@@ -47,7 +45,8 @@ class Fit:
 
     `labels` are the nonlinearity labels of the ramps with their intervals, `spread` is how devices differ
     (relative s.d. by parameter path of `device`), `noise` what the device holds: that of the likelihood, or that which
-    gives simulated ramps the measured spread where the two differ. `headline` says why the model must not be trusted ("" if it may).
+    gives simulated ramps the measured spread where the two differ. `headline` says why the model must not be trusted
+    ("" if it may).
     """
 
     data: Series
@@ -217,8 +216,11 @@ def _shares(data: Series, path: Smooth, found: Range) -> Data:
 def _notes(data: Data, best: Candidate) -> tuple[str, ...]:
     """What these data cannot tell, a sentence each."""
     found = []
-    alone = [name for (side, sign), name in zip(SIDES, ("potentiation", "depression"), strict=True)
-             if data.series.side(sign).sum() == 1]
+    alone = [
+        name
+        for (side, sign), name in zip(SIDES, ("potentiation", "depression"), strict=True)
+        if data.series.side(sign).sum() == 1
+    ]
     if alone or not data.ramps:
         what = f"One ramp of {' and one of '.join(alone)}" if alone else "One trace"
         found.append(f"{what}: ramp-to-ramp variation is not determined and taken as none.")
@@ -274,13 +276,15 @@ def fit(
     likely = rough["soft-bounds"].bic < min(one.bic for one in rough.values()) + 100
     exponential = candidate(rough["soft-bounds"], data, Search() if likely else Search(0.5, 12))
     found, dropped = {"soft-bounds": exponential}, {}
-    for chosen in sorted(names, key=lambda name: rough[name].bic):
-        found[chosen] = found.get(chosen) or candidate(rough[chosen], data)
-        why = _degenerate(found[chosen]) if model == "auto" and chosen == "exp-step" else ""
-        if not why:
-            break
+    ranked = sorted(names, key=lambda name: rough[name].bic)
+    chosen = ranked[0]
+    found[chosen] = found.get(chosen) or candidate(rough[chosen], data)
+    why = _degenerate(found[chosen]) if model == "auto" and chosen == "exp-step" else ""
+    if why:
         dropped[chosen] = why
         del found[chosen], rough[chosen]
+        chosen = ranked[1]
+        found[chosen] = found.get(chosen) or candidate(rough[chosen], data)
     best, labels = found[chosen], exponential.labels
     assert labels is not None
     distrust, spread = doubts(data, best, chosen), spreading(data, best)
@@ -296,6 +300,10 @@ def fit(
         spread=best.spread,
         noise=spread or of_likelihood(best),
         headline=f"Do not trust this model: {distrust[0]}." if distrust else "",
-        warnings=(*(f"{why[0].upper()}{why[1:]}." for why in distrust[1:]), *_notes(data, best), *((SLOW,) if spread else ())),
+        warnings=(
+            *(f"{why[0].upper()}{why[1:]}." for why in distrust[1:]),
+            *_notes(data, best),
+            *((SLOW,) if spread else ()),
+        ),
         read_voltage=voltage,
     )

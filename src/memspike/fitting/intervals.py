@@ -1,6 +1,6 @@
 """95 % intervals from the information at the maximum, with Student's t where few ramps decide."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -72,7 +72,7 @@ def half(known: Uncertainty) -> Vector:
 
 
 def noise_interval(problem: Problem, best: Maximum, known: Uncertainty, k: int) -> tuple[float, float]:
-    """95 % interval of the s.d. `NOISES[k]`, a share: on a logarithmic scale where it is clear, else of its variance."""
+    """95 % interval of the s.d. `NOISES[k]`, a share: on a logarithmic scale where it is clear, else by likelihood."""
     at = 2 * problem.size + k
     value, spread = float(np.exp(best.theta[at])), float(np.sqrt(max(known.covariance[at, at], 0.0)))
     if 0 < spread < 0.35:
@@ -95,7 +95,8 @@ def _fall(problem: Problem, best: Maximum, k: int) -> float:
         start, step = min(start + step, top), 1.5 * step
     if start >= top:
         return float(np.exp(top))
-    return float(np.exp(optimize.brentq(excess, start, min(start + step, top), xtol=0.02)))  # pyright: ignore[reportArgumentType]
+    found: Any = optimize.brentq(excess, start, min(start + step, top), xtol=0.02)
+    return float(np.exp(found))
 
 
 def between(speed: Vector, error: Vector) -> tuple[float, float, float]:
@@ -127,11 +128,11 @@ def raw_speeds(problem: Problem, best: Maximum) -> tuple[Vector, Vector]:
     speed, error = np.zeros(problem.traces), np.zeros(problem.traces)
     for group in problem.groups:
         found = problem.run(theta, group, best.shift)
-        last = np.array([np.flatnonzero(n)[-1] for n in group.pulses.T[: len(group.index)]])
-        up = group.pulses[last, np.arange(len(group.index))] > 0
+        last = np.array([np.flatnonzero(n)[-1] for n in group.pulses.T[: len(group.which)]])
+        up = group.pulses[last, np.arange(len(group.which))] > 0
         prior = np.exp(2 * np.where(up, wide[0], wide[1]))
-        d, v = (np.asarray(a)[: len(group.index)] for a in (found.speed, found.speed_variance))
+        d, v = (np.asarray(a)[: len(group.which)] for a in (found.speed, found.speed_variance))
         v = np.minimum(v, prior * (1 - 1e-9))
         precision = 1 / v - 1 / prior
-        speed[group.index], error[group.index] = d / (v * precision), 1 / precision
+        speed[group.which], error[group.which] = d / (v * precision), 1 / precision
     return speed, error

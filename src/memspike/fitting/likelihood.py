@@ -66,7 +66,7 @@ class Shape:
 class Group(NamedTuple):
     """Traces that share the directions of their pulses, transposed and padded to the shape of all groups."""
 
-    index: Int[np.ndarray, " traces"]
+    which: Int[np.ndarray, " traces"]
     sides: tuple[int, ...]
     reads: Reads
     scatter: Float[np.ndarray, " traces"]  # variance of the first states, offsets included
@@ -100,9 +100,13 @@ def groups(data: Series, share: Smooth, y: Float[np.ndarray, "traces reads"]) ->
         pulses, path = padded(data.pulses, index), padded(share.path, index, 0.5)
         known = padded(np.isfinite(y).astype(float), index)
         begin, scatter = _begins(share.path[index, 0], len(sides) == 1)
-        first, spread = (np.pad(a, (0, most - len(index)), constant_values=fill) for a, fill in ((begin, 0.5), (scatter, 1.0)))
+        first, spread = (
+            np.pad(a, (0, most - len(index)), constant_values=fill) for a, fill in ((begin, 0.5), (scatter, 1.0))
+        )
         reads = Reads(first, padded(np.nan_to_num(y, nan=0.5), index), known, _turns(pulses), np.log(GLITCHES / extent))
-        made.append(Group(index, sides, reads, spread, path[:-1], pulses, padded(data.volts, index), padded(data.width, index)))
+        made.append(
+            Group(index, sides, reads, spread, path[:-1], pulses, padded(data.volts, index), padded(data.width, index))
+        )
     return tuple(made)
 
 
@@ -128,7 +132,9 @@ def _respond(shape: Shape, side: int, natural: Vector, share: Any, pulses: Any) 
     flat, n = (np.pad(a, (0, whole - a.size), constant_values=fill) for a, fill in ((flat, 0.5), (n, 1.0)))
     values, up = shape.whole(natural), side == 0
     with jax.enable_x64(True):
-        parts = [_after(shape.respond, up, values, flat[k : k + block], n[k : k + block]) for k in range(0, whole, block)]
+        parts = [
+            _after(shape.respond, up, values, flat[k : k + block], n[k : k + block]) for k in range(0, whole, block)
+        ]
         found = np.concatenate([np.asarray(part) for part in parts])
     return found[: share.size].reshape(share.shape)
 
@@ -228,7 +234,7 @@ class Problem(NamedTuple):
             if first + k in place:
                 target[place[first + k]] = 2 * value
         if first + 5 in place:
-            A[place[first + 5]] = np.where(at.A > 0.01 * group.scatter, -2 * at.B, 0.0)
+            A[place[first + 5]] = np.where(0.01 * group.scatter < at.A, -2 * at.B, 0.0)
         for k in range(first + len(NOISES), len(theta)):  # the dose: by differences
             if k in place:
                 ends = [self.values(theta + h * (np.arange(len(theta)) == k), group, shift) for h in (1e-4, -1e-4)]
@@ -250,7 +256,7 @@ class Problem(NamedTuple):
         for group in self.groups:
             found = self.run(theta, group, shift)
             total -= float(np.asarray(found.density).sum())
-            offset[group.index] = np.asarray(found.offset)[: len(group.index)]
+            offset[group.which] = np.asarray(found.offset)[: len(group.which)]
         return total if np.isfinite(total) else np.inf, offset
 
     def run(self, theta: Vector, group: Group, shift: Vector) -> Any:
@@ -272,7 +278,7 @@ class Problem(NamedTuple):
 
 def _columns(shift: Vector, group: Group) -> Vector:
     """The offsets of the traces of a group, padded."""
-    return np.pad(shift[group.index], (0, group.path.shape[1] - len(group.index)))
+    return np.pad(shift[group.which], (0, group.path.shape[1] - len(group.which)))
 
 
 class Maximum(NamedTuple):
@@ -291,7 +297,10 @@ class Search(NamedTuple):
     hopeless: float = np.inf
 
 
-def maximise(problem: Problem, theta: Vector, shift: Vector, search: Search = Search()) -> Maximum:
+FULL = Search()
+
+
+def maximise(problem: Problem, theta: Vector, shift: Vector, search: Search = FULL) -> Maximum:
     """Fisher scoring, damped (Levenberg–Marquardt) and kept in bounds; the offsets of the traces follow.
 
     A step is accepted where it lowers the loss; done where two in turn change it by less than `search.close`.

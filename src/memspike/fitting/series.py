@@ -140,7 +140,9 @@ def smooth(g: Reads, pulses: Gaps) -> Smooth:
     A path that goes up and down from pulse to pulse is kept as it is, because the steps are no noise there.
     """
     measured = np.isfinite(g)
-    filled = np.array([np.interp(np.arange(len(row)), np.flatnonzero(ok), row[ok]) for row, ok in zip(g, measured, strict=True)])
+    filled = np.array(
+        [np.interp(np.arange(len(row)), np.flatnonzero(ok), row[ok]) for row, ok in zip(g, measured, strict=True)]
+    )
     middle = ndimage.median_filter(filled, size=(1, 5), mode="nearest")
     away = np.abs(filled - middle)
     turns = (np.sign(pulses[:, 1:]) * np.sign(pulses[:, :-1]) < 0).mean() if pulses.shape[1] > 1 else 0.0

@@ -96,7 +96,7 @@ def spreading(data: Data, best: Candidate) -> Noise | None:
     before = _misfit(seen, design(first.length) @ start, freedom)
     found = []
     for length in LENGTHS:
-        parts, weight = design(length), 1 / seen
+        parts, weight, variances = design(length), 1 / seen, start
         for _ in range(10):
             variances, _ = optimize.nnls(parts * weight[:, None], seen * weight)
             weight = 1 / np.maximum(parts @ variances, 1e-3 * seen)

@@ -23,7 +23,7 @@ class Ends(NamedTuple):
 
     mean: float
     error: float
-    count: int
+    ramps: int
     scatter: float
 
 
@@ -103,7 +103,8 @@ def scales(data: Series, path: Smooth) -> Vector | None:
 
 def ranges(data: Series, path: Smooth, given: tuple[float, float] | None, wide: bool) -> Range:
     """The range of every device from where its smooth ramps begin and end, wider by twice the scatter
-    of these, or by half of it unless `wide`."""
+    of these, or by half of it unless `wide`.
+    """
     count = len(data.names)
     bottom, top = _one(data, path, np.ones(len(data.g), bool))
     if given is not None:
@@ -136,7 +137,7 @@ def ranges(data: Series, path: Smooth, given: tuple[float, float] | None, wide: 
 
 def of_mean(ends: Ends) -> tuple[float, float]:
     """95 % interval of the mean of an end, in S."""
-    reach = float(stats.t.ppf(0.975, max(ends.count - 1, 1))) * ends.error
+    reach = float(stats.t.ppf(0.975, max(ends.ramps - 1, 1))) * ends.error
     return ends.mean - reach, ends.mean + reach
 
 

@@ -59,8 +59,10 @@ def simulated(
     return np.asarray(_ramp(device, begin, counts, jax.random.key(seed)), dtype=float).T
 
 
-def compared(data: Series, device: AbstractPulseDevice, side: int, count: int = 1000) -> tuple[Trajectory, Trajectory] | None:
-    """Ramps of one direction as measured, and as the device runs them from their mean first read; none without ramps."""
+def compared(
+    data: Series, device: AbstractPulseDevice, side: int, count: int = 1000
+) -> tuple[Trajectory, Trajectory] | None:
+    """Ramps of a direction as measured, and as the device runs them from their mean first read; none without ramps."""
     name, sign = SIDES[side]
     g, on = data.table(name), data.side(sign)
     if not len(g):

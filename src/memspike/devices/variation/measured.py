@@ -21,7 +21,7 @@ class Ramping(NamedTuple):
 
 
 class RampToRamp(AbstractWrapper):
-    """Pulses of one ramp count max(1 + δ, 0) times; δ ~ N(0, σ²) is drawn anew where the direction turns or after RESET.
+    """Pulses of a ramp count max(1 + δ, 0) times; δ ~ N(0, σ²) is drawn anew where the direction turns or after RESET.
 
     σ is `up` or `down`. Within a ramp δ is forgotten over `length` pulses: δ' = δ·e^(−n/length) + noise that keeps its
     s.d. Without a key every ramp has the speed of the law.
