@@ -81,11 +81,11 @@ def test_auto_finds_the_law_and_the_curve_is_pulse_by_pulse(one):
 
 
 def test_measured_reram(shared_data):
-    """One ReRAM: mean response within 0.3 % of the range, write and read noise apart, and steps of SET that grow."""
+    """One ReRAM: mean response within 0.5 % of the range, write and read noise apart, and steps of SET that grow."""
     files = [shared_data / "crosssim" / name for name in ("set.csv", "reset.csv")]
-    found = fit(files, read_voltage=0.1, model="piecewise-step-25")
-    assert found.rms_up <= 0.003
-    assert found.rms_down <= 0.003
+    found = fit(files, read_voltage=0.1, model="piecewise-step-9")
+    assert found.rms_up <= 0.005
+    assert found.rms_down <= 0.005
     # a step shows √(σ_write² + 2 σ_read²), 0.65 and 0.59 µS when it is all booked on the pulse
     for side, whole in (("up", 0.65e-6), ("down", 0.59e-6)):
         write = getattr(found, f"noise_{side}")

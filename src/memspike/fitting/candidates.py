@@ -65,9 +65,7 @@ def _plain(cls: Any, names: tuple[str, ...], shape: tuple[Any, ...], guesses: An
     found = tuple(np.array(g, dtype=float) for g in guesses)
     speeds = f"{first}_up", f"{first}_down"
     respond = partial(_of, cls, names, fixed)
-    return Law(
-        Shape(respond, *shape), names, found, partial(_made, cls, names, fixed), speeds, *[first == "pulses"] * 2
-    )
+    return Law(Shape(respond, *shape), names, found, partial(_made, cls, names, fixed), speeds, first == "pulses")
 
 
 def soft_numbers(up: Vector, down: Vector, low: float, high: float) -> dict[str, float]:
