@@ -44,7 +44,8 @@ def _ramps(data: Data, best: Candidate, side: int) -> _Ramps | None:
     """None where the ramps are few, or are not of single pulses."""
     name, sign = SIDES[side]
     on, curve = data.series.side(sign), getattr(best, f"curve_{name}")
-    g = data.series.g[on][:, : len(curve)]
+    believed = np.where(data.share.known, data.y, data.share.path)  # a glitch is no spread
+    g = data.width * np.where(np.isfinite(data.series.g), believed, np.nan)[on][:, : len(curve)]
     if len(g) < FEWEST or not (np.abs(data.series.pulses[on][:, : len(curve) - 1]) <= 1).all():
         return None
     reach = int(np.isfinite(g).all(axis=0).cumprod().sum())
