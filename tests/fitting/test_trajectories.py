@@ -118,7 +118,7 @@ def held_out(traces, fold):
 
 @pytest.mark.full
 def test_simulated_against_held_out_ramps(shared_data):
-    """Measured ReRAM, a quarter of the ramps left out in turn: change after 10, 50 and 150 pulses of all quarters."""
+    """Measured ReRAM, a quarter of the ramps left out in turn: change after 10, 50 and 148 pulses of all quarters."""
     files = [shared_data / "crosssim" / name for name in ("set.csv", "reset.csv")]
     traces = fitting.as_traces(fitting.read(files, 0.1))
     seen, drawn = {}, {}
@@ -127,14 +127,13 @@ def test_simulated_against_held_out_ramps(shared_data):
         device = fitting.fit(kept).device
         for side, sign in SIDES:
             own = held[side == "down"]
-            g = np.array([t.g[:150] for t in own])
-            change = simulated(device, np.full(4000, g[:, 0].mean()), np.full(149, float(sign)))
+            g = np.array([t.g[:149] for t in own])
+            change = simulated(device, np.full(4000, g[:, 0].mean()), np.full(148, float(sign)))
             change = change - change[:, :1]
-            for k in (10, 50, 149):
+            for k in (10, 50, 148):
                 seen.setdefault((side, k), []).extend(g[:, k] - g[:, 0])
                 drawn.setdefault((side, k), []).append((change[:, k].mean(), change[:, k].std()))
     for key, changes in seen.items():
         mean, sd = np.mean(drawn[key], axis=0)
-        print(key, mean / np.mean(changes) - 1, sd / np.std(changes, ddof=1) - 1)
         assert abs(mean / np.mean(changes) - 1) < (0.06 if key == ("up", 10) else 0.02), key
-        assert abs(sd / np.std(changes, ddof=1) - 1) < 0.15, key
+        assert abs(sd / np.std(changes, ddof=1) - 1) < 0.2, key  # 39 ramps know an s.d. to 11 %
