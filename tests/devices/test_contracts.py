@@ -6,6 +6,7 @@ import pytest
 
 from memspike import testing
 from memspike.arrays.rows import DynamicalRows
+from memspike.devices import RampToRamp, ReadNoise
 from memspike.neurons import MIF, AbstractNeuron, AbstractSpikingNeuron
 from memspike.parts import registry as registry
 
@@ -77,3 +78,9 @@ def test_a_broken_device_is_caught(x64):
 
 def test_dynamical_needs_a_switch():
     assert float(DynamicalRows().device.tau) == pytest.approx(10e-3)
+
+
+@pytest.mark.parametrize("wrapper", [RampToRamp, ReadNoise])
+def test_wrapper_of_a_fit(x64, wrapper):
+    given = {"level": 0.01} if wrapper is ReadNoise else {"up": 0.1, "down": 0.1, "length": 20.0}
+    testing.check_device(wrapper(**{name: jnp.asarray(value) for name, value in given.items()}))

@@ -22,14 +22,15 @@ def _say(*lines: str) -> None:
 
 
 def _say_pulses(found: "Fit", chosen: bool) -> None:
+    _say(*filter(None, [found.headline]))
     out.print(f"[bold]{found.model}[/bold], the lowest BIC of {len(found.bic)}" if chosen else found.model)
     for side, name in (("up", "potentiation"), ("down", "depression")):
         own = {what: getattr(found, f"{what}_{side}") for what in ("rms", "noise", "variation", "nl")}
         _say(
-            f"{name}: rms {own['rms']:.2%} of the range, noise {units.show(own['noise'], 'S')} a pulse, "
+            f"{name}: rms {own['rms']:.2%} of the range, write noise {units.show(own['noise'], 'S')} a pulse, "
             f"ramp to ramp {own['variation']:.2%}, NL {own['nl']:+.2f}"
         )
-    _say(*(f"note: {note}" for note in found.measurements.notes))
+    _say(f"read noise {units.show(found.read_noise, 'S')}", *(f"note: {note}" for note in found.notes))
     _say(*(f"{name} was left out: {why}" for name, why in found.dropped.items()), *found.warnings)
 
 
@@ -59,6 +60,7 @@ def fit(
     from memspike import fitting, report
     from memspike.fitting import kinds
     from memspike.fitting.instruments.reader import read
+    from memspike.fitting.measurements import of_tables
 
     folder = out_dir or run_folder(f"fit-{files[0].stem}", None, resume=False)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -67,7 +69,7 @@ def fit(
     tables = [read(path, options) for path in files]
     name = kinds.named(tables, kind, options)
     if name == kinds.PULSES:
-        found = fitting.fit(files, model=model, options=options)
+        found = fitting.fit(of_tables(tables, options), model=model)
         page = report.write_fit(found, folder)
         _say_pulses(found, model == "auto")
     else:

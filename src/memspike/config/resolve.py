@@ -133,7 +133,19 @@ def completed(tables: Mapping[str, Any]) -> dict[str, Any]:
     device = _entry(synapse, "device") if isinstance(synapse, Mapping) else None
     if device is not None and isinstance(made, Mapping | None) and "preset" not in (made or {}):
         found["fabrication"] = dict(made or {}) | {"preset": preset_of(device)}
+        spread = file_spread(device) if (made or {}).get("published") is True else {}
+        if spread and isinstance((made or {}).get("spread", {}), Mapping):
+            found["fabrication"]["spread"] = spread | dict((made or {}).get("spread", {}))
     return found
+
+
+def file_spread(device: Any, inside: str = "") -> dict[str, Any]:
+    """The spread in the TOML file that a device, or the one inside it, comes from; paths as seen from outside."""
+    name = device.get("type") if isinstance(device, Mapping) else device
+    if isinstance(name, str) and name.endswith(".toml"):
+        entries = table.read_table(Path(name)).get(table.SPREAD, {})
+        return {" ".join(inside + path for path in paths.split()): how for paths, how in dict(entries).items()}
+    return file_spread(device.get("device"), f"{inside}device.") if isinstance(device, Mapping) else {}
 
 
 def _layer(layer: Any, tables: Mapping[str, Any]) -> Any:

@@ -64,6 +64,7 @@ from .variation.fabricate import OfLabel as OfLabel
 from .variation.fabricate import Relative as Relative
 from .variation.fabricate import Weibull as Weibull
 from .variation.fabricate import fabricate as fabricate
+from .variation.measured import RampToRamp as RampToRamp
 from .variation.measured import ReadNoise as ReadNoise
 from .variation.wrappers import AbstractVariation as AbstractVariation
 from .variation.wrappers import AbstractWrapper as AbstractWrapper

@@ -1,5 +1,7 @@
 """A device by its name, or as a text file: `device.toml` names the model of every part and its parameters."""
 
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +11,10 @@ from jaxtyping import PRNGKeyArray
 from memspike.devices.base import AbstractDevice
 from memspike.devices.presets import aihwkit, neurosim
 from memspike.devices.step import SoftBounds
-from memspike.devices.variation.fabricate import AbstractSpread, fabricate
+from memspike.devices.variation.fabricate import AbstractSpread, Relative, fabricate
 from memspike.parts import table, written
 from memspike.parts.atomic import write_text
 from memspike.parts.errors import InputError
-from memspike.parts.registry import DEVICES
 
 table.FORMS[SoftBounds] = (
     (SoftBounds.from_labels, {"nl_up": "curvature_up", "nl_down": "curvature_down"}),
@@ -21,9 +22,12 @@ table.FORMS[SoftBounds] = (
 )
 
 
-def write(device: AbstractDevice, path: Path) -> None:
-    """Write a device to a TOML file, whole or not at all."""
-    write_text(path, tomli_w.dumps(written.plain(device)))
+def write(device: AbstractDevice, path: Path, spread: Mapping[str, AbstractSpread] | None = None) -> None:
+    """Write a device, and how devices of its kind differ, to a TOML file, whole or not at all."""
+    entries = written.plain(device)
+    if spread:
+        entries["spread"] = {paths: written.plain(how) for paths, how in spread.items()}
+    write_text(path, tomli_w.dumps(entries))
 
 
 def read(path: Path) -> AbstractDevice:
@@ -35,7 +39,7 @@ def read(path: Path) -> AbstractDevice:
     entries = table.read_table(path)
     if not any(key in entries for key in table.TYPE):
         raise InputError(f'{path.name} names no model; give it as type = "soft-bounds", for example.')
-    return table.build(AbstractDevice, entries, path.name)
+    return table.build(AbstractDevice, {k: v for k, v in entries.items() if k != table.SPREAD}, path.name)
 
 
 def find(name: str) -> AbstractDevice:
@@ -44,7 +48,15 @@ def find(name: str) -> AbstractDevice:
 
 
 def spread_of(name: str) -> dict[str, AbstractSpread]:
-    """The published device-to-device spread of a preset, by parameter path; empty where none is known."""
+    """The device-to-device spread of a preset (published) or of a TOML file (its table `spread`), by parameter path.
+
+    A number in the file is a relative s.d.; empty where none is known.
+    """
+    if name.endswith(".toml"):
+        entries = table.read_table(Path(name)).get(table.SPREAD, {})
+        if not isinstance(entries, Mapping):
+            raise InputError(f"{name}: {table.SPREAD} is {entries!r}; a table of parameter paths is needed.")
+        return {k: _spread(v, f"{name}: {table.SPREAD}.{k}") for k, v in entries.items()}
     if name in neurosim.TABLE:
         return neurosim.from_table(name).spread
     if name in aihwkit.PRESETS:
@@ -52,6 +64,14 @@ def spread_of(name: str) -> dict[str, AbstractSpread]:
     return {}
 
 
+def _spread(value: Any, where: str) -> AbstractSpread:
+    if isinstance(value, Mapping):
+        return table.build(AbstractSpread, value, where)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise InputError(f"{where} is {value!r}; a relative s.d. from 0 on, or a table with a type, is needed.")
+    return Relative(float(value))
+
+
 def chip_of(name: str, shape: tuple[int, ...], *, key: PRNGKeyArray) -> Any:
-    """`shape` devices of a registered name as one chip has them: with its published device-to-device spread."""
-    return fabricate(DEVICES.get(name).value(), spread_of(name), shape=shape, key=key)
+    """`shape` devices of a registered name or TOML file as one chip has them: with their device-to-device spread."""
+    return fabricate(find(name), spread_of(name), shape=shape, key=key)

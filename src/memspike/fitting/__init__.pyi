@@ -1,10 +1,11 @@
-from .fit import Candidate as Candidate
-from .fit import Estimate as Estimate
+from .candidate import Candidate as Candidate
+from .candidate import Estimate as Estimate
 from .fit import Fit as Fit
 from .fit import fit as fit
 from .instruments.options import Options as Options
 from .instruments.reader import read as read
 from .measurements import Measurements as Measurements
+from .measurements import ramps as ramps
 from .table import Column as Column
 from .table import Table as Table
 from .table import Trace as Trace

@@ -1,9 +1,8 @@
-"""The likelihood of measured pulse ramps under a step law, its maximum, and intervals of the parameters.
+"""The likelihood of traces under a step law: hidden conductance, write and read noise, ramps that differ.
 
-One direction at a time. Ramp i at pulse k steps by (1 + δ_i)·m(g_ik) + ε_ik, with m the law's own step at the
-measured share g, δ_i ~ N(0, σ_r²) the speed of the ramp and ε_ik ~ N(0, σ²) the error of the cycle. A ramp is
-then Gaussian with covariance σ²·1 + σ_r²·m·mᵀ, so its marginal likelihood is closed. All in double precision
-and in shares of the range; the ramps of both directions are padded to one shape, so a law compiles once.
+Everything is in shares of a range, one range a device. The law is linearised once, at a smooth path through the
+reads (less the window offset of the trace), by its values a little above and below the path. What is left is linear
+and Gaussian but for glitches, so that one filter (`filter.py`) serves every law.
 """
 
 from collections.abc import Callable
@@ -12,266 +11,323 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
-from scipy import optimize, stats
+from jaxtyping import Bool, Float, Int
 
-from memspike.devices.step import AbstractStepDevice
+from memspike.fitting.filter import GLITCHES, Coefficients, Reads, filtered, scores
+from memspike.fitting.series import SIDES, Series, Smooth
 
 Vector = Float[np.ndarray, " _"]
 SOFT = 1e-9  # a signed parameter is linear below this and logarithmic above
-SMALLEST, LARGEST = np.log(1e-8), np.log(1e2)  # of σ and σ_r, logarithms of shares
+NEAR = 3e-3  # half the width over which the law is linearised
+ANYWHERE = 0.3  # s.d. of a first state of which nothing is known
+OUTSIDE = 0.02  # shares beyond which the law is continued by its tangent
+# of σ_write, σ_write, σ_speed, σ_speed, σ_read, σ_window: logarithms; the lowest stands for none
+LOWEST = np.log([1e-6, 1e-6, 1e-4, 1e-4, 1e-6, 1e-5])
+HIGHEST = np.log([1.0, 1.0, 2.0, 2.0, 1.0, 2.0])
+NOISES = ("noise_up", "noise_down", "variation_up", "variation_down", "read_noise", "window")
+DOSES = ("voltage_slope_up", "voltage_slope_down", "width_exponent_up", "width_exponent_down")
+DOSE_BOUND = 50.0
+STEP = 5e-4  # of θ, in differences; wider than the zones in which laws take a limit
+BLOCKS = 1024, 8192  # values of a law in one call
 
 
 @dataclass(frozen=True)
 class Shape:
-    """How a law is written as a vector: `build` makes a device with range 0 to 1 of parameters and constants.
+    """A law as a function of a vector: `respond(values, sign, share, pulses)` → share after so many pulses (> 0).
 
     `scales` tells how the optimiser sees each parameter: "log" (positive ones), "linear", or "signed" (an
     arsinh: numbers of either sign over many orders). `low` and `high` bound them in natural units.
     """
 
-    build: Callable[[Array, Array], AbstractStepDevice]
+    respond: Callable[..., Any]
     scales: tuple[str, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
+    weights: tuple[tuple[float, ...], ...] = ()  # what `respond` takes is these times the vector, if any
 
-    def natural(self, theta: Any) -> Any:
-        """Natural parameters of the vector that the optimiser sees (without the two s.d.)."""
-        xp = jnp if isinstance(theta, jax.Array) else np
-        kinds = np.array(self.scales[: theta.shape[-1]])
-        signed = xp.where(kinds == "signed", SOFT * xp.sinh(xp.where(kinds == "signed", theta, 0.0)), theta)
-        return xp.where(kinds == "log", xp.exp(xp.where(kinds == "log", theta, 0.0)), signed)
+    def whole(self, natural: Vector) -> Vector:
+        """What `respond` takes."""
+        return np.array(self.weights) @ natural if self.weights else natural
+
+    def natural(self, theta: Vector) -> Vector:
+        """Natural parameters of the vector that the optimiser sees."""
+        kinds = np.array(self.scales)
+        signed = np.where(kinds == "signed", SOFT * np.sinh(np.where(kinds == "signed", theta, 0.0)), theta)
+        return np.where(kinds == "log", np.exp(np.where(kinds == "log", theta, 0.0)), signed)
 
     def vector(self, natural: Vector) -> Vector:
         """What the optimiser sees of natural parameters."""
-        kinds = np.array(self.scales[: len(natural)])
+        kinds = np.array(self.scales)
         signed = np.where(kinds == "signed", np.arcsinh(natural / SOFT), natural)
         return np.where(kinds == "log", np.log(np.where(kinds == "log", natural, 1.0)), signed)
 
-    def box(self, size: int) -> list[tuple[float, float]]:
-        """Bounds of the vector: `size` parameters and the two s.d."""
-        low, high = (self.vector(np.array(b[:size])) for b in (self.low, self.high))
-        return [*zip(low, high, strict=True), (SMALLEST, LARGEST), (SMALLEST, LARGEST)]
+
+class Group(NamedTuple):
+    """Traces that share the directions of their pulses, transposed and padded to the shape of all groups."""
+
+    which: Int[np.ndarray, " traces"]
+    sides: tuple[int, ...]
+    reads: Reads
+    scatter: Float[np.ndarray, " traces"]  # variance of the first states, offsets included
+    path: Float[np.ndarray, "gaps traces"]
+    pulses: Float[np.ndarray, "gaps traces"]
+    volts: Float[np.ndarray, "gaps traces"]
+    width: Float[np.ndarray, "gaps traces"]
 
 
-class Ramps(NamedTuple):
-    """The ramps of one direction: shares before a pulse, steps as shares, which are measured; and ±1."""
-
-    share: Float[np.ndarray, "ramps pulses"]
-    step: Float[np.ndarray, "ramps pulses"]
-    known: Bool[np.ndarray, "ramps pulses"]
-    sign: Float[np.ndarray, ""]
-
-    @property
-    def points(self) -> int:
-        """How many steps are measured."""
-        return int(self.known.sum())
+def _turns(pulses: Float[np.ndarray, "gaps traces"]) -> Bool[np.ndarray, "gaps traces"]:
+    """Where the direction of pulses is not that of the pulses before; the first gap of a trace counts."""
+    found, last = np.zeros(pulses.shape, bool), np.zeros(pulses.shape[1])
+    for k, n in enumerate(np.sign(pulses)):
+        found[k] = (n != 0) & (n != last)
+        last = np.where(n != 0, n, last)
+    return found
 
 
-def ramps(shares: Float[np.ndarray, "ramps pulses"], sign: int, shape: tuple[int, int]) -> Ramps:
-    """Steps of ramps with NaN where nothing was measured, padded to `shape`."""
-    padded = np.full(shape, np.nan)
-    padded[: shares.shape[0], : shares.shape[1]] = shares
-    step = np.diff(padded, axis=1)
-    known = np.isfinite(step)
-    before = np.where(known, padded[:, :-1], 0.5)
-    return Ramps(before, np.where(known, step, 0.0), known, np.asarray(float(sign)))
+def groups(data: Series, share: Smooth, y: Float[np.ndarray, "traces reads"]) -> tuple[Group, ...]:
+    """Upward ramps, downward ramps and the rest; `y` are the reads as shares, `share` the path through them."""
+    up, down = (data.side(sign) for _, sign in SIDES)
+    found = [(sides, np.flatnonzero(on)) for sides, on in (((0,), up), ((1,), down), ((0, 1), ~up & ~down)) if on.any()]
+    most = max(len(index) for _, index in found)
+    extent = np.nanmax(y) - np.nanmin(y)
+
+    def padded(a: Any, index: Any, fill: float = 0.0) -> Any:
+        return np.pad(a[index].T, ((0, 0), (0, most - len(index))), constant_values=fill)
+
+    made = []
+    for sides, index in found:
+        pulses, path = padded(data.pulses, index), padded(share.path, index, 0.5)
+        known = padded(np.isfinite(y).astype(float), index)
+        begin, scatter = _begins(share.path[index, 0], len(sides) == 1)
+        first, spread = (
+            np.pad(a, (0, most - len(index)), constant_values=fill) for a, fill in ((begin, 0.5), (scatter, 1.0))
+        )
+        reads = Reads(first, padded(np.nan_to_num(y, nan=0.5), index), known, _turns(pulses), np.log(GLITCHES / extent))
+        made.append(
+            Group(index, sides, reads, spread, path[:-1], pulses, padded(data.volts, index), padded(data.width, index))
+        )
+    return tuple(made)
 
 
-def negative_log_likelihood(
-    theta: Array, shape: Shape, constants: Array, data: Ramps
-) -> tuple[Float[Array, ""], Float[Array, "ramps pulses"]]:
-    """−log of the marginal density of all steps; the law's mean steps, 0 where nothing was measured.
-
-    `theta` ends with log σ and log σ_r.
-    """
-    share = jnp.asarray(data.share)
-    law = shape.build(shape.natural(theta[:-2]), constants)
-    m = jnp.where(jnp.asarray(data.known), law.response(share, jnp.asarray(data.sign)) - share, 0.0)
-    missed = jnp.asarray(data.step) - m
-    variance, speed = jnp.exp(2 * theta[-2]), jnp.exp(2 * theta[-1])
-    strength, along = (m * m).sum(axis=1), (m * missed).sum(axis=1)
-    explained = speed * along**2 / (variance + speed * strength)
-    quadratic = ((missed**2).sum(axis=1) - explained) / variance
-    count = jnp.asarray(data.known).sum().astype(theta.dtype)
-    determinant = jnp.log1p(speed * strength / variance).sum()
-    return 0.5 * (count * (jnp.log(2 * jnp.pi) + 2 * theta[-2]) + determinant + quadratic.sum()), m
+def _begins(first: Vector, alike: bool) -> tuple[Vector, Vector]:
+    """Mean and variance of the first states of traces: those of several ramps of a direction, else anywhere."""
+    if not alike or len(first) < 2:
+        return first, np.full(len(first), ANYWHERE**2)
+    spread = float(first.var(ddof=1)) * (1 + 2 / len(first)) + NEAR**2
+    return np.full(len(first), first.mean()), np.full(len(first), spread)
 
 
-@partial(jax.jit, static_argnames="shape")
-def _programmed(shape: Shape, natural: Array, constants: Array, share: Array, pulses: Array) -> Float[Array, "..."]:
-    return shape.build(natural, constants).program(share, pulses)
+@partial(jax.jit, static_argnames="respond")
+def _after(respond: Any, up: Any, values: Any, share: Any, pulses: Any) -> Any:
+    """Shares after `pulses` (> 0) in one direction."""
+    return jax.lax.cond(up, lambda: respond(values, 1, share, pulses), lambda: respond(values, -1, share, pulses))
 
 
-_value_and_gradient = jax.jit(jax.value_and_grad(negative_log_likelihood, has_aux=True), static_argnames="shape")
+def _respond(shape: Shape, side: int, natural: Vector, share: Any, pulses: Any) -> Any:
+    """The law on arrays of any shape, in blocks of few sizes, so that it compiles once or twice whatever the data."""
+    flat, n = share.ravel(), np.broadcast_to(pulses, share.shape).ravel()
+    block = BLOCKS[0] if flat.size <= BLOCKS[0] else BLOCKS[1]
+    whole = -(-flat.size // block) * block
+    flat, n = (np.pad(a, (0, whole - a.size), constant_values=fill) for a, fill in ((flat, 0.5), (n, 1.0)))
+    values, up = shape.whole(natural), side == 0
+    with jax.enable_x64(True):
+        parts = [
+            _after(shape.respond, up, values, flat[k : k + block], n[k : k + block]) for k in range(0, whole, block)
+        ]
+        found = np.concatenate([np.asarray(part) for part in parts])
+    return found[: share.size].reshape(share.shape)
 
 
 class Problem(NamedTuple):
-    """One direction of one candidate: what is needed to evaluate the likelihood of its first `size` parameters."""
+    """One candidate on one set of traces. A vector θ is law up, law down, `NOISES`, `DOSES`."""
 
     shape: Shape
-    size: int
-    constants: Float[np.ndarray, "..."]
-    data: Ramps
+    groups: tuple[Group, ...]
+    fixed: Bool[np.ndarray, " n"]
+    traces: int
 
-    def evaluate(self, theta: Vector) -> tuple[float, Vector, Float[np.ndarray, "ramps pulses"]]:
-        """−log likelihood, its gradient (the `size` parameters, log σ, log σ_r) and the mean steps of the law."""
-        full = np.zeros(len(self.shape.scales) + 2)
-        full[: self.size], full[-2:] = theta[: self.size], theta[-2:]
+    @property
+    def size(self) -> int:
+        """Parameters of the law in one direction."""
+        return len(self.shape.scales)
+
+    def box(self) -> tuple[Vector, Vector]:
+        """Lowest and highest θ."""
+        low, high = (self.shape.vector(np.array(b)) for b in (self.shape.low, self.shape.high))
+        dose = np.full(len(DOSES), DOSE_BOUND)
+        return np.concatenate([low, low, LOWEST, -dose]), np.concatenate([high, high, HIGHEST, dose])
+
+    def law(self, theta: Vector, side: int) -> Vector:
+        """The natural parameters of one direction."""
+        return self.shape.natural(theta[side * self.size : (side + 1) * self.size])
+
+    def after(self, theta: Vector, side: int, share: Any, pulses: Any) -> Any:
+        """Shares after `pulses` > 0 in a direction; the law is continued by a shift outside of the range."""
+        inside = np.clip(share, -OUTSIDE, 1 + OUTSIDE)
+        return _respond(self.shape, side, self.law(theta, side), inside, pulses) + (share - inside)
+
+    def moved(self, theta: Vector, side: int, share: Any, pulses: Any) -> Any:
+        """Derivatives of `after` in θ of that direction [parameters, …], by central differences."""
+        found = []
+        for k in range(side * self.size, (side + 1) * self.size):
+            h = STEP * (np.arange(len(theta)) == k)
+            ends = [self.after(theta + sign * h, side, share, pulses) for sign in (1, -1)]
+            found.append((ends[0] - ends[1]) / (2 * STEP))
+        return np.stack(found)
+
+    def _counts(self, theta: Vector, group: Group, side: int) -> tuple[Any, Any]:
+        """Where a group is pulsed in a direction, and how many reference pulses that is worth."""
+        on = SIDES[side][1] * group.pulses > 0
+        dose = theta[2 * self.size + len(NOISES) :]
+        worth = np.exp(np.clip(dose[side] * group.volts + dose[2 + side] * group.width, -20, 20))
+        return on, np.where(on, np.abs(group.pulses), 1.0) * worth
+
+    def _linear(self, law: Any, group: Group, shift: Vector, counts: Any) -> tuple[Any, Any, Any]:
+        """F, u and s of the law (or of a derivative of it, `law(share, pulses)` → […, gaps, traces])."""
+        at, n = group.path - _columns(shift, group), counts
+        ends = law(np.stack([at - NEAR, at + NEAR]), np.stack([n, n]))
+        low, high = ends[..., 0, :, :], ends[..., 1, :, :]
+        F, middle = (high - low) / (2 * NEAR), 0.5 * (high + low)
+        u, s = middle - F * at, middle
+        if (n > 1.5).any():  # many pulses at once: the last one tells what another would have done
+            s = np.where(n > 1.5, n * (middle - law(at, np.maximum(n - 1, 1e-9))), middle)
+        return F, u, s
+
+    def values(self, theta: Vector, group: Group, shift: Vector) -> Coefficients:
+        """What the filter needs of one group."""
+        at = group.path - _columns(shift, group)
+        F, u, s = np.ones_like(at), np.zeros_like(at), np.zeros_like(at)
+        for side in group.sides:
+            on, n = self._counts(theta, group, side)
+            own = self._linear(lambda x, k, side=side: self.after(theta, side, x, k), group, shift, n)
+            step = own[2] - np.where(n > 1.5, 0.0, at)
+            F, u, s = (np.where(on, new, old) for new, old in zip((*own[:2], step), (F, u, s), strict=True))
+        variance = np.exp(2 * theta[2 * self.size : 2 * self.size + len(NOISES)])
+        up = group.pulses > 0
+        Q = np.abs(group.pulses) * np.where(up, variance[0], variance[1])
+        # what the offsets scatter the first states do not
+        first = np.maximum(group.scatter - variance[5], 0.01 * group.scatter)
+        return Coefficients(F, u, s, Q, np.where(up, variance[2], variance[3]), first, variance[4], variance[5])
+
+    def ways(self, theta: Vector, group: Group, shift: Vector, at: Coefficients) -> Coefficients:
+        """Derivatives of the coefficients `at` along the parameters that a group depends on [m, …]."""
+        mine, first = self.touched(group), 2 * self.size
+        place = {int(k): row for row, k in enumerate(mine)}
+        shape = (len(mine), *group.path.shape)
+        F, u, s, Q, speed = (np.zeros(shape) for _ in range(5))
+        R, B, A = np.zeros(len(mine)), np.zeros(len(mine)), np.zeros((len(mine), group.path.shape[1]))
+        up = group.pulses > 0
+        for side in group.sides:
+            on, n = self._counts(theta, group, side)
+            of = self._linear(lambda x, k, side=side: self.moved(theta, side, x, k), group, shift, n)
+            for k in range(self.size):
+                row = place.get(side * self.size + k)
+                if row is not None:
+                    F[row], u[row], s[row] = (np.where(on, a[k], 0.0) for a in of)
+        for side, on in enumerate((up, ~up)):
+            if first + side in place:
+                Q[place[first + side]] = 2 * at.Q * on
+            if first + 2 + side in place:
+                speed[place[first + 2 + side]] = 2 * at.speed * on
+        for k, target, value in ((4, R, at.R), (5, B, at.B)):
+            if first + k in place:
+                target[place[first + k]] = 2 * value
+        if first + 5 in place:
+            A[place[first + 5]] = np.where(0.01 * group.scatter < at.A, -2 * at.B, 0.0)
+        for k in range(first + len(NOISES), len(theta)):  # the dose: by differences
+            if k in place:
+                ends = [self.values(theta + h * (np.arange(len(theta)) == k), group, shift) for h in (1e-4, -1e-4)]
+                for target, a, b in zip((F, u, s), ends[0][:3], ends[1][:3], strict=True):
+                    target[place[k]] = (a - b) / 2e-4
+        return Coefficients(F, u, s, Q, speed, A, R, B)
+
+    def touched(self, group: Group) -> Int[np.ndarray, " m"]:
+        """The free parameters that a group depends on."""
+        mine = np.ones(len(self.fixed), bool)
+        for side in {0, 1} - {*group.sides}:
+            mine[side * self.size : (side + 1) * self.size] = False
+            mine[2 * self.size + np.array([side, 2 + side, 6 + side, 8 + side])] = False
+        return np.flatnonzero(mine & ~self.fixed)
+
+    def loss(self, theta: Vector, shift: Vector) -> tuple[float, Vector]:
+        """−log likelihood and the offset of every trace after its last read."""
+        total, offset = 0.0, np.zeros(self.traces)
+        for group in self.groups:
+            found = self.run(theta, group, shift)
+            total -= float(np.asarray(found.density).sum())
+            offset[group.which] = np.asarray(found.offset)[: len(group.which)]
+        return total if np.isfinite(total) else np.inf, offset
+
+    def run(self, theta: Vector, group: Group, shift: Vector) -> Any:
+        """The filter of one group."""
         with jax.enable_x64(True):
-            (value, means), gradient = _value_and_gradient(full, self.shape, self.constants, self.data)
-        gradient = np.asarray(gradient)
-        return float(value), np.concatenate([gradient[: self.size], gradient[-2:]]), np.asarray(means)
+            return filtered(self.values(theta, group, shift), group.reads)
 
-    def __call__(self, theta: Vector) -> tuple[float, Vector]:
-        """−log likelihood and its gradient."""
-        return self.evaluate(theta)[:2]
-
-    def means(self, theta: Vector) -> Float[np.ndarray, "ramps pulses"]:
-        """The law's mean steps at the measured shares."""
-        return self.evaluate(theta)[2]
-
-    def program(
-        self, theta: Vector, share: Float[np.ndarray, " n"], pulses: Float[np.ndarray, " n"]
-    ) -> Float[np.ndarray, " n"]:
-        """Shares of the range after `pulses` signed pulses from `share`, by the law's own `program`."""
-        full = np.zeros(len(self.shape.scales))
-        full[: self.size] = theta[: self.size]
-        with jax.enable_x64(True):
-            return np.asarray(_programmed(self.shape, self.shape.natural(full), self.constants, share, pulses))
-
-    def hessian(self, theta: Vector) -> Float[np.ndarray, "parameters parameters"]:
-        """Second derivatives, as central differences of the exact gradient (no second compilation)."""
-        rows = []
-        for k in range(len(theta)):
-            h = np.zeros(len(theta))
-            h[k] = 1e-4 * max(1.0, abs(theta[k]))
-            rows.append((self(theta + h)[1] - self(theta - h)[1]) / (2 * h[k]))
-        table = np.array(rows)
-        return 0.5 * (table + table.T)
+    def scores(self, theta: Vector, shift: Vector) -> tuple[Vector, Float[np.ndarray, "n n"]]:
+        """Gradient of −log likelihood and its expected information; rows of fixed parameters are zero."""
+        gradient, information = np.zeros(len(theta)), np.zeros((len(theta), len(theta)))
+        for group in self.groups:
+            mine, at = self.touched(group), self.values(theta, group, shift)
+            with jax.enable_x64(True):
+                slope, table = scores(at, self.ways(theta, group, shift, at), group.reads)
+            gradient[mine] -= slope
+            information[np.ix_(mine, mine)] += table
+        return gradient, information
 
 
-def start(problem: Problem, natural: Vector) -> Vector:
-    """A start at a law's parameters, with the s.d. that its residuals have."""
-    theta = np.concatenate([problem.shape.vector(natural), np.zeros(2)])
-    m, data = problem.means(theta), problem.data
-    strength = np.maximum((m * m).sum(axis=1), 1e-30)
-    used = data.known.any(axis=1)
-    speed = ((data.step * m).sum(axis=1) / strength)[used]
-    noise = np.sqrt(((data.step - m) ** 2).sum() / data.points)
-    theta[-2:] = np.log(max(noise, 1e-7)), np.log(np.clip(speed.std(), 1e-3, 10.0))
-    return theta
+def _columns(shift: Vector, group: Group) -> Vector:
+    """The offsets of the traces of a group, padded."""
+    return np.pad(shift[group.which], (0, group.path.shape[1] - len(group.which)))
 
 
-def maximise(problem: Problem, begin: Vector) -> tuple[Vector, float]:
-    """The optimum from a start → vector, −log likelihood.
+class Maximum(NamedTuple):
+    """θ at the maximum, −log likelihood there, the offsets about which the law is linearised."""
 
-    Bounds are kept by evaluating at the nearest point inside and adding the squared distance to it: plain BFGS
-    then does it without the threaded linear algebra that makes bounded solvers slow on a busy machine.
+    theta: Vector
+    loss: float
+    shift: Vector
+
+
+class Search(NamedTuple):
+    """How far to go: change of −log likelihood that ends it, steps at most, a loss that is out of the question."""
+
+    close: float = 0.01
+    steps: int = 60
+    hopeless: float = np.inf
+
+
+FULL = Search()
+
+
+def maximise(problem: Problem, theta: Vector, shift: Vector, search: Search = FULL) -> Maximum:
+    """Fisher scoring, damped (Levenberg–Marquardt) and kept in bounds; the offsets of the traces follow.
+
+    A step is accepted where it lowers the loss; done where two in turn change it by less than `search.close`.
     """
-    low, high = np.array(problem.shape.box(problem.size)).T
-    points = problem.data.points
-
-    def scaled(theta: Vector) -> tuple[float, Vector]:
-        inside = np.clip(theta, low, high)
-        value, gradient = problem(inside)
-        if not (np.isfinite(value) and np.isfinite(gradient).all()):
-            return 1e10, np.zeros_like(gradient)
-        beyond = theta - inside
-        return value / points + 0.5 * float(beyond @ beyond), np.where(beyond == 0, gradient / points, beyond)
-
-    options = {"maxiter": 200, "gtol": 1e-6}
-    found = optimize.minimize(scaled, np.clip(begin, low, high), jac=True, method="BFGS", options=options)
-    best = np.clip(found.x, low, high)
-    return best, problem(best)[0]
-
-
-def _inverse(table: Float[np.ndarray, "n n"]) -> tuple[Float[np.ndarray, "n n"], bool]:
-    """The inverse of a Hessian, and whether it was positive definite (directions that are not get no say)."""
-    if not np.isfinite(table).all():
-        return np.full_like(table, np.inf), False
-    scale = np.sqrt(np.maximum(np.abs(np.diag(table)), 1e-30))
-    values, vectors = np.linalg.eigh(table / np.outer(scale, scale))
-    good = values > 1e-9
-    inverse = (vectors[:, good] / values[good]) @ vectors[:, good].T
-    return inverse / np.outer(scale, scale), bool(good.all())
-
-
-def _between_ramps(speed: Float[np.ndarray, " ramps"], error: Float[np.ndarray, " ramps"]) -> tuple[float, float]:
-    """95 % interval of σ_r from the relative speeds of the ramps and the variances of these.
-
-    The weighted sum of squares about the weighted mean is χ² with one degree less than ramps at the true
-    σ_r, and falls with σ_r: exact, also where σ_r is hard to tell from 0.
-    """
-
-    def squares(spread: float) -> float:
-        weight = 1 / (error + spread**2)
-        return float((weight * (speed - (weight * speed).sum() / weight.sum()) ** 2).sum())
-
-    def where(level: float) -> float:
-        if squares(0.0) <= level:
-            return 0.0
-        return float(optimize.brentq(lambda s: squares(s) - level, 0.0, 1e3))  # pyright: ignore[reportArgumentType]
-
-    low, high = (where(float(stats.chi2.ppf(q, len(speed) - 1))) for q in (0.975, 0.025))
-    return low, high
-
-
-def _fall(problem: Problem, theta: Vector, k: int, far: float) -> float:
-    """Where between a bound, at which parameter `k` sits, and `far` the likelihood has fallen by χ²(95 %)/2."""
-    best, level = problem(theta)[0], 0.5 * float(stats.chi2.ppf(0.95, 1))
-
-    def excess(x: float) -> float:
-        moved = theta.copy()
-        moved[k] = x
-        return problem(moved)[0] - best - level
-
-    if not excess(far) > 0:
-        return far
-    return float(optimize.brentq(excess, theta[k], far, xtol=1e-3))  # pyright: ignore[reportArgumentType]
-
-
-def intervals(problem: Problem, theta: Vector) -> tuple[Vector, Vector, bool]:
-    """95 % intervals from the curvature of the likelihood at its maximum (delta method), and whether that was sound.
-
-    → lower and upper ends of the parameters, of σ and of σ_r (shares).
-
-    The curvature is taken without ramp-to-ramp variation; what that adds is carried over exactly: ramps
-    that are faster by a share b move the parameters by b·∂θ/∂b, and the mean speed of R ramps is known as
-    well as their scatter tells. So the speed part of each variance has R − 1 degrees of freedom, the rest
-    as many as points, and the quantile is Student's with those of Welch and Satterthwaite. A parameter at its
-    bound has an interval from there to where the likelihood has fallen.
-    """
-    size, data = problem.size, problem.data
-    box = np.array(problem.shape.box(size))
-    kept = (theta > box[:, 0] + 1e-6) & (theta < box[:, 1] - 1e-6)
-    kept[-2:] = True, False
-    still = np.append(theta[:-1], SMALLEST)
-    inverse, sound = _inverse(problem.hessian(still)[np.ix_(kept, kept)])
-    faster, slower = (problem._replace(data=data._replace(step=data.step * (1 + h)))(still)[1] for h in (1e-4, -1e-4))
-    moved = -(inverse @ ((faster - slower)[kept] / 2e-4))[:-1]
-
-    used = data.known.any(axis=1)
-    m = problem.means(theta)[used]
-    strength = np.maximum((m * m).sum(axis=1), 1e-30)
-    variance = np.exp(2 * theta[-2])
-    speed, error = (data.step[used] * m).sum(axis=1) / strength, variance / strength
-    count, freedom = len(speed), max(data.points - len(speed), size + 2)
-    of_speed = moved**2 * np.var(speed, ddof=1) / count
-    of_noise = np.maximum(np.diag(inverse)[:-1] - moved**2 * error.mean() / count, 0.0) * freedom / (freedom - size)
-    total = of_speed + of_noise
-    left = total**2 / np.maximum(of_speed**2 / (count - 1) + of_noise**2 / (freedom - size), 1e-300)
-    half = np.zeros(size)
-    half[kept[:-2]] = stats.t.ppf(0.975, left) * np.sqrt(total)
-    ends = np.clip(theta[:-2] + np.array([[-1.0], [1.0]]) * half, box[:-2, 0], box[:-2, 1])
-    for k in np.flatnonzero(~kept[:-2]):
-        at_low = theta[k] <= box[k, 0] + 1e-6
-        ends[int(at_low), k] = _fall(problem, theta, int(k), box[k, 1] if at_low else box[k, 0])
-    low, high = (problem.shape.natural(end) for end in ends)
-    noise = np.sqrt(variance * freedom / stats.chi2.ppf([0.975, 0.025], freedom - size))
-    low_ramp, high_ramp = _between_ramps(speed, error)
-    ramp = low_ramp, max(high_ramp, float(np.exp(theta[-1])))
-    sound = sound and bool(kept[:-1].all())
-    return np.array([*low, noise[0], ramp[0]]), np.array([*high, noise[1], ramp[1]]), sound
+    low, high = problem.box()
+    theta = np.clip(theta, low, high)
+    loss, offset = problem.loss(theta, shift)
+    damping, calm = 1e-2, 0
+    for count in range(search.steps):
+        gradient, information = problem.scores(theta, shift)
+        free = ~problem.fixed & ~((theta <= low) & (gradient > 0)) & ~((theta >= high) & (gradient < 0))
+        part, before = information[np.ix_(free, free)], loss
+        for _ in range(8):
+            step = np.zeros(len(theta))
+            step[free] = np.linalg.solve(part + np.diag(np.diag(part) * damping + 1e-9), -gradient[free])
+            trial = np.clip(theta + np.clip(step, -1.5, 1.5), low, high)
+            new, after = problem.loss(trial, offset)
+            if new < loss:
+                theta, loss, shift, offset, damping = trial, new, offset, after, max(damping / 8, 1e-6)
+                break
+            if abs(gradient @ (trial - theta)) < 0.1 * search.close:
+                break
+            damping *= 8
+        calm = calm + 1 if before - loss < search.close else 0
+        if calm > (loss == before) or (count > 2 and loss - 4 * (before - loss) > search.hopeless):
+            break
+        if loss == before:  # the offsets alone
+            moved, after = problem.loss(theta, offset)
+            loss, shift, offset = moved, offset, after
+    return Maximum(theta, loss, shift)

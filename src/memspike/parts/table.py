@@ -33,6 +33,7 @@ from memspike.parts.registry import REGISTRIES, Registry
 
 Table = Mapping[str, Any]
 TYPE = ("type", "model")
+SPREAD = "spread"  # how devices of a file differ: for those who fabricate, not for who builds one
 # where a table keeps the keys of the type that it replaces
 BEFORE = "~"
 
@@ -256,7 +257,8 @@ def build(wanted: type, value: Any, where: str, base: Any = None, registry: Regi
             return _changed(base, given, where, wanted)
     else:
         if name.endswith(".toml"):
-            return build(wanted, {**read_table(Path(name)), **given}, where, base, registry)
+            own = {k: v for k, v in read_table(Path(name)).items() if k != SPREAD}
+            return build(wanted, {**own, **given}, where, base, registry)
         make = _named(name, wanted, where, registry)
         given = _kept(make, value.get(BEFORE) or {}) | given
         if type(base) is make and _form(make, given)[0] is make:

@@ -8,9 +8,12 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
+from scipy import stats
 
 from memspike.devices import description
-from memspike.fitting.fit import SHARES, Fit, mean_curve
+from memspike.fitting.candidate import SHARES, innovations, mean_curve
+from memspike.fitting.fit import Fit
+from memspike.fitting.series import SIDES as SIGNS
 from memspike.parts import units
 from memspike.parts.atomic import write_bytes, write_text
 from memspike.report.figures import ACCENT, MUTED, SECOND, new_figure, single
@@ -28,7 +31,6 @@ class _Steps(NamedTuple):
     g: Values
     measured: Values
     law: Values
-    speed: Values  # of each ramp, relative to the law
 
 
 def _unit(fit: Fit) -> tuple[float, str]:
@@ -38,13 +40,12 @@ def _unit(fit: Fit) -> tuple[float, str]:
 
 
 def _steps(fit: Fit, side: str) -> _Steps:
-    g, factor = getattr(fit.measurements, side), _unit(fit)[0]
-    step = np.diff(g, axis=1)
-    known = np.isfinite(step)
-    share = (np.where(known, g[:, :-1], fit.g_min) - fit.g_min) / (fit.g_max - fit.g_min)
+    factor, sign = _unit(fit)[0], dict(SIGNS)[side]
+    step = np.diff(fit.data.g, axis=1)
+    known = np.isfinite(step) & (sign * fit.data.pulses == 1)
+    share = (np.where(known, fit.data.g[:, :-1], fit.g_min) - fit.g_min) / (fit.g_max - fit.g_min)
     law = np.where(known, np.interp(share, SHARES, getattr(fit.best, f"step_{side}")), 0.0)
-    speed = np.where(known, step * law, 0.0).sum(axis=1) / np.maximum((law**2).sum(axis=1), 1e-300)
-    return _Steps(factor * g[:, :-1][known], 1e6 * step[known], 1e6 * law[known], speed)
+    return _Steps(factor * fit.data.g[:, :-1][known], 1e6 * step[known], 1e6 * law[known])
 
 
 def _binned(x: Values, y: Values) -> tuple[Values, Values, Values]:
@@ -58,53 +59,61 @@ def _binned(x: Values, y: Values) -> tuple[Values, Values, Values]:
 
 
 def ramps_figure(fit: Fit) -> Figure:
-    """Every measured ramp, their mean, and the mean response of the fitted law."""
+    """Every measured ramp, their mean, and the mean response of the fitted law; all traces where there are no ramps."""
     figure, axes = new_figure(9.6, 3.6, columns=2)
     factor, unit = _unit(fit)
     for axis, (side, (title, colour)) in zip(axes[0], SIDES.items(), strict=True):
-        g = factor * getattr(fit.measurements, side)
-        lines = axis.plot(g.T, color=MUTED, lw=0.5, alpha=0.45)
-        lines[0].set_label(f"{len(g)} measured ramps")
-        axis.plot(factor * mean_curve(getattr(fit.measurements, side)), color="black", lw=3, label="their mean")
-        axis.plot(factor * getattr(fit.best, f"curve_{side}"), color=colour, lw=1.6, label=fit.model)
-        axis.set(xlabel="pulse", ylabel=f"conductance ({unit})")
-        axis.set_title(f"{title}: rms {100 * getattr(fit, f'rms_{side}'):.2f} % of the range", fontsize=10)
-        axis.legend(frameon=False, fontsize=9)
+        g = factor * fit.data.table(side)
+        if len(g):
+            lines = axis.plot(g.T, color=MUTED, lw=0.5, alpha=0.45)
+            lines[0].set_label(f"{len(g)} measured ramps")
+            axis.plot(factor * mean_curve(fit.data.table(side)), color="black", lw=3, label="their mean")
+            axis.plot(factor * getattr(fit.best, f"curve_{side}"), color=colour, lw=1.6, label=fit.model)
+            axis.set_title(f"{title}: rms {100 * getattr(fit, f'rms_{side}'):.2f} % of the range", fontsize=10)
+            axis.legend(frameon=False, fontsize=9)
+        else:
+            axis.plot(factor * fit.data.g.T, color=MUTED, lw=0.5)
+            axis.set_title(f"no ramps of {title} alone", fontsize=10)
+        axis.set(xlabel="read", ylabel=f"conductance ({unit})")
+    return figure
+
+
+def trajectories_figure(fit: Fit) -> Figure:
+    """Change since the first read: mean and s.d. at every read, measured and simulated by the fitted device."""
+    figure, axes = new_figure(9.6, 6.4, columns=2, rows=2)
+    factor, unit = _unit(fit)
+    for column, (side, (title, colour)) in enumerate(SIDES.items()):
+        pair = fit.trajectories.get(side)
+        for row, what in enumerate(("mean", "sd")):
+            axis = axes[row, column]
+            axis.set(xlabel="read", ylabel=f"{'mean' if what == 'mean' else 's.d.'} of the change ({unit})")
+            if pair is None:
+                axis.set_title(f"no ramps of {title} alone", fontsize=10)
+                continue
+            seen, drawn = pair
+            axis.plot(factor * getattr(seen, what), color="black", lw=2.4, label=f"{seen.ramps} measured ramps")
+            axis.plot(factor * getattr(drawn, what), color=colour, lw=1.4, label="simulated device")
+            axis.legend(frameon=False, fontsize=9)
+        axes[0, column].set_title(title, fontsize=10)
     return figure
 
 
 def residuals_figure(fit: Fit) -> Figure:
-    """Mean of the ramps minus the law, and the errors of the single steps against conductance."""
+    """Standardised innovations of the filter against normal quantiles, and the mean of the ramps minus the law."""
     figure, axes = new_figure(9.6, 3.4, columns=2)
-    _, unit = _unit(fit)
-    width = fit.g_max - fit.g_min
-    for side, (title, colour) in SIDES.items():
-        mean, curve = mean_curve(getattr(fit.measurements, side)), getattr(fit.best, f"curve_{side}")
-        axes[0, 0].plot(100 * (mean - curve) / width, color=colour, label=title)
-        steps = _steps(fit, side)
-        axes[0, 1].plot(steps.g, steps.measured - steps.law, ".", ms=1.5, alpha=0.25, color=colour, rasterized=True)
-    axes[0, 0].set(xlabel="pulse", ylabel="mean of ramps − law (% of range)")
-    axes[0, 1].set(xlabel=f"conductance ({unit})", ylabel="step − law (µS)")
+    for number, (side, (title, colour)) in enumerate(SIDES.items()):
+        rows = innovations(fit.best.problem, fit.best.maximum, number)
+        z = np.sort(np.concatenate([r[np.isfinite(r)] for r in rows])) if rows else np.zeros(0)
+        if z.size:
+            axes[0, 0].plot(stats.norm.ppf((np.arange(z.size) + 0.5) / z.size), z, ".", ms=2, color=colour, label=title)
+        if len(fit.data.table(side)):
+            mean, curve = mean_curve(fit.data.table(side)), getattr(fit.best, f"curve_{side}")
+            axes[0, 1].plot(100 * (mean - curve) / (fit.g_max - fit.g_min), color=colour, label=title)
+    axes[0, 0].axline((0, 0), slope=1, color="black", lw=0.8)
+    axes[0, 0].set(xlabel="normal quantile", ylabel="standardised innovation")
     axes[0, 0].legend(frameon=False)
-    for axis in axes[0]:
-        axis.axhline(0, color="black", lw=0.8)
-    return figure
-
-
-def noise_figure(fit: Fit) -> Figure:
-    """The s.d. of the steps about the law in bins of conductance, and the fitted σ."""
-    figure, axis = single(6.0, 3.4)
-    _, unit = _unit(fit)
-    top = 0.0
-    for side, (title, colour) in SIDES.items():
-        steps = _steps(fit, side)
-        centre, _, spread = _binned(steps.g, steps.measured - steps.law)
-        sigma = 1e6 * getattr(fit, f"noise_{side}")
-        axis.plot(centre, spread, "o", ms=4, color=colour)
-        axis.axhline(sigma, color=colour, lw=1.4, label=f"{title}: σ = {sigma:.3g} µS")
-        top = max(top, 1.25 * sigma, 1.1 * spread.max(initial=0.0))
-    axis.set(xlabel=f"conductance ({unit})", ylabel="s.d. of a step (µS)", ylim=(0, top))
-    axis.legend(frameon=False, loc="lower left")
+    axes[0, 1].axhline(0, color="black", lw=0.8)
+    axes[0, 1].set(xlabel="read", ylabel="mean of ramps − law (% of range)")
     return figure
 
 
@@ -115,7 +124,7 @@ def steps_figure(fit: Fit) -> Figure:
     grid = factor * (fit.g_min + SHARES * (fit.g_max - fit.g_min))
     for (side, (title, colour)), sign in zip(SIDES.items(), (1, -1), strict=True):
         steps = _steps(fit, side)
-        centre, mean, spread = _binned(steps.g, sign * steps.measured)
+        centre, mean, spread = _binned(steps.g, sign * steps.measured) if steps.g.size else (np.zeros(0),) * 3
         axis.errorbar(centre, mean, spread, fmt="o", ms=4, lw=0.8, alpha=0.7, color=colour)
         curve = sign * 1e6 * getattr(fit.best, f"step_{side}")
         axis.plot(grid[10:-10], curve[10:-10], color=colour, label=f"{title}{' (sign turned)' if sign < 0 else ''}")
@@ -124,17 +133,6 @@ def steps_figure(fit: Fit) -> Figure:
         axis.axvline(at, color="black", lw=1, ls="--", label=f"symmetry point {at:.4g} {unit}")
     axis.set(xlabel=f"conductance ({unit})", ylabel="step of one pulse (µS)")
     axis.legend(frameon=False, fontsize=9)
-    return figure
-
-
-def speeds_figure(fit: Fit) -> Figure:
-    """How fast the ramps are, relative to the law."""
-    figure, axes = new_figure(9.6, 3.0, columns=2)
-    for axis, (side, (title, colour)) in zip(axes[0], SIDES.items(), strict=True):
-        speed = _steps(fit, side).speed
-        axis.hist(speed, bins=max(5, int(2 * np.sqrt(len(speed)))), color=colour, alpha=0.75)
-        axis.set(xlabel="speed of a ramp over that of the law", ylabel="ramps")
-        axis.set_title(f"{title}: σ_r = {100 * getattr(fit, f'variation_{side}'):.2g} %", fontsize=10)
     return figure
 
 
@@ -155,30 +153,32 @@ def bic_figure(fit: Fit) -> Figure:
 def _headline(fit: Fit) -> str:
     rows = []
     for side, (title, _) in SIDES.items():
-        facts = fit.measurements.facts(side)
+        facts = fit.facts(side)
         rows.append(
             (
                 title,
-                f"{facts['ramps']} ramps, {facts['points']} points",
-                percent(getattr(fit, f"rms_{side}")),
+                f"{facts['ramps']} ramps, {facts['points']} reads",
+                percent(getattr(fit, f"rms_{side}")) if facts["ramps"] else "–",
                 units.show(getattr(fit, f"noise_{side}"), "S"),
                 percent(getattr(fit, f"variation_{side}")),
                 f"{getattr(fit, f'nl_{side}'):+.2f}",
                 f"{getattr(fit, f'lag1_{side}'):+.2f}",
-                f"{units.show(facts['initial_mean'], 'S')} ± {units.show(facts['initial_sd'], 'S')}",
             )
         )
-    header = ("", "data", "rms of range", "noise σ a pulse", "ramp to ramp σ_r", "NL label", "lag 1", "starts at")
+    header = ("", "data", "rms of range", "write noise a pulse", "ramp to ramp σ_r", "NL label", "lag 1")
     point = fit.best.symmetry_point
     where = "none inside the range" if point is None else f"at {100 * point:.1f} % of the range"
     notes = [
         f"Range {units.show(fit.g_min, 'S')} to {units.show(fit.g_max, 'S')}; symmetry point {where}.",
-        "NL labels are those of the best exponential law. A negative lag 1 hints at read noise in the data.",
+        f"Read noise {units.show(fit.read_noise, 'S')}; ramps are displaced by {units.show(fit.window, 'S')}.",
+        "NL labels are those of the best exponential law.",
         *(f"{name} was left out: {why}." for name, why in fit.dropped.items()),
         *fit.warnings,
     ]
+    first = f"<p class=big>{html.escape(fit.headline)}</p>" if fit.headline else ""
     return (
-        f"<p class=big>{html.escape(fit.model)}</p>"
+        first
+        + f"<p class=big>{html.escape(fit.model)}</p>"
         + table(header, rows)
         + f"<p class=note>{html.escape(' '.join(notes))}</p>"
     )
@@ -187,7 +187,9 @@ def _headline(fit: Fit) -> str:
 def _parameters(fit: Fit) -> str:
     rows = [
         (p.name, units.show(p.value, p.unit), f"{units.show(p.low, p.unit)} to {units.show(p.high, p.unit)}")
-        for p in fit.parameters
+        if np.isfinite(p.high)
+        else (p.name, "not determined", "–")
+        for p in (*fit.parameters, *fit.labels)
     ]
     return table(("parameter", "value", "95 % interval"), rows)
 
@@ -200,9 +202,8 @@ def write_fit(fit: Fit, folder: Path) -> Path:
     drawn = {
         "ramps": ("Data and fit", ramps_figure),
         "steps": ("Step against conductance", steps_figure),
+        "trajectories": ("Simulated and measured trajectories", trajectories_figure),
         "residuals": ("Residuals", residuals_figure),
-        "noise": ("Noise against conductance", noise_figure),
-        "speeds": ("Ramp to ramp", speeds_figure),
         "bic": ("Choice of the law", bic_figure),
     }
     images = {name: png(draw(fit)) for name, (_, draw) in drawn.items()}
@@ -210,7 +211,7 @@ def write_fit(fit: Fit, folder: Path) -> Path:
     parts = [_headline(fit), *sections, section("Parameters", _parameters(fit))]
     page = document("memspike fit", "fitted device", parts)
     summary = json.dumps(fit.summary(), indent=2, ensure_ascii=False)
-    description.write(fit.device, folder / "device.toml")
+    description.write(fit.device, folder / "device.toml", fit.spread)
     write_text(folder / "fit.json", summary + "\n")
     for name, image in images.items():
         write_bytes(folder / "figures" / f"{name}.png", image)

@@ -44,7 +44,7 @@ def test_two_ramps_each_way_on_one_to_ten_microsiemens(cases, name):
         [10, 12, 12, 12] if name.startswith("k_") else [12, 12, 11, 12] if name.startswith("p_") else [12] * 4
     )
     measured = measurements([cases / name])
-    assert (measured.up.shape, measured.down.shape) == ((2, 12), (2, 12))
+    assert (measured.table(1).shape, measured.table(-1).shape) == ((2, 12), (2, 12))
 
 
 @pytest.mark.parametrize(

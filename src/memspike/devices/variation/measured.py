@@ -13,18 +13,18 @@ from memspike.parts.random import normal
 
 
 class Ramping(NamedTuple):
-    """State of the device inside; direction of the last pulses (0: none since RESET) and speed of this ramp."""
+    """State of the device inside; direction of the last pulses (0: none since RESET), deviation of the speed from 1."""
 
     inner: Any
     direction: Real
-    speed: Real
+    deviation: Real
 
 
 class RampToRamp(AbstractWrapper):
-    """Pulses of one ramp count max(1 + σ·ξ, 0) times, ξ ~ N(0, 1).
+    """Pulses of a ramp count max(1 + δ, 0) times; δ ~ N(0, σ²) is drawn anew where the direction turns or after RESET.
 
-    ξ is drawn anew where the direction turns or after RESET. σ is `up` or `down`. Without a key
-    every ramp has the speed of the law.
+    σ is `up` or `down`. Within a ramp δ is forgotten over `length` pulses: δ' = δ·e^(−n/length) + noise that keeps its
+    s.d. Without a key every ramp has the speed of the law.
     """
 
     source: ClassVar[str] = "definition: a random effect of the ramp, as `memspike fit` estimates it"
@@ -32,29 +32,32 @@ class RampToRamp(AbstractWrapper):
     device: AbstractPulseDevice = part(SoftBounds, "the device inside")
     up: Parameter = param(0.0, "1", "s.d. of the speed of an upward ramp", bounds=(0, 10))
     down: Parameter = param(0.0, "1", "s.d. of the speed of a downward ramp", bounds=(0, 10))
+    length: Parameter = param(1e9, "1", "pulses over which a ramp forgets its speed", bounds=(1e-3, 1e12))
 
     def init(self, shape: tuple[int, ...] = (), *, key: Key = None) -> Ramping:
         """Fresh devices, before their first ramp."""
         inner = self.device.init(shape, key=key)
         blank = jnp.zeros_like(self.device.stored(inner))
-        return Ramping(inner, blank, blank + 1)
+        return Ramping(inner, blank, blank)
 
     def program(self, state: Ramping, pulses: Pulses, *, key: Key = None) -> Ramping:
         """The device inside takes the pulses, times the speed of the ramp."""
         own, theirs = (None, None) if key is None else jax.random.split(key)
-        n = counts(pulses).astype(state.speed.dtype)
+        n = counts(pulses).astype(state.deviation.dtype)
         sign = jnp.sign(n) + jnp.zeros_like(state.direction)
-        speed = jnp.ones_like(sign)
+        deviation = jnp.zeros_like(sign)
         if own is not None:
-            drawn = 1 + jnp.where(sign > 0, self.up, self.down) * normal(own, sign.shape, sign.dtype)
-            speed = jnp.where((sign == 0) | (sign == state.direction), state.speed, jnp.maximum(drawn, 0.0))
-        inner = self.device.program(state.inner, n * speed, key=theirs)
-        return Ramping(inner, jnp.where(sign == 0, state.direction, sign), speed)
+            kept = jnp.where(sign * state.direction < 0, 0.0, jnp.exp(-jnp.abs(n) / self.length))
+            kept = jnp.where((sign != 0) & (state.direction == 0), 0.0, kept)
+            new = jnp.where(sign > 0, self.up, self.down) * normal(own, sign.shape, sign.dtype)
+            deviation = kept * state.deviation + jnp.sqrt(1 - kept * kept) * new
+        inner = self.device.program(state.inner, n * jnp.maximum(1 + deviation, 0.0), key=theirs)
+        return Ramping(inner, jnp.where(sign == 0, state.direction, sign), deviation)
 
     def reset(self, state: Ramping, *, key: Key = None) -> Ramping:
         """The device inside is RESET; the next pulses begin a ramp."""
         inner = self.device.reset(state.inner, key=key)
-        return Ramping(inner, jnp.zeros_like(state.direction), jnp.ones_like(state.speed))
+        return Ramping(inner, jnp.zeros_like(state.direction), jnp.zeros_like(state.deviation))
 
     def place(self, state: Ramping, g: Real, *, key: Key = None) -> Ramping:
         """The device inside is placed; the ramp goes on."""
