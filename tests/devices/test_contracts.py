@@ -1,5 +1,7 @@
 """Ring 1: the contract suites over everything that is registered, unasked."""
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -83,4 +85,5 @@ def test_dynamical_needs_a_switch():
 @pytest.mark.parametrize("wrapper", [RampToRamp, ReadNoise])
 def test_wrapper_of_a_fit(x64, wrapper):
     given = {"level": 0.01} if wrapper is ReadNoise else {"up": 0.1, "down": 0.1, "length": 20.0}
-    testing.check_device(wrapper(**{name: jnp.asarray(value) for name, value in given.items()}))
+    numbers: Any = {name: jnp.asarray(value) for name, value in given.items()}
+    testing.check_device(wrapper(**numbers))

@@ -428,7 +428,7 @@ def test_aihwkit_default_range_keeps_the_spread_of_w_min(x64):
         if path is None:
             continue
         chip = devices.fabricate(imported.device, imported.spread, shape=(20_000,), key=jax.random.key(0))
-        low, sd = np.asarray(chip.g_min), imported.spread[path].sd
+        low, sd = np.asarray(chip.g_min), imported.spread[path].sd  # pyright: ignore[reportAttributeAccessIssue]
         assert (low <= 0).mean() < 2e-4
         assert low.mean() == pytest.approx(float(imported.device.g_min), rel=0.01)
         assert low.std() == pytest.approx(sd, rel=0.02)

@@ -29,7 +29,7 @@ def made(facts=None, **columns):
         kind = next(k for k in (name, name.split(" ", 1)[-1]) if k in UNITS or k in ("device", "cycle", "ramp", "pulse",
                                                                                     "direction"))  # fmt: skip
         texts = () if values.dtype.kind in "fi" else tuple(values)
-        found.append(Column(name, kind, np.arange(len(values)) * 1.0 if texts else values * 1.0, texts))
+        found.append(Column.of(name, kind, texts) if texts else Column(name, kind, values * 1.0))
     return Table("made.csv", "csv", tuple(found), tuple(range(len(found[0].values))), facts or {})
 
 
@@ -203,7 +203,7 @@ def test_endurance_of_a_limited_device(x64):
     outcome = fitted([table], Options(model="weibull"), "endurance")
     found = named(outcome)
     shape, _, scale = stats.weibull_min.fit(np.asarray(chip.endurance) / 2, floc=0)  # of these very cells
-    assert found["median_cycles"].value == pytest.approx(scale * np.log(2) ** (1 / shape), rel=0.01)
+    assert found["median_cycles"].value == pytest.approx(scale * np.log(2) ** (1 / shape), rel=0.01)  # pyright: ignore
     assert found["weibull_shape"].value == pytest.approx(shape, rel=0.02)
     assert float(outcome.device.endurance) == pytest.approx(2 * found["median_cycles"].value)
     assert isinstance(outcome.spread["endurance"], devices.Weibull)

@@ -126,7 +126,7 @@ def test_a_noisy_vteam_sweep_of_published_parameters_is_fitted_within_one_percen
     assert 0.01 < found.facts["relative_noise"] < 0.03
     page = report.write_outcome(found, tmp_path)
     device = description.read(tmp_path / "device.toml")
-    assert abs(float(device.r_on) - r_on.value) < 1e-6 * r_on.value
+    assert abs(float(device.r_on) - r_on.value) < 1e-6 * r_on.value  # pyright: ignore[reportAttributeAccessIssue]
     assert json.loads((tmp_path / "fit.json").read_text())["model"] == "vteam"
     assert {"loop", "loop-log", "residuals"} == {p.stem for p in (tmp_path / "figures").glob("*.png")}
     assert "not determined" in page.read_text()

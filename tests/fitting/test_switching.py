@@ -29,7 +29,7 @@ def times(rng, spread=0.05):
 
 def table_of(v, t, ways=()):
     columns = [Column("V", "voltage", v), Column("t", "time", t)]
-    columns += [Column("way", "direction", np.zeros(len(v)), ways)] if ways else []
+    columns += [Column.of("way", "direction", ways)] if ways else []
     return Table("a.csv", "test", tuple(columns), tuple(range(2, len(v) + 2)))
 
 
@@ -37,7 +37,7 @@ def test_the_law_is_that_of_the_library(x64):
     """The whole way at a constant voltage, with narrow edges and thresholds."""
     v = np.array([0.8, 1.2])
     theta = np.log([1e-3 / 3e-9, 0.3, 2.0])
-    device = VTEAM(**DEVICE, smoothing=1e-4, edge_width=5e-3, substeps=1000)
+    device = VTEAM(**DEVICE, smoothing=1e-4, edge_width=5e-3, substeps=1000)  # pyright: ignore[reportArgumentType]
     for volts, time in zip(v, np.exp(LAWS["vteam"].log_time(v, theta)), strict=True):
         assert abs(float(device.advance(jnp.asarray(1.0), jnp.asarray(volts), 0.9 * float(time))) - 0.1) < 0.002
 
@@ -74,7 +74,9 @@ def test_the_command_writes_a_device_a_page_and_numbers(call, tmp_path):
     assert code == 0, error
     assert text.startswith("vteam: a time deviates by")
     assert json.loads((out / "fit.json").read_text())["model"] == "vteam"
-    assert abs(float(description.read(out / "device.toml").v_on) + 0.5) < 0.05
+    device = description.read(out / "device.toml")
+    assert isinstance(device, VTEAM)
+    assert abs(float(device.v_on) + 0.5) < 0.05
     assert [f.name for f in (out / "figures").glob("*.png")] == ["switching.png"]
     file.write_text(file.read_text().replace("time (us)", "time"))
     code, _, error = call("fit", str(file), "--out", str(tmp_path / "none"))

@@ -27,10 +27,9 @@ def stepped(rng, ramps=20, pulses=60):
                 rows.append(("up" if sign > 0 else "down", str(ramp), pulse, g))
                 g += 0.05 * ((20e-6 if sign > 0 else 1e-6) - g) + 0.1e-6 * (rng.exponential() - 1)
     direction, ramp, pulse, g = zip(*rows, strict=True)
-    counted = np.arange(len(rows)) * 1.0
     columns = (
-        Column("sign", "direction", counted, direction),
-        Column("ramp", "ramp", counted, ramp),
+        Column.of("sign", "direction", direction),
+        Column.of("ramp", "ramp", ramp),
         Column("n", "pulse", np.array(pulse) * 1.0),
         Column("g", "conductance", np.array(g)),
     )

@@ -13,7 +13,7 @@ from memspike.parts.errors import InputError
 
 if TYPE_CHECKING:
     from memspike.fitting.fit import Fit
-    from memspike.fitting.kinds import Result
+    from memspike.fitting.kinds import Outcome
 
 
 def _say(*lines: str) -> None:
@@ -34,7 +34,7 @@ def _say_pulses(found: "Fit", chosen: bool) -> None:
     _say(*(f"{name} was left out: {why}" for name, why in found.dropped.items()), *found.warnings)
 
 
-def _say_other(found: "Result") -> None:
+def _say_other(found: "Outcome") -> None:
     _say(found.headline, *found.warnings)
 
 

@@ -9,7 +9,7 @@ import importlib
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -70,42 +70,13 @@ class Plot:
     log: str = ""
 
 
-@runtime_checkable
-class Result(Protocol):
-    """What every kind gives: a device where there is one, numbers with intervals, sentences, plots by name."""
-
-    @property
-    def device(self) -> AbstractDevice | None:
-        """The fitted device."""
-        ...
-
-    @property
-    def estimates(self) -> tuple[Estimate, ...]:
-        """Parameters with their intervals."""
-        ...
-
-    @property
-    def headline(self) -> str:
-        """One line: what was found, and whether it may be trusted."""
-        ...
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """One sentence each."""
-        ...
-
-    def summary(self) -> dict[str, Any]:
-        """All numbers for fit.json."""
-        ...
-
-    def figures(self) -> dict[str, Plot]:
-        """Plots by the name of their file."""
-        ...
-
-
 @dataclass(frozen=True)
 class Outcome:
-    """A result that is all values; `facts` are further numbers of fit.json, `spread` how devices differ."""
+    """What every kind gives: a line that says what was found and whether it may be trusted, and what goes with it.
+
+    A device where there is one, `spread` (how devices differ), numbers with intervals, sentences, plots by the name of
+    their file; `facts` are further numbers of fit.json.
+    """
 
     headline: str
     device: AbstractDevice | None = None
@@ -126,7 +97,7 @@ class Outcome:
         return self.plots
 
 
-Fitter = Callable[[list[Table], Options], Result]
+Fitter = Callable[[list[Table], Options], Outcome]
 KINDS: dict[str, Fitter] = {}
 NEEDS: dict[str, Callable[[Table], bool]] = {}
 
@@ -178,18 +149,19 @@ def named(tables: Sequence[Table], name: str = "auto", options: Reading | None =
     found = recognised(tables)
     if len(found) < 2:
         return found[0] if found else PULSES
+    counted = all(column.assumed for table in tables for column in table.of("time"))  # rows, not seconds
     try:
         ways = {np.sign(p) for trace in to_traces(tables, options or Reading(), []) for p in trace.pulses if p}
     except InputError:
         ways = set()
-    if len(ways) < 2:
+    if not counted or len(ways) < 2:
         raise InputError(
             f"{tables[0].file} may hold {', '.join(found)} or pulses; --kind says which, as --kind {found[0]}."
         )
     return PULSES
 
 
-def fit_tables(tables: list[Table], options: Options, name: str = "auto") -> Result:
+def fit_tables(tables: list[Table], options: Options, name: str = "auto") -> Outcome:
     """Fit by the kind of that name, or by the one that the columns tell; InputError where neither is known."""
     known = load()
     found = named(tables, name)

@@ -125,7 +125,7 @@ def loops(table: Table, options: Options) -> Loops:
     if v is None or i is None:
         lacking = "voltage" if v is None else "current"
         raise InputError(f"{table.file} has no column of kind {lacking}; name it with --column NAME={lacking}:UNIT.")
-    devices = {label for column in table.of("device") for label in column.labels or map(str, column.values)}
+    devices = {label for column in table.of("device") for label in column.texts()}
     if len(devices) > 1:
         raise InputError(f"{table.file} holds {len(devices)} devices; a sweep fit takes one device a file.")
     known = np.isfinite(v) & np.isfinite(i)

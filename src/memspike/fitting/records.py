@@ -43,7 +43,7 @@ def _entries(column: Column) -> np.ndarray:
     """The values of a column, or its labels; cycles are numbers where their labels are."""
     if not column.labels:
         return column.values
-    texts = np.array(column.labels)
+    texts = np.array(column.texts())
     try:
         return texts.astype(float) if column.kind == "cycle" else texts
     except ValueError:

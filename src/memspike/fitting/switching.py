@@ -110,7 +110,7 @@ def _sides(table: Table) -> dict[str, tuple[Values, Values, float]]:
     for row in np.flatnonzero(known & (t <= 0)):
         raise InputError(f"{table.file}, row {table.rows[row]}: a switching time of {t[row]:g} s; above 0 is needed.")
     named = table.of("direction")
-    texts = named[0].labels or tuple(map(str, named[0].values)) if named else ()
+    texts = named[0].texts() if named else []
     labels = np.array([text.strip().lower() for text in texts])
     sides = {"on": np.isin(labels, list(SETS)), "off": np.isin(labels, list(RESETS))} if len(labels) else {}
     sides = sides or {"positive": v > 0, "negative": v < 0}

@@ -1,5 +1,6 @@
 """What a measured file holds, in SI units: a table of columns that know what they are, and the traces in it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -44,7 +45,7 @@ UNITS: dict[str, str] = {
 class Column:
     """One column: its name in the file, what it is, its values in the SI unit of its kind (NaN where missing).
 
-    `labels` holds the texts of a column of kind device, ramp, cycle or direction; `values` then counts them.
+    Of a column of texts `labels` holds each text once, and `values` says which one a row has.
     `assumed`: nobody said the unit, the numbers are taken to be SI.
     """
 
@@ -54,10 +55,20 @@ class Column:
     labels: tuple[str, ...] = ()
     assumed: bool = False
 
+    @classmethod
+    def of(cls, name: str, kind: str, texts: Sequence[str]) -> "Column":
+        """A column of texts, one a row."""
+        known = {text: float(k) for k, text in enumerate(dict.fromkeys(texts))}
+        return cls(name, kind, np.array([known[text] for text in texts]), tuple(known))
+
     @property
     def unit(self) -> str:
         """The SI unit of the kind; "1" for counts and labels."""
         return UNITS.get(self.kind, "1")
+
+    def texts(self) -> list[str]:
+        """What each row says."""
+        return [self.labels[int(v)] if self.labels else f"{v:g}" for v in self.values]
 
 
 @dataclass(frozen=True)

@@ -54,10 +54,6 @@ def where(trace: Trace) -> str:
     return ", ".join(filter(None, (f"{trace.file}{rows}", trace.device, trace.ramp)))
 
 
-def _texts(column: Column) -> list[str]:
-    return [column.labels[int(v)] if column.labels else f"{v:g}" for v in column.values]
-
-
 def _trace(table: Table, g: Vector, rows: Sequence[int], pulses: Vector, device: str, ramp: str) -> Trace:
     return Trace(g, pulses, device, ramp, file=table.file, rows=tuple(table.rows[k] for k in rows))
 
@@ -127,8 +123,8 @@ def _long(table: Table, column: Column, g: Vector, forced: int, device: str) -> 
     ramps = table.of("ramp") or table.of("cycle")
     signs = table.of("direction")
     pulses = table.of("pulse")
-    names = _texts(devices[0]) if devices else [device] * len(g)
-    labels = _texts(ramps[0]) if ramps else [""] * len(g)
+    names = devices[0].texts() if devices else [device] * len(g)
+    labels = ramps[0].texts() if ramps else [""] * len(g)
     groups: dict[tuple[str, str, int, int], list[int]] = {}
     run, before = 0, ("", 0, -np.inf)
     for k in range(len(g)):
@@ -186,8 +182,8 @@ def _sequences(table: Table, values: list[tuple[Column, Vector]], options: Optio
     widths, many = table.of("width"), _applied(table)
     groups: dict[tuple[str, str], list[int]] = {}
     devices, ramps = table.of("device"), table.of("ramp") or table.of("cycle")
-    names = _texts(devices[0]) if devices else [""] * len(volts)
-    labels = _texts(ramps[0]) if ramps else [""] * len(volts)
+    names = devices[0].texts() if devices else [""] * len(volts)
+    labels = ramps[0].texts() if ramps else [""] * len(volts)
     for n, k in enumerate(rows):
         groups.setdefault((names[k], labels[k]), []).append(n)
     found = []

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from memspike.devices import description
-from memspike.fitting.kinds import Estimate, Plot, Result
+from memspike.fitting.kinds import Estimate, Outcome, Plot
 from memspike.parts import units
 from memspike.parts.atomic import write_bytes, write_text
 from memspike.report.figures import ACCENT, MUTED, SECOND, single
@@ -45,7 +45,7 @@ def _row(e: Estimate) -> tuple[str, str, str, str]:
     return e.name, units.show(e.value, e.unit), interval, "" if e.determined else "not determined by these data"
 
 
-def write_outcome(result: Result, folder: Path) -> Path:
+def write_outcome(result: Outcome, folder: Path) -> Path:
     """Write device.toml (if there is a device), fit.json, figures/*.png and fit.html; → the page, which opens offline.
 
     Everything is drawn before the first file is written; every file is whole or not there.
@@ -63,7 +63,7 @@ def write_outcome(result: Result, folder: Path) -> Path:
     summary = json.dumps(facts, indent=2, ensure_ascii=False, default=lambda x: np.asarray(x).tolist())
     page = document("memspike fit", "fitted device", parts)
     if result.device is not None:
-        description.write(result.device, folder / "device.toml")
+        description.write(result.device, folder / "device.toml", result.spread)
     write_text(folder / "fit.json", summary + "\n")
     for name, image in images.items():
         write_bytes(folder / "figures" / f"{name}.png", image)

@@ -123,9 +123,7 @@ def _labelled(part: Part, comma: bool) -> Column:
     values = [number(cell, comma=comma) for cell in part.cells]
     if part.kind != "device" and not any(v is None or math.isnan(v) for v in values):
         return Column(part.name or f"column {part.number}", part.kind, np.array(values, float))
-    texts = [str(cell) for cell in part.cells]
-    known = {text: float(k) for k, text in enumerate(dict.fromkeys(texts))}
-    return Column(part.name or part.kind, part.kind, np.array([known[t] for t in texts]), tuple(known))
+    return Column.of(part.name or part.kind, part.kind, [str(cell) for cell in part.cells])
 
 
 def _is_index(part: Part, raw: Raw) -> bool:
