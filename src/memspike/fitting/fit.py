@@ -83,7 +83,11 @@ class Fit:
     @cached_property
     def trajectories(self) -> dict[str, tuple[Trajectory, Trajectory]]:
         """Change since the first read of the ramps of each direction: measured, and simulated by `device`."""
-        return {side: pair for k, (side, _) in enumerate(SIDES) if (pair := compared(self.data, self.device, k))}
+        return {
+            side: pair
+            for k, (side, _) in enumerate(SIDES)
+            if (pair := compared(self.data, self.device, self.spread, k))
+        }
 
     @property
     def nl_up(self) -> float:

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from numpy.lib.stride_tricks import sliding_window_view
 
 from memspike.devices.base import AbstractPulseDevice
+from memspike.devices.variation.fabricate import AbstractSpread, fabricate
 from memspike.fitting.candidate import Candidate, Data
 from memspike.fitting.series import NAMES, SIDES, Series
 
@@ -60,16 +61,22 @@ def simulated(
 
 
 def compared(
-    data: Series, device: AbstractPulseDevice, side: int, count: int = 1000
+    data: Series, device: AbstractPulseDevice, spread: dict[str, AbstractSpread], side: int
 ) -> tuple[Trajectory, Trajectory] | None:
-    """Ramps of a direction as measured, and as the device runs them from their mean first read; none without ramps."""
+    """Ramps of a direction as measured, and as 1,000 devices with their spread run them; none without ramps.
+
+    They begin where the mean first read lies in the range.
+    """
     name, sign = SIDES[side]
     g, on = data.table(name), data.side(sign)
     if not len(g):
         return None
     seen = measured(g)
     pulses = np.median(data.pulses[on][:, : len(seen.mean) - 1], axis=0)
-    drawn = simulated(device, np.full(count, float(np.nanmean(g[:, 0]))), pulses)
+    chip = fabricate(device, spread, shape=(1000,) if spread else (), key=jax.random.key(1))
+    share = (np.nanmean(g[:, 0]) - float(device.g_min)) / float(device.g_max - device.g_min)
+    start = np.broadcast_to(np.asarray(chip.g_min + share * (chip.g_max - chip.g_min), float), 1000)
+    drawn = simulated(chip, start, pulses)
     return seen, measured(drawn)
 
 
