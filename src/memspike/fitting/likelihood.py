@@ -6,6 +6,7 @@ and Gaussian but for glitches, so that one filter (`filter.py`) serves every law
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -30,6 +31,7 @@ DOSES = ("voltage_slope_up", "voltage_slope_down", "width_exponent_up", "width_e
 DOSE_BOUND = 50.0
 STEP = 5e-4  # of θ, in differences; wider than the zones in which laws take a limit
 BLOCKS = 1024, 8192  # values of a law in one call
+POOL = ThreadPoolExecutor(max_workers=2, thread_name_prefix="fit")  # both directions at once
 
 
 @dataclass(frozen=True)
@@ -253,8 +255,8 @@ class Problem(NamedTuple):
     def loss(self, theta: Vector, shift: Vector) -> tuple[float, Vector]:
         """−log likelihood and the offset of every trace after its last read."""
         total, offset = 0.0, np.zeros(self.traces)
-        for group in self.groups:
-            found = self.run(theta, group, shift)
+        each = POOL.map(lambda group: jax.block_until_ready(self.run(theta, group, shift)), self.groups)
+        for group, found in zip(self.groups, each, strict=True):
             total -= float(np.asarray(found.density).sum())
             offset[group.which] = np.asarray(found.offset)[: len(group.which)]
         return total if np.isfinite(total) else np.inf, offset
@@ -267,10 +269,13 @@ class Problem(NamedTuple):
     def scores(self, theta: Vector, shift: Vector) -> tuple[Vector, Float[np.ndarray, "n n"]]:
         """Gradient of −log likelihood and its expected information; rows of fixed parameters are zero."""
         gradient, information = np.zeros(len(theta)), np.zeros((len(theta), len(theta)))
-        for group in self.groups:
+
+        def one(group: Group) -> tuple[Int[np.ndarray, " m"], Vector, Any]:
             mine, at = self.touched(group), self.values(theta, group, shift)
             with jax.enable_x64(True):
-                slope, table = scores(at, self.ways(theta, group, shift, at), group.reads)
+                return mine, *scores(at, self.ways(theta, group, shift, at), group.reads)
+
+        for mine, slope, table in POOL.map(one, self.groups):
             gradient[mine] -= slope
             information[np.ix_(mine, mine)] += table
         return gradient, information
