@@ -164,7 +164,7 @@ def online_table() -> str:
     table = markdown(["pattern generation by e-prop, 10 seeds", ERROR.title, WRITES.title, "command"], lines)
     away = sum(entry["result"]["diverged"] for entry in entries)
     return (
-        f"{table}\n\nZero output has {entries[0]['result']['mse_silent']:.3f}; "
+        f"{table}\n\nZero output has {entries[0]['result']['mse_zero_output']:.3f}; "
         f"{'no seed' if not away else f'{away} seeds'} diverged. Mean of the last 10 epochs of 250."
     )
 
@@ -179,7 +179,7 @@ def schemes_table() -> str:
     return markdown([*header, *(column.title for column in costs)], lines) + (
         f"\n\n{code(entry)}: {r['seeds']} seeds from {r['seed']} on; settings of every scheme from 40 trials "
         "under all noise (`scripts/tune_pcm_eprop.py`), for all columns; the released code keeps its own. "
-        f"Zero output has {r['mse_silent']:.3f}."
+        f"Zero output has {r['mse_zero_output']:.3f}."
     )
 
 

@@ -252,7 +252,7 @@ def test_studies_hold_a_row_for_every_line_and_go_on_where_they_were(tmp_path, m
         if len(trained) == 3:
             raise KeyboardInterrupt
         numbers = dict.fromkeys((*KEPT, "writes_per_device"), 1.0)
-        return numbers | {"mse_silent": 0.2, "mse_first": 0.5, "days": 7.0, "rate_hz": 12.0}
+        return numbers | {"mse_zero_output": 0.2, "mse_first": 0.5, "days": 7.0, "rate_hz": 12.0}
 
     entry = EXPERIMENTS.get("pcm-eprop")
     quickly = entry.value._replace(carry=short, prepare=lambda settings: settings)

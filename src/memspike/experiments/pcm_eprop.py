@@ -121,7 +121,7 @@ def generate(run: Generation, folder: RunFolder, *, resume: bool, report: Report
     return {
         "scheme": settings.learning.scheme.name,
         **measured(run, done.chips, done.history),
-        "mse_silent": zero_output(run),
+        "mse_zero_output": zero_output(run),
         "last_epochs": LAST,
         "rate_limit_hz": RUNAWAY,
         **facts(settings),
@@ -136,7 +136,7 @@ def headline(result: Result) -> str:
     away = f", {result['diverged']} diverged" if result["diverged"] else ""
     return (
         f"mean squared error {result['mse_median']:.4f} (quartiles {result['mse_q1']:.4f} to {result['mse_q3']:.4f}, "
-        f"{result['seeds']} seeds{away}); zero output has {result['mse_silent']:.3f}; "
+        f"{result['seeds']} seeds{away}); zero output has {result['mse_zero_output']:.3f}; "
         f"{result['writes_per_device']:.2f} writes a device, {result['energy_j']:.3g} J"
     )
 

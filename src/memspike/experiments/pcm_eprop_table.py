@@ -181,11 +181,11 @@ def compare(lines: list[Line], folder: RunFolder, *, resume: bool, report: Repor
     for row, training in lines:
         name = "-".join(row.values()).replace(" ", "-").replace(",", "").replace("/", "")
         result = nested(training, folder.path / "trainings" / name, report=report)
-        zero = result["mse_silent"]
+        zero = result["mse_zero_output"]
         kept = {key: result[key] for key in (*KEPT, "mse_first", "days") if key in result}
         rows.append({**row, **kept, "rate_hz": result["rate_hz"], "seeds": training.seeds})
         folder.write_csv("table.csv", rows)
-    return {"rows": rows, "mse_silent": zero, "epochs": lines[0].training.training.epochs}
+    return {"rows": rows, "mse_zero_output": zero, "epochs": lines[0].training.training.epochs}
 
 
 def schemes(settings: TableSettings) -> list[Line]:

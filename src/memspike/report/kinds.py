@@ -64,7 +64,7 @@ def chips(result: Result) -> Facts:
 
 def errors(result: Result) -> Facts:
     """Mean squared errors against that of a network whose output is zero."""
-    median, baseline = float(result["mse_median"]), result["mse_silent"]
+    median, baseline = float(result["mse_median"]), result["mse_zero_output"]
     share = f"; the median is {100 * median / baseline:.3g} % of it" if np.isfinite(median) and baseline > 0 else ""
     away = f"{result['diverged']} of {result['seeds']} (error not finite, or more than {result['rate_limit_hz']:g} Hz)"
     return [
@@ -176,7 +176,7 @@ def _online(
     def figures(run: Run) -> Figures:
         result, samples, snapshots = run["result"], run.get("samples", {}), run.get("snapshots", {})
         rate = result.get("target_rate_hz")
-        curves = online.training_curves(run["metrics"], baseline=result.get("mse_silent"), rate=rate)
+        curves = online.training_curves(run["metrics"], baseline=result.get("mse_zero_output"), rate=rate)
         drawn = {"loss": ("Loss by epoch", curves)} | ({name: (title, draw(samples))} if draw else {})
         if "z" in samples:
             drawn["spikes"] = ("Spikes of the first seed", online.spike_rasters(samples, rate))

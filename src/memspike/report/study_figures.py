@@ -95,7 +95,7 @@ def by_scheme(result: Result) -> Figure:
 
     A median far above the zero-output baseline or not finite stands at the upper edge as an empty marker.
     """
-    rows, baseline = result["rows"], result["mse_silent"]
+    rows, baseline = result["rows"], result["mse_zero_output"]
     first, *more = [column.key for column in columns_of(result["columns"]) if column.form == "text"][:2]
     conditions = list(dict.fromkeys(row[more[0]] for row in rows)) if more else [""]
     groups = {name: [row for row in rows if row[first] == name] for name in dict.fromkeys(row[first] for row in rows)}
