@@ -186,7 +186,7 @@ def test_a_weight_of_one_is_what_the_configuration_says():
         (["synapse.device=soft-bounds", "synapse.device.noise_slope=0"], "noise_slope does not exist.*pcm"),
         (["synapse.device=mif"], "mif"),
         (["learning.start=warm"], "near-reset, programmed, random-set"),
-        (["neuron=izhikevich"], "lif"),
+        (["neuron=izhikevich"], "list neurons"),
         (["learning.rule.feedback=none"], "symmetric, random, adaptive"),
         (["synapse.per_side=0"], "per_side"),
         (["learning.epochs=3"], "epochs"),
