@@ -68,7 +68,9 @@ def _times(table: Table, v: Values, options: Options) -> Values:
         if len(back):
             raise InputError(f"{table.file}, row {table.rows[back[0] + 1]}: time goes back; it has to grow.")
         return measured - measured[0]
-    if rate is None or not rate > 0:
+    if rate is not None and not rate > 0:
+        raise InputError(f"The sweep rate is {rate:g} V/s; a rate above 0 is needed.")
+    if rate is None:
         raise InputError(f"{table.file} has no times; give the sweep rate in V/s with --sweep-rate.")
     return np.append(0.0, np.cumsum(np.abs(np.diff(v)))) / rate
 
