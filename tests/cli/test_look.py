@@ -104,3 +104,9 @@ def test_one_read_a_cycle_is_no_ramp(call, tmp_path):
     assert "--kind endurance" in call("data", "look", path)[1]
     path.write_text("Cycle,State,R (kOhm)\n" + "\n".join(f"{k},LRS,10\n{k},HRS,1000" for k in range(1, 9)))
     assert "--kind endurance" in call("data", "look", path, "--column", "State=direction")[1]
+
+
+def test_volts_and_amperes_that_nobody_named_are_told(call, tmp_path):
+    path = tmp_path / "iv.csv"
+    path.write_text("V,I\n" + "\n".join(f"{v},{1e-3 * v}" for v in np.linspace(-1, 1, 21)))
+    assert "note: V and I have no unit: read in V and A" in call("data", "look", path)[1]

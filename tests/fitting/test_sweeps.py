@@ -206,3 +206,12 @@ def test_a_negative_sweep_rate_is_refused():
     table = Table("a.csv", "test", (Column("v", "voltage", v), Column("i", "current", 1e-3 * v)), tuple(range(50)))
     with pytest.raises(InputError, match="rate above 0"):
         fit_tables([table], Options(sweep_rate=-1.0), "sweep")
+
+
+def test_magnitudes_of_currents_get_the_sign_of_the_voltage():
+    v = np.sin(np.linspace(0, 6, 50))
+    columns = zip(("voltage", "current", "time"), (v, np.abs(1e-3 * v), np.arange(50.0)), strict=True)
+    table = Table("log.csv", "test", tuple(Column(kind, kind, values) for kind, values in columns), tuple(range(50)))
+    found = loops(table, Options())
+    assert found.i == pytest.approx(1e-3 * v)
+    assert "magnitudes" in found.notes[0]

@@ -226,5 +226,11 @@ def assemble(file: str, raw: Raw, options: Options) -> Table:
     full = {p.kind for p in parts if np.isfinite(p.values).any()}
     if not full & {*VALUES, "voltage", "target"} and not full >= {"write voltage", "time"}:  # these: switching times
         raise InputError(f"{file} has no column of values; name one with --column, as --column 2=conductance:uS.")
+    silent = [
+        p for p in parts if p.kind in ("voltage", "current") and p.kind == meaning(p.name).kind and p.unit is None
+    ]
+    if {p.kind for p in silent} == {"voltage", "current"}:
+        names = " and ".join(p.name for p in silent[:2])
+        notes.append(f"{names} have no unit: read in V and A; --column {silent[0].number}=voltage:mV says otherwise.")
     said = {} if options.read_voltage is None else {"read voltage": options.read_voltage}
     return Table(file, raw.form, _columns(parts, raw, notes), raw.rows, {**raw.facts, **said}, tuple(notes))
