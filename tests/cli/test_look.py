@@ -73,3 +73,40 @@ def test_dots():
     assert dots([0.0, 1.0], [0.0, 1.0], width=1, height=1) == [chr(0x2800 + 0x40 + 0x08)]
     assert dots([0.0, 1.0], [0.0, 1.0], width=2, height=2, plain=True) == [" *", "*"]
     assert dots([1.0, 1.0], [2.0, 2.0], width=3, height=1, plain=True) == ["*"]
+
+
+def test_the_read_voltage_goes_to_every_kind(call, tmp_path, monkeypatch):
+    path = tmp_path / "noise.csv"
+    noise = 1 + 0.01 * np.random.default_rng(0).standard_normal(128)
+    path.write_text("time (s),I (nA)\n" + "\n".join(f"{k},{-1000 * x}" for k, x in enumerate(noise)))
+    monkeypatch.setattr(report, "write_outcome", lambda found, folder: folder / "fit.html")  # no pictures here
+    command = ("fit", path, "--kind", "read-noise", "--out", tmp_path / "out")
+    status, _, error = call(*command)
+    assert (status, "--read-voltage" in error) == (2, True)
+    status, text, error = call(*command, "--read-voltage", "-0.1")
+    assert status == 0, error
+    assert "Read noise of 1 record" in text
+
+
+def test_per_cent_are_shares_of_a_range(call, tmp_path):
+    path = tmp_path / "share.csv"
+    path.write_text("SET (%),RESET (%)\n" + "\n".join(f"{10 * k},{100 - 10 * k}" for k in range(11)))
+    status, _, error = call("data", "look", path)
+    assert (status, "--g-range" in error) == (2, True)
+    status, text, _ = call("data", "look", path, "--g-range", "1uS:11uS")
+    assert status == 0
+    assert "SET (%): conductance (S), 1 µS to 11 µS" in text
+
+
+def test_one_read_a_cycle_is_no_ramp(call, tmp_path):
+    path = tmp_path / "cycles.csv"
+    path.write_text("Cycle,SET (kOhm),RESET (kOhm)\n" + "\n".join(f"{k},10,1000" for k in range(1, 9)))
+    assert "--kind endurance" in call("data", "look", path)[1]
+    path.write_text("Cycle,State,R (kOhm)\n" + "\n".join(f"{k},LRS,10\n{k},HRS,1000" for k in range(1, 9)))
+    assert "--kind endurance" in call("data", "look", path, "--column", "State=direction")[1]
+
+
+def test_volts_and_amperes_that_nobody_named_are_told(call, tmp_path):
+    path = tmp_path / "iv.csv"
+    path.write_text("V,I\n" + "\n".join(f"{v},{1e-3 * v}" for v in np.linspace(-1, 1, 21)))
+    assert "note: V and I have no unit: read in V and A" in call("data", "look", path)[1]

@@ -14,7 +14,9 @@ from memspike.fitting import measurements
 from memspike.fitting.fit import fit
 from memspike.fitting.instruments.options import Options
 from memspike.fitting.measurements import read
+from memspike.fitting.table import Trace
 from memspike.fitting.traces import turning_points
+from memspike.parts.errors import InputError
 
 LOW, HIGH = 10e-6, 110e-6
 NOISE = {"up": 0.6e-6, "down": 0.8e-6}
@@ -326,3 +328,10 @@ def test_refused_input_writes_nothing(call, one, tmp_path):
         assert error.count("\n") == 1
         assert "Traceback" not in error
         assert not (tmp_path / "out").exists()
+
+
+def test_names_that_are_exchanged_are_told():
+    up = np.linspace(1e-6, 10e-6, 12)
+    traces = [Trace(up, np.full(11, -1.0)), Trace(up[::-1], np.full(11, 1.0))]
+    with pytest.raises(InputError, match="called up fall"):
+        fit(traces)

@@ -13,7 +13,8 @@ from memspike import devices
 from memspike.devices import description
 from memspike.devices.variation.drift import BOLTZMANN
 from memspike.fitting import readnoise
-from memspike.fitting.kinds import Options, fit_tables
+from memspike.fitting.kinds import Options, fit_tables, recognised
+from memspike.fitting.kinds import named as kind_of
 from memspike.fitting.table import UNITS, Column, Table
 from memspike.parts.errors import InputError
 
@@ -148,7 +149,7 @@ def test_retention_says_what_is_not_determined():
     table = bake(np.random.default_rng(0), temperatures=HOT)
     assert "no reads at t = 0" in " ".join(fitted([table], DEFAULT, "retention").warnings)
     one = made(time=np.arange(5.0), conductance=np.full(5, 1e-6))
-    with pytest.raises(InputError, match="1 traces of at least 3 reads"):
+    with pytest.raises(InputError, match="1 traces of reads at 3 times"):
         fitted([one], DEFAULT, "retention")
     with pytest.raises(InputError, match="--kind says which"):  # read noise has the same columns
         fitted([one])
@@ -399,3 +400,50 @@ def test_currents_need_a_read_voltage():
         fitted([made(time=t, current=current)], DEFAULT, "read-noise")
     outcome = fitted([made({"read voltage": 0.1}, time=t, current=-current)], DEFAULT, "read-noise")
     assert outcome.facts["records"][0]["g"] == pytest.approx(10e-6, rel=0.01)
+
+
+def test_a_voltage_that_does_not_vary_is_the_read_voltage():
+    t = 0.01 * np.arange(512.0)
+    current = 1e-6 * (1 + 0.01 * np.random.default_rng(0).standard_normal(512))
+    table = made(time=t, voltage=np.full(512, -0.1), current=-current)
+    assert {*recognised([table])} == {"retention", "read-noise"}
+    outcome = fitted([table], DEFAULT, "read-noise")
+    assert outcome.facts["records"][0]["g"] == pytest.approx(10e-6, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("columns", "kind", "words"),
+    [
+        ({"time": [0.0, 0, 0, 1] * 2, "device": list("aaaabbbb")}, "retention", "0 traces of reads at 3 times"),
+        ({"cycle": np.arange(-8.0, 0), "direction": ["lrs", "hrs"] * 4}, "endurance", "a cycle below 0"),
+    ],
+)
+def test_numbers_that_tell_nothing_are_refused(columns, kind, words):
+    with pytest.raises(InputError, match=words):
+        fitted([made(conductance=np.linspace(5e-6, 4e-6, 8), **columns)], DEFAULT, kind)
+
+
+def test_options_of_another_kind_are_refused():
+    table = made(time=np.arange(100.0), conductance=np.linspace(5e-6, 4e-6, 100))
+    for options in (Options(model="vteam"), Options(sweep_rate=1.0), Options(window=10.0)):
+        with pytest.raises(InputError, match="what is fitted is retention; leave it out"):
+            fitted([table], options, "retention")
+
+
+def test_files_of_two_kinds_are_refused():
+    g = np.linspace(5e-6, 4e-6, 9)
+    tables = [made(time=np.arange(9.0), conductance=g), made(target=g, conductance=g)]
+    with pytest.raises(InputError, match="a fit takes files of one kind"):
+        kind_of(tables)
+
+
+def test_columns_named_on_and_off_are_endurance():
+    table = made({"read voltage": 0.1}, cycle=np.arange(9.0), on_current=np.full(9, 1e-5), off_current=np.full(9, 1e-7))
+    assert kind_of([table]) == "endurance"
+    assert fitted([table]).facts["smallest_window"] == pytest.approx(10)
+
+
+def test_the_law_is_drawn_for_each_temperature():
+    outcome = fitted([bake(np.random.default_rng(0), temperatures=(300.0, 350.0), exponent=0.1)], DEFAULT, "retention")
+    labels = [curve.label for curve in outcome.plots["exponent"].curves]
+    assert labels == ["traces", "law at 300 K", "law at 350 K"]

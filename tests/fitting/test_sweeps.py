@@ -14,7 +14,7 @@ from memspike.fitting import loop_fit
 from memspike.fitting.kinds import Options, fit_tables
 from memspike.fitting.loops import Loops, loops
 from memspike.fitting.state_laws import LAWS
-from memspike.fitting.sweeps import estimates
+from memspike.fitting.sweeps import doubt, estimates
 from memspike.fitting.table import Column, Table
 from memspike.parts.errors import InputError
 
@@ -193,3 +193,25 @@ def test_what_is_no_sweep_is_refused_in_one_sentence(changed, options, words):
     kept = tuple(Column(kind, kind, values) for kind, values in columns.items() if values is not None)
     with pytest.raises(InputError, match=words):
         fit_tables([Table("a.csv", "test", kept, tuple(range(2, 52)))], Options(**options), "sweep")
+
+
+def test_a_law_of_which_nothing_is_determined_is_not_trusted():
+    assert doubt(0.01, 1) == ""
+    assert doubt(0.01, 0) == "this sweep determines no parameter of it"
+    assert doubt(0.2, 5) == "it misses the sweep"
+
+
+def test_a_negative_sweep_rate_is_refused():
+    v = np.sin(np.linspace(0, 6, 50))
+    table = Table("a.csv", "test", (Column("v", "voltage", v), Column("i", "current", 1e-3 * v)), tuple(range(50)))
+    with pytest.raises(InputError, match="rate above 0"):
+        fit_tables([table], Options(sweep_rate=-1.0), "sweep")
+
+
+def test_magnitudes_of_currents_get_the_sign_of_the_voltage():
+    v = np.sin(np.linspace(0, 6, 50))
+    columns = zip(("voltage", "current", "time"), (v, np.abs(1e-3 * v), np.arange(50.0)), strict=True)
+    table = Table("log.csv", "test", tuple(Column(kind, kind, values) for kind, values in columns), tuple(range(50)))
+    found = loops(table, Options())
+    assert found.i == pytest.approx(1e-3 * v)
+    assert "magnitudes" in found.notes[0]

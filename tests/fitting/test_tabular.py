@@ -10,6 +10,7 @@ import pytest
 from memspike.fitting.kinds import Options, fit_tables
 from memspike.fitting.table import Column, Table
 from memspike.fitting.tabular import SHARES
+from memspike.fitting.traces import restarts, to_traces
 from memspike.parts.errors import InputError
 
 
@@ -74,3 +75,21 @@ def test_read_noise_in_step_tables_is_told():
     assert "part of their scatter is read noise" in " ".join(fitted(noisy).warnings)
     with pytest.raises(InputError, match="no device with 50 steps in each direction"):
         fitted(stepped(np.random.default_rng(0), ramps=1, pulses=20))
+
+
+def test_ramps_one_behind_the_other_are_taken_apart():
+    """Without a column of ramps: what sets the device back before its next ramp is no step."""
+    table = stepped(np.random.default_rng(0))
+    signs = np.array([1.0 if text == "up" else -1.0 for text in table.of("direction")[0].texts()])
+    columns = (Column("sign", "direction", signs), *table.of("conductance"))
+    bare = Table(table.file, "csv", columns, table.rows)
+    assert len(to_traces(bare)) == 40
+    of_ramps, of_rows = (fitted(t).device for t in (table, bare))
+    assert of_rows.up == pytest.approx(of_ramps.up)
+    assert of_rows.down == pytest.approx(of_ramps.down)
+
+
+def test_noise_and_glitches_set_nothing_back():
+    rng = np.random.default_rng(0)
+    for g in (rng.standard_normal(200), np.linspace(0, 1, 50) + 5.0 * (np.arange(50) == 20)):
+        assert restarts(g, 1) == restarts(g, -1) == []

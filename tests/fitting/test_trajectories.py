@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import warnings
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,7 @@ from memspike.fitting.instruments.options import Options
 from memspike.fitting.measurements import read
 from memspike.fitting.series import SIDES
 from memspike.fitting.table import Trace
-from memspike.fitting.trust import simulated
+from memspike.fitting.trust import measured, simulated
 from memspike.parts.errors import InputError
 
 fitting = importlib.import_module("memspike.fitting.fit")
@@ -142,3 +143,11 @@ def test_simulated_against_held_out_ramps(shared_data):
         mean, sd = np.mean(drawn[key], axis=0)
         assert abs(mean / np.mean(changes) - 1) < (0.06 if key == ("up", 10) else 0.02), key
         assert abs(sd / np.std(changes, ddof=1) - 1) < 0.2, key  # 39 ramps know an s.d. to 11 %
+
+
+def test_a_read_that_only_one_ramp_has_gives_no_spread():
+    """And no warning of numpy on the terminal."""
+    with warnings.catch_warnings(action="error"):
+        seen = measured(np.array([[1.0, 2.0, 3.0], [1.0, 3.0, np.nan]]))
+    assert seen.sd[:2] == pytest.approx([0.0, np.sqrt(0.5)])
+    assert np.isnan(seen.sd[2])

@@ -26,8 +26,9 @@ def _say_pulses(found: "Fit", chosen: bool) -> None:
     out.print(f"[bold]{found.model}[/bold], the lowest BIC of {len(found.bic)}" if chosen else found.model)
     for side, name in (("up", "potentiation"), ("down", "depression")):
         own = {what: getattr(found, f"{what}_{side}") for what in ("rms", "noise", "variation", "nl")}
+        rms = f"rms {own['rms']:.2%} of the range, " if own["rms"] == own["rms"] else ""  # none without ramps
         _say(
-            f"{name}: rms {own['rms']:.2%} of the range, write noise {units.show(own['noise'], 'S')} a pulse, "
+            f"{name}: {rms}write noise {units.show(own['noise'], 'S')} a pulse, "
             f"ramp to ramp {own['variation']:.2%}, NL {own['nl']:+.2f}"
         )
     _say(f"read noise {units.show(found.read_noise, 'S')}", *(f"note: {note}" for note in found.notes))
@@ -68,16 +69,18 @@ def fit(
     options = measured.said(column, unit, read_voltage, direction, skip, g_range)
     tables = [read(path, options) for path in files]
     name = kinds.named(tables, kind, options)
+    rate, limit = (
+        None if text is None else units.parse(text, unit, option)
+        for text, unit, option in ((sweep_rate, "V/s", "--sweep-rate"), (compliance, "A", "--compliance"))
+    )
+    said = kinds.Options(model, rate, limit, window)
+    kinds.check(said, name)
     if name == kinds.PULSES:
         found = fitting.fit(of_tables(tables, options), model=model)
         page = report.write_fit(found, folder)
         _say_pulses(found, model == "auto")
     else:
-        rate, limit = (
-            None if text is None else units.parse(text, unit, option)
-            for text, unit, option in ((sweep_rate, "V/s", "--sweep-rate"), (compliance, "A", "--compliance"))
-        )
-        found = kinds.fit_tables(tables, kinds.Options(model, rate, limit, window), name)
+        found = kinds.fit_tables(tables, said, name)
         page = report.write_outcome(found, folder)
         _say(*(f"note: {note}" for table in tables for note in table.notes))
         _say_other(found)

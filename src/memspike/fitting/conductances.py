@@ -19,6 +19,15 @@ def _missing(table: Table, column: Column, bad: Bool[np.ndarray, " rows"], why: 
         notes.append(f"{table.file}, row {rows[0]}{more}, {column.name}: {why}; missing.")
 
 
+def steady(column: Column) -> bool:
+    """Whether a column is a voltage that does not vary: that of the reads."""
+    known = column.values[np.isfinite(column.values)]
+    if column.kind != "voltage" or not known.size:
+        return False
+    middle = float(np.median(known))
+    return bool(middle and np.abs(known - middle).max() <= _STEADY * abs(middle))
+
+
 def read_voltage(table: Table, options: Options, notes: list[str]) -> Vector | float | None:
     """The voltage of the reads in V, or of each: the option, a column, a setting of the file; None if unknown."""
     if options.read_voltage is not None:
@@ -28,12 +37,11 @@ def read_voltage(table: Table, options: Options, notes: list[str]) -> Vector | f
         return columns[0].values
     volts = [c for c in table.of("voltage") if np.isfinite(c.values).any()]
     if volts:
-        own = volts[0].values
-        middle = float(np.nanmedian(own))
-        if middle and np.nanmax(np.abs(own - middle)) <= _STEADY * abs(middle):
-            notes.append(f"{table.file}: {volts[0].name} is {middle:.4g} V all the time: the read voltage.")
-            return own
-        return None
+        if not steady(volts[0]):
+            return None
+        middle = float(np.nanmedian(volts[0].values))
+        notes.append(f"{table.file}: {volts[0].name} is {middle:.4g} V all the time: the read voltage.")
+        return volts[0].values
     return table.facts.get("read voltage")
 
 

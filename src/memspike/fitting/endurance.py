@@ -226,7 +226,10 @@ def _chosen(lives: _Lives, model: str) -> tuple[str, list[Estimate], dict[str, A
     "endurance",
     needs=("cycle",),
     without=("time", "voltage", "pulse", "target"),
-    states=(("lrs", "rlrs", "glrs", "ilrs"), ("hrs", "rhrs", "ghrs", "ihrs")),
+    states=(
+        ("lrs", "rlrs", "glrs", "ilrs", "on", "ron", "gon", "ion"),
+        ("hrs", "rhrs", "ghrs", "ihrs", "off", "roff", "goff", "ioff"),
+    ),
 )
 def endurance(tables: list[Table], options: Options) -> Outcome:
     """Fit LRS and HRS against cycles, in columns of these names or with a column of direction; many devices.
@@ -238,6 +241,8 @@ def endurance(tables: list[Table], options: Options) -> Outcome:
     rows, notes = gather(tables, ("cycle",), ("device", "direction"))
     if rows["cycle"].dtype.kind != "f":
         raise InputError(f"{tables[0].file}: a cycle is '{rows['cycle'][0]}'; the number of the cycle is needed.")
+    if (rows["cycle"] < 0).any():
+        raise InputError(f"{tables[0].file} has a cycle below 0; cycles count from the first on.")
     rows, more = positive(rows)
     if not any(table.of("device") for table in tables):
         rows["device"] = rows["file"]  # two columns of a file are the states of one device

@@ -16,6 +16,7 @@ from jaxtyping import Float
 
 from memspike.devices.base import AbstractDevice
 from memspike.devices.variation.fabricate import AbstractSpread
+from memspike.fitting.conductances import steady
 from memspike.fitting.instruments.options import Options as Reading
 from memspike.fitting.table import Table
 from memspike.fitting.traces import to_traces
@@ -24,6 +25,12 @@ from memspike.parts.errors import InputError, unknown
 
 MODULES = ("sweeps", "switching", "retention", "endurance", "readnoise", "levels", "tabular")
 PULSES = "pulses"  # ramps and trains of pulses: `fit.fit`
+OF_KIND = {
+    "model": (PULSES, "sweep", "switching", "endurance"),
+    "sweep_rate": ("sweep",),
+    "compliance": ("sweep",),
+    "window": ("endurance",),
+}
 Values = Float[np.ndarray, " _"]
 
 
@@ -111,7 +118,7 @@ def kind(
     """
 
     def fits(table: Table) -> bool:
-        kinds = {column.kind for column in table.columns}
+        kinds = {"read voltage" if steady(column) else column.kind for column in table.columns}
         words = {word for column in table.columns for word in re.split(r"[\W_]+", column.name.lower())}
         there = all(kinds & set(need.split("|")) for need in needs) and all(words & set(each) for each in states)
         return there and not kinds & set(without)
@@ -147,6 +154,10 @@ def named(tables: Sequence[Table], name: str = "auto", options: Reading | None =
     if name != "auto":
         return name
     found = recognised(tables)
+    each = [recognised([table]) for table in tables]
+    if not found and all(each):
+        said = "; ".join(f"{t.file} may hold {', '.join(own)}" for t, own in zip(tables, each, strict=True))
+        raise InputError(f"{said}; a fit takes files of one kind, which --kind names.")
     if len(found) < 2:
         return found[0] if found else PULSES
     counted = all(column.assumed for table in tables for column in table.of("time"))  # rows, not seconds
@@ -161,6 +172,14 @@ def named(tables: Sequence[Table], name: str = "auto", options: Reading | None =
     return PULSES
 
 
+def check(options: Options, name: str) -> None:
+    """InputError for an option that the kind does not have."""
+    for option, own in OF_KIND.items():
+        if name not in own and getattr(options, option) != getattr(Options, option):
+            flag = option.replace("_", "-")
+            raise InputError(f"--{flag} is for {' and '.join(own)}, and what is fitted is {name}; leave it out.")
+
+
 def fit_tables(tables: list[Table], options: Options, name: str = "auto") -> Outcome:
     """Fit by the kind of that name, or by the one that the columns tell; InputError where neither is known."""
     known = load()
@@ -170,6 +189,7 @@ def fit_tables(tables: list[Table], options: Options, name: str = "auto") -> Out
         raise InputError(
             f"Columns of kind {seen} do not tell what was measured; name it with --kind {'|'.join(known)}."
         )
+    check(options, found)
     for table in tables:
         for column in table.of("time"):
             if column.assumed:

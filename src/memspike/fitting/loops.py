@@ -68,7 +68,9 @@ def _times(table: Table, v: Values, options: Options) -> Values:
         if len(back):
             raise InputError(f"{table.file}, row {table.rows[back[0] + 1]}: time goes back; it has to grow.")
         return measured - measured[0]
-    if rate is None or not rate > 0:
+    if rate is not None and not rate > 0:
+        raise InputError(f"The sweep rate is {rate:g} V/s; a rate above 0 is needed.")
+    if rate is None:
         raise InputError(f"{table.file} has no times; give the sweep rate in V/s with --sweep-rate.")
     return np.append(0.0, np.cumsum(np.abs(np.diff(v)))) / rate
 
@@ -136,6 +138,9 @@ def loops(table: Table, options: Options) -> Loops:
         )
     if len(v) > MOST:
         raise InputError(f"{table.file} has {len(v)} points; at most {MOST} fit. Give fewer cycles or every nth point.")
+    below = v < -0.1 * np.abs(v).max()
+    absolute = bool(below.any() and (i >= 0).all() and np.median(i[below]) > 0)
+    i = np.copysign(i, v) if absolute else i
     kept = Table(
         table.file,
         table.form,
@@ -145,6 +150,7 @@ def loops(table: Table, options: Options) -> Loops:
     )
     limit, notes = _limits(kept, v, i, options)
     held = np.abs(i) >= (1 - PLATEAU) * limit
+    notes += ["No current is negative, so they are magnitudes: each has the sign of its voltage."] if absolute else []
     missing = int((~known).sum())
     notes += [f"{missing} rows without a value were left out."] if missing else []
     return Loops(v, i, _times(kept, v, options), limit, held, _cycles(kept, v), tuple(notes))

@@ -29,6 +29,7 @@ from memspike.fitting.records import (
     positive,
     sd_interval,
     shown,
+    span,
     undetermined,
 )
 from memspike.fitting.table import Table
@@ -314,10 +315,15 @@ def read_noise(tables: list[Table], options: Options) -> Outcome:
         notes.append(f"The slope of the spectrum is {shown(gamma)}; Flicker has exactly 1/f inside its band.")
     if len(steady) < 3:
         notes.append("Fewer than 3 records: the intervals hold for the first record, not from device to device.")
-    notes += [*undetermined([*law, *telegraphs]), "Read noise tells nothing about pulses: they are an example."]
+    device = _device(steady, given)
+    reach = span(float(device.g_min), float(device.g_max))
+    notes += undetermined([*law, *telegraphs])
+    notes.append(
+        f"Read noise tells nothing about pulses and their range: those of the device inside, {reach}, are an example."
+    )
     headline = f"Read noise of {len(steady)} records: Q {shown(given['scale'])} at 25 µS, {shown(gamma)}"
     headline += f", {len(switching)} of {len(records)} records are telegraphs." if switching else "."
-    return Outcome(headline, _device(steady, given), (*law, *telegraphs), tuple(notes), _plots(steady, found), facts)
+    return Outcome(headline, device, (*law, *telegraphs), tuple(notes), _plots(steady, found), facts)
 
 
 def _rows(records: list[Record], found: Spectral) -> list[dict[str, Any]]:

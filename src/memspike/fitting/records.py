@@ -7,6 +7,8 @@ import numpy as np
 from jaxtyping import Float, Num
 from scipy import optimize, stats
 
+from memspike.fitting.conductances import read_voltage
+from memspike.fitting.instruments.options import Options as Reading
 from memspike.fitting.kinds import Estimate
 from memspike.fitting.table import Column, Table
 from memspike.parts import units
@@ -31,8 +33,7 @@ def conductances(table: Table) -> list[tuple[str, Values]]:
         if not found:
             raise InputError(f"{table.file} has no column of conductance, resistance or current.")
         return found
-    volts = table.of("read voltage")
-    given = volts[0].values if volts else table.facts.get("read voltage")
+    given = read_voltage(table, Reading(), [])
     if given is None:
         raise InputError(f"{table.file} holds currents but no read voltage; give it in V with --read-voltage.")
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -118,6 +119,11 @@ def shown(e: Estimate) -> str:
     """Name, value and interval as one writes them."""
     value, low, high = (units.show(float(f"{x:.3g}"), e.unit) for x in (e.value, e.low, e.high))
     return f"{e.name} {value} ({low} to {high})"
+
+
+def span(low: float, high: float) -> str:
+    """A range of conductances in S as one writes it."""
+    return " to ".join(units.show(float(f"{g:.3g}"), "S") for g in (low, high))
 
 
 def undetermined(estimates: Sequence[Estimate]) -> list[str]:
@@ -274,7 +280,7 @@ def profile(loss: Callable[[Values], float], best: Values, k: int, steps: Values
         if not others:
             return loss(np.array([value])) - base - bound
         now[others], value = minimise(rest, now[others], 0.5 * steps[others], float(1e-2 * steps[others].min()))
-        return value - base - bound
+        return value - base - bound if np.isfinite(value) else 1e6
 
     def end(sign: int) -> float:
         now[:] = best

@@ -34,12 +34,14 @@ from memspike.fitting.records import (
     profile,
     sd_interval,
     shown,
+    span,
     undetermined,
 )
 from memspike.fitting.table import Table
 from memspike.parts.errors import InputError
 
 STATES_APART = 0.2  # spread of ln G over traces from which on a state dependence is looked for
+FEWEST_STATES = 5  # traces from which on it is
 MOST = 5.0  # eV: no activation energy is larger
 
 
@@ -76,14 +78,16 @@ def _read(tables: list[Table]) -> tuple[_Traces, list[str]]:
     rows, notes = gather(tables, ("time",), ("device", "temperature", "target", "ramp", "cycle"))
     rows, more = positive(rows)
     pieces = groups(*(rows[k] for k in ("series", "device", "temperature", "target", "ramp", "cycle")))
-    good = [p for p in pieces if len(p) >= 3 and np.ptp(rows["time"][p]) > 0]
+    good = [p for p in pieces if len(np.unique(rows["time"][p])) >= 3]
     if len(good) < 2:
         raise InputError(
-            f"{tables[0].file} has {len(good)} traces of at least 3 reads; retention needs 2 or more, "
+            f"{tables[0].file} has {len(good)} traces of reads at 3 times or more; retention needs 2 or more, "
             "told apart by columns of device, temperature, target, ramp or cycle."
         )
     if len(good) < len(pieces):
-        more.append(f"{len(pieces) - len(good)} of {len(pieces)} traces have fewer than 3 reads and were left out.")
+        more.append(
+            f"{len(pieces) - len(good)} of {len(pieces)} traces have reads at fewer than 3 times and were left out."
+        )
     if (rows["time"] < 0).any():
         raise InputError(f"{tables[0].file} has a time below 0 s; times count from the write on.")
     lost = np.isnan(rows["temperature"])
@@ -209,14 +213,15 @@ def retention(tables: list[Table], options: Options) -> Outcome:
     used.
     """
     data, notes = _read(tables)
-    bends = float(np.std(data.start)) > STATES_APART and len(data.start) >= 5
+    bends = float(np.std(data.start)) > STATES_APART and len(data.start) >= FEWEST_STATES
     found, more = _choose(data, bends)
     notes += more
     if _curved(data, found):
         notes.append("ln G bends against ln t: a power law does not hold over all of these times.")
     estimates = _estimates(data, found, bends)
     if not bends:
-        notes.append("The traces start too near each other to tell how the exponent depends on the state.")
+        few = "There are too few traces" if len(data.start) < FEWEST_STATES else "The traces start too near each other"
+        notes.append(f"{few} to tell how the exponent depends on the state.")
     notes += undetermined(estimates)
     given = {e.name: e for e in estimates}
     sloped = bends and given["slope"].low * given["slope"].high > 0
@@ -232,7 +237,10 @@ def retention(tables: list[Table], options: Options) -> Outcome:
         reference_temperature=float(data.temperature.min()),
         **energies,
     )
-    notes.append("Retention tells nothing about pulses: those of the device inside are an example.")
+    reach = span(low, high)
+    notes.append(
+        f"Retention tells nothing about pulses and their range: those of the device inside, {reach}, are an example."
+    )
     spread: dict[str, AbstractSpread] = {"nu": Absolute(given["nu_sd"].value)}
     facts: dict[str, Any] = {"kind": "retention", "traces": len(data.start), "reads": len(data.y)}
     headline = f"Drift of {len(data.start)} traces: {shown(given['nu'])}, {shown(given['nu_sd'])} over traces"
@@ -245,10 +253,13 @@ def _plots(data: _Traces, found: _Found) -> dict[str, Plot]:
     for k in range(min(len(data.start), 60)):
         own = (data.which == k) & (data.t > 0)
         traces.append(Curve(data.t[own], 1e6 * np.exp(data.y[own]), style="faint" if len(data.start) > 8 else "points"))
-    states = Curve(1e6 * np.exp(data.start), found.lines.slope, "traces", "points")
-    order = np.argsort(data.start)
-    law = Curve(1e6 * np.exp(data.start[order]), (found.x @ found.fit.beta)[order], "law")
+    states = [Curve(1e6 * np.exp(data.start), found.lines.slope, "traces", "points")]
+    for kelvin in np.unique(data.temperature):
+        own = np.flatnonzero(data.temperature == kelvin)
+        own = own[np.argsort(data.start[own])]
+        label = "law" if np.ptp(data.temperature) == 0 else f"law at {kelvin:.4g} K"
+        states.append(Curve(1e6 * np.exp(data.start[own]), (found.x @ found.fit.beta)[own], label))
     return {
         "retention": Plot("Retention", "time (s)", "conductance (µS)", tuple(traces), log="xy"),
-        "exponent": Plot("Drift exponent against state", "conductance (µS)", "ν", (states, law), log="x"),
+        "exponent": Plot("Drift exponent against state", "conductance (µS)", "ν", tuple(states), log="x"),
     }

@@ -124,6 +124,10 @@ def ranges(data: Series, path: Smooth, given: tuple[float, float] | None, wide: 
         own = [tuple(e._replace(mean=e.mean * s, scatter=0.0) for e in (bottom, top)) for s in every]
     else:
         own = [_one(data, path, data.device == k) for k in range(count)]
+    if all(b.mean - t.mean > 0.5 * float(np.nanmax(path.path) - np.nanmin(path.path)) for b, t in own):
+        raise InputError(
+            "The ramps that are called up fall, and those that are called down rise; exchange their names or signs."
+        )
     if not all(b.mean < t.mean for b, t in own):
         raise InputError("The ramps of a device end where they begin; ramps that go up and down are needed.")
     width = np.array([t.mean - b.mean for b, t in own])

@@ -104,6 +104,13 @@ def _row(data: Loops, found: Found) -> dict[str, Any]:
     }
 
 
+def doubt(rms: float, sure: int) -> str:
+    """Why a law is not to be trusted: its rms as a share of the largest current, and how many parameters are sure."""
+    if rms > POOR:
+        return "it misses the sweep"
+    return "" if sure else "this sweep determines no parameter of it"
+
+
 @kind("sweep", needs=("voltage", "current"), without=("read voltage", "write voltage", "pulse"))
 def fit_sweep(tables: list[Table], options: Options) -> Outcome:
     """Fit state devices to the current–voltage loops of one device.
@@ -128,7 +135,8 @@ def fit_sweep(tables: list[Table], options: Options) -> Outcome:
     device = LAWS[best].device({e.name: e.value for e in told})
     facts["volatile"] = bool(device.volatile)
     sure = sum(e.determined for e in told)
-    trust = f"Do not trust this law: it misses the sweep. {best}" if facts["rms"] > POOR else best
+    why = doubt(facts["rms"], sure)
+    trust = f"Do not trust this law: {why}. {best}" if why else best
     around = "; wired the other way round" if found.sign < 0 else ""
     return Outcome(
         headline=(

@@ -104,7 +104,11 @@ def _sides(table: Table) -> dict[str, tuple[Values, Values, float]]:
     volts = table.of("write voltage") or table.of("voltage")
     times = table.of("time") or table.of("width")
     if len(volts) != 1 or len(times) != 1:
-        raise InputError(f"{table.file}: switching needs one column of voltage and one of time.")
+        raise InputError(
+            f"{table.file}: switching needs one column of voltage and one of time, here are {len(volts)} and "
+            f"{len(times)}; leave one out with --column NAME=ignored, or put the directions into rows, with a column "
+            "of direction (set, reset)."
+        )
     v, t = volts[0].values, times[0].values
     known = np.isfinite(v) & np.isfinite(t) & (v != 0)
     for row in np.flatnonzero(known & (t <= 0)):
@@ -183,7 +187,8 @@ def fit_switching(tables: list[Table], options: Options) -> Outcome:
     elif name == "vteam":
         warnings.append("No device: mark the directions (set, reset) with --column NAME=direction to get one.")
     else:
-        warnings.append(f"No device follows the {name} law; --model vteam makes one.")
+        marked = "" if {*sides} == {"on", "off"} else " from directions (set, reset), with --column NAME=direction"
+        warnings.append(f"No device follows the {name} law; --model vteam makes one{marked}.")
     spread = {side: one.spread for side, one in tried[name].items()}
     about = ", ".join(f"{side} {np.expm1(s):.0%}" for side, s in spread.items())
     return Outcome(

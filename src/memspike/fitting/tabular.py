@@ -18,6 +18,7 @@ from memspike.devices.variation.fabricate import AbstractSpread, AnyOf
 from memspike.fitting.kinds import KINDS, Curve, Estimate, Options, Outcome, Plot
 from memspike.fitting.records import Rows, Values, estimate, gather, groups, undetermined
 from memspike.fitting.table import Table
+from memspike.fitting.traces import restarts
 from memspike.parts.errors import InputError
 
 POINTS, QUANTILES = 101, 101
@@ -67,7 +68,9 @@ def steps(tables: list[Table]) -> tuple[dict[str, dict[int, _Steps]], list[str]]
             continue
         where = f"{rows['series'][own[0]]} ramp {rows['ramp'][own[0]]}".strip()
         sign = _sign(str(rows["direction"][own[0]]), g, where)
-        part = {"g": g[:-1], "step": np.diff(g), "ramp": np.full(len(g) - 1, k)}
+        begun = [at - 1 for at in restarts(g, sign)]  # what leads from the end of a ramp to the next is no step
+        part = {"g": g[:-1], "step": np.diff(g), "ramp": k + np.searchsorted(begun, np.arange(len(g) - 1)) / len(g)}
+        part = {name: np.delete(values, begun) for name, values in part.items()}
         found.setdefault(str(device[own[0]]), {}).setdefault(sign, []).append(part)
     return {
         name: {

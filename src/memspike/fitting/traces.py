@@ -15,6 +15,7 @@ from memspike.parts.errors import InputError
 
 Vector = Float[np.ndarray, " _"]
 FEWEST_POINTS = 3
+FAR = 10.0  # typical steps: a jump back that is larger sets the device back before its next ramp
 REVERSAL = 0.4  # share of a column's range: a swing back of more than this is a turning point
 
 
@@ -46,6 +47,24 @@ def turning_points(g: Float[np.ndarray, " values"]) -> list[int]:
         if not rest and all(abs(a - b) <= max(2, 0.15 * length) for a, b in zip(turns, ends, strict=True)):
             return ends
     return turns
+
+
+def restarts(g: Float[np.ndarray, " values"], sign: int) -> list[int]:
+    """First reads of the ramps of one direction that stand one behind the other: the device was set back between.
+
+    A set-back runs against the direction, over more than `REVERSAL` of the range and `FAR` typical steps, and stays.
+    """
+    back = -sign * np.diff(g)
+    sizes = np.abs(back)
+    if len(g) < 2 * FEWEST_POINTS or not np.isfinite(sizes).any():
+        return []
+    least = max(REVERSAL * float(np.nanmax(g) - np.nanmin(g)), FAR * float(np.nanmedian(sizes)))
+    found = (int(k) + 1 for k in np.flatnonzero(back > least))
+    return [
+        k
+        for k in found
+        if 2 <= k < len(g) - 1 and min(-sign * (g[k] - g[k - 2]), -sign * (g[k + 1] - g[k - 1])) > least / 2
+    ]
 
 
 def where(trace: Trace) -> str:
@@ -87,6 +106,27 @@ def _cut(trace: Trace) -> list[Trace]:
     return found
 
 
+def _one_way(trace: Trace, sign: int) -> list[Trace]:
+    """A series whose direction is known as one ramp, or as several where the device is set back between them."""
+    known = np.flatnonzero(np.isfinite(trace.g))
+    starts = [0, *(int(known[k]) for k in restarts(trace.g[known], sign)), len(trace.g)]
+    if len(starts) == 2:
+        return [_checked(trace)]
+    return [
+        _checked(
+            replace(
+                trace,
+                g=trace.g[a:b],
+                pulses=trace.pulses[a : b - 1],
+                ramp=f"{trace.ramp}, ramp {n}",
+                rows=trace.rows[a:b],
+            )
+        )
+        for n, (a, b) in enumerate(pairwise(starts), 1)
+        if b - a >= FEWEST_POINTS
+    ]
+
+
 def _ends(g: Vector) -> slice:
     known = np.flatnonzero(np.isfinite(g))
     return slice(int(known[0]), int(known[-1]) + 1) if len(known) else slice(0, 0)
@@ -100,7 +140,7 @@ def _wide(table: Table, values: list[tuple[Column, Vector]], forced: int) -> lis
         rows = range(len(g))[used]
         sign = forced or sign_of(column.name)
         trace = _trace(table, g[used], rows, (sign or 1.0) * np.ones(max(0, len(rows) - 1)), "", column.name)
-        found += [_checked(trace)] if sign else _cut(trace)
+        found += _one_way(trace, sign) if sign else _cut(trace)
     seen: dict[str, int] = {}
     for k, trace in enumerate(found):
         seen[trace.ramp] = seen.get(trace.ramp, 0) + 1
@@ -134,6 +174,8 @@ def _long(table: Table, column: Column, g: Vector, forced: int, device: str) -> 
             run += 1
         before = (names[k], sign, index)
         groups.setdefault((names[k], labels[k], sign, run), []).append(k)
+    if table.of("cycle") and len(groups) == len(g) >= FEWEST_POINTS:
+        raise InputError(f"{table.file} has one read a cycle, so no ramps; --kind endurance fits LRS and HRS.")
     found = []
     for name, label, sign, number in _order(list(groups)):
         rows = groups[name, label, sign, number]
@@ -145,7 +187,7 @@ def _long(table: Table, column: Column, g: Vector, forced: int, device: str) -> 
         if not devices and device:
             name = device
         trace = _trace(table, g[rows], rows, (sign or forced or 1.0) * steps, name, ramp)
-        found += [_checked(trace)] if sign or forced else _cut(trace)
+        found += _one_way(trace, sign or forced) if sign or forced else _cut(trace)
     return found
 
 

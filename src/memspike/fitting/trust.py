@@ -32,7 +32,8 @@ def measured(g: Float[np.ndarray, "ramps reads"]) -> Trajectory:
     reads = int(np.flatnonzero(np.isfinite(change).sum(0) >= 0.5 * len(g))[-1]) + 1
     change = change[:, :reads]
     middle = np.nanmean(change, axis=0)
-    spread = np.nanstd(change, axis=0, ddof=1) if len(g) > 1 else np.full(reads, np.nan)
+    n = np.isfinite(change).sum(0)
+    spread = np.where(n > 1, np.nanstd(change, axis=0) * np.sqrt(n / np.maximum(n - 1, 1)), np.nan)
     return Trajectory(middle, spread, len(g))
 
 

@@ -9,7 +9,17 @@ from jaxtyping import Float
 from memspike.fitting.instruments import doubts
 from memspike.fitting.instruments.numbers import number, with_unit
 from memspike.fitting.instruments.options import IGNORED, Options, values_unit
-from memspike.fitting.instruments.quantities import KIND_OF, QUANTITIES, SIGNS, Unit, meaning, unit_of
+from memspike.fitting.instruments.quantities import (
+    KIND_OF,
+    PERCENT,
+    QUANTITIES,
+    SIGNS,
+    STATES,
+    Unit,
+    meaning,
+    sign_of,
+    unit_of,
+)
 from memspike.fitting.instruments.raw import Raw
 from memspike.fitting.table import UNITS, Column, Table
 from memspike.parts.errors import InputError, unknown
@@ -103,7 +113,7 @@ def _directions(part: Part, comma: bool) -> None:
     signs = []
     for k, cell in enumerate(part.cells):
         value = number(cell, comma=comma)
-        sign = SIGNS.get(str(cell).lower(), 0)
+        sign = {**SIGNS, **STATES}.get(str(cell).lower(), 0)
         if not sign and value is not None and not math.isnan(value):
             sign = int(np.sign(value))
         if not sign:
@@ -150,6 +160,9 @@ def _settle_unnamed(parts: list[Part], raw: Raw, options: Options, notes: list[s
         why = ""
         if part.kind == IGNORED:
             why = "as --column says"
+        elif part.unit == PERCENT and sign_of(part.name) and not others:
+            part.unit = None  # of a range that --g-range tells
+            part.cells = [0.01 * value if (value := number(c, comma=raw.comma)) else c for c in part.cells]
         elif part.unit and not part.unit.base and not part.chosen:
             if part.kind in (*VALUES, "value"):
                 raise doubts.wrong_unit(part, part.name)
@@ -213,4 +226,11 @@ def assemble(file: str, raw: Raw, options: Options) -> Table:
     full = {p.kind for p in parts if np.isfinite(p.values).any()}
     if not full & {*VALUES, "voltage", "target"} and not full >= {"write voltage", "time"}:  # these: switching times
         raise InputError(f"{file} has no column of values; name one with --column, as --column 2=conductance:uS.")
-    return Table(file, raw.form, _columns(parts, raw, notes), raw.rows, dict(raw.facts), tuple(notes))
+    silent = [
+        p for p in parts if p.kind in ("voltage", "current") and p.kind == meaning(p.name).kind and p.unit is None
+    ]
+    if {p.kind for p in silent} == {"voltage", "current"}:
+        names = " and ".join(p.name for p in silent[:2])
+        notes.append(f"{names} have no unit: read in V and A; --column {silent[0].number}=voltage:mV says otherwise.")
+    said = {} if options.read_voltage is None else {"read voltage": options.read_voltage}
+    return Table(file, raw.form, _columns(parts, raw, notes), raw.rows, {**raw.facts, **said}, tuple(notes))

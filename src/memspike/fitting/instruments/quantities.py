@@ -23,6 +23,7 @@ SIGNS = {
     **dict.fromkeys(("up", "set", "ltp", "potentiation", "potentiate", "inc", "increase", "+", "p", "pot"), 1),
     **dict.fromkeys(("down", "dn", "reset", "ltd", "depression", "depress", "dec", "decrease", "-", "d", "dep"), -1),
 }
+STATES = {"lrs": 1, "on": 1, "hrs": -1, "off": -1}  # where a pulse up or down leads
 NAMES: dict[str, frozenset[str]] = {
     kind: frozenset(names.split("|"))
     for kind, names in {
@@ -65,7 +66,7 @@ _BASES = {
     **dict.fromkeys(("s", "sec", "second", "seconds"), "s"),
     "K": "K",
 }
-_OTHER = {"Hz", "W", "J", "C", "F", "%", "a.u.", "a.u", "au", "arb. u.", "arb.u.", "norm", "normalized", "normalised"}
+_OTHER = {"Hz", "W", "J", "C", "F", "a.u.", "a.u", "au", "arb. u.", "arb.u.", "norm", "normalized", "normalised"}
 _UNIT = re.compile(rf"([fpnuµμmkKMG]?)({'|'.join(map(re.escape, _BASES))})")
 _BRACKET = re.compile(r"[(\[]\s*([^)\]]*?)\s*[)\]]")
 _SLASH = re.compile(r"^(.*\w)\s*(?:/|\bin\b|\s)\s*(\S+)$")
@@ -79,6 +80,9 @@ class Unit(NamedTuple):
     offset: float = 0.0
 
 
+PERCENT = Unit(0.01, "")
+
+
 def unit_of(text: str) -> Unit | None:
     """The unit that a text is, None if it is none."""
     text = text.strip()
@@ -88,6 +92,8 @@ def unit_of(text: str) -> Unit | None:
         return Unit(TIMES[text], "s")
     if match := _UNIT.fullmatch(text):
         return Unit(PREFIXES[match[1].replace("K", "k")], _BASES[match[2]])
+    if text == "%":
+        return PERCENT
     other = text.lower() in _OTHER or text.lstrip("fpnuµμmkMG") in _OTHER or "/" in text
     return Unit(1.0, "") if other and not text.isdigit() else None
 
