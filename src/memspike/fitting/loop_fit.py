@@ -17,8 +17,8 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy import optimize
 
-from memspike.devices.base import AbstractStateDevice, Real
-from memspike.devices.numerics import bisect
+from memspike.devices.base import Real
+from memspike.fitting.compliance import advance, limited
 from memspike.fitting.least_squares import NORMAL_95, WIDE, minimise, uncertainty
 from memspike.fitting.loops import Loops, span
 from memspike.fitting.state_laws import LAWS, SHARE, Law
@@ -26,13 +26,13 @@ from memspike.fitting.state_laws import LAWS, SHARE, Law
 Vector = Float[Array, "..."]  # points or parameters; lanes in front where a program is mapped
 STEPS, FINE_STEPS = 600, 4800  # of one simulated cycle: for starts and intervals, for the result
 FINE = 32  # parts of an interval at most
+HELD_STEPS = 8  # steps of the device in each part under a compliance, which makes its rate stiff; else 1
 STARTS, KEPT = 256, 6  # screened starts of each orientation; those that are followed
 FIRST_STEPS, STEPS_A_ROUND, ROUNDS, PROFILE_STEPS = 80, 40, 3, 25
 SMALL = 1e-3  # of the largest current: below it, the first pass compares differences, above it ratios
 NEARLY = 3.84  # deviance within which another minimum is as likely: its interval counts too
 MANY = 2000  # steps above which copies would cost more than another compilation
 LINEAR = 1e6  # of the largest current: with this scale the arsinh is a straight line
-BISECTIONS = 30
 
 
 class Wave(NamedTuple):
@@ -86,30 +86,22 @@ def wave(data: Loops, steps: int, most: int = FINE) -> Wave:
     return Wave(*(jnp.asarray(a, dtype=float) for a in arrays))
 
 
-def limited(device: AbstractStateDevice, state: Any, v: Real, limit: Real) -> Real:
-    """The voltage across the device under a compliance: `v`, or where it carries `limit`; differentiable."""
-    zero = jnp.zeros_like(v)
-    size = jnp.abs(v)
-    turn = jnp.where(v < 0, -1.0, 1.0)
-    low, high = bisect(lambda u: jnp.abs(device.current(state, turn * u)) < limit, zero, size, BISECTIONS)
-    root = jax.lax.stop_gradient(0.5 * (low + high))
-    i, slope = jax.jvp(lambda u: turn * device.current(state, turn * u), (root,), (jnp.ones_like(root),))
-    exact = root - (i - limit) / jax.lax.stop_gradient(jnp.maximum(slope, 1e-30))
-    return turn * jnp.where(high < size, exact, size)
-
-
 def simulate(law: Law, theta: Vector, sign: Real, drive: Wave, *, compliance: bool) -> Vector:
     """The current in A at each point."""
     values = {n: c.natural(theta[k]) for k, (n, c) in enumerate(zip(law.names, law.coordinates(), strict=True))}
     options = {"substeps": 1} if any(f.name == "substeps" for f in dataclasses.fields(law.cls)) else {}
     device = law.build(values, **options)
     state = jax.tree.map(jnp.asarray, law.first(device, values.get(SHARE)))
+    ends, bend = law.reach(device), law.bend and law.bend(device)
 
     def step(state: Any, part: tuple[Real, Real, Real]) -> tuple[Any, Any]:
         v, dt, limit = part
         v = sign * v
-        v = limited(device, state, v, limit) if compliance else v
-        after = device.advance(state, v, dt)
+
+        def across(x: Any) -> Real:
+            return limited(device, x, v, limit, bend)
+
+        after = advance(device, across, state, dt, ends, HELD_STEPS) if compliance else device.advance(state, v, dt)
         return after, after
 
     _, after = jax.lax.scan(step, state, (drive.v_part, drive.dt_part, drive.limit_part))
