@@ -2,8 +2,8 @@
 
 The voltage is a straight line between the measured points; the state is advanced at the middle of `FINE` or fewer
 parts of each interval. Noise of a point is Gaussian with variance (relative·i)² + floor², both estimated; a first pass
-compares arsinh(i/small), so that currents over many decades count alike. Under a compliance the device sees only the
-voltage at which it carries the limit. Whole studies run as one program: every array may have a leading axis of sets.
+compares arsinh(i/small), so that currents over many decades count alike. Under a compliance steps are as short as a
+tolerance of the state asks. Whole studies run as one program: every array may have a leading axis of sets.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ from memspike.fitting.state_laws import LAWS, SHARE, Law
 Vector = Float[Array, "..."]  # points or parameters; lanes in front where a program is mapped
 STEPS, FINE_STEPS = 600, 4800  # of one simulated cycle: for starts and intervals, for the result
 FINE = 32  # parts of an interval at most
-HELD_STEPS = 8  # steps of the device in each part under a compliance, which makes its rate stiff; else 1
+TOLERANCE = 1e-4  # of the state, under a compliance
 STARTS, KEPT = 256, 6  # screened starts of each orientation; those that are followed
 FIRST_STEPS, STEPS_A_ROUND, ROUNDS, PROFILE_STEPS = 80, 40, 3, 25
 SMALL = 1e-3  # of the largest current: below it, the first pass compares differences, above it ratios
@@ -36,11 +36,10 @@ LINEAR = 1e6  # of the largest current: with this scale the arsinh is a straight
 
 
 class Wave(NamedTuple):
-    """What drives the device: voltage, seconds and compliance of each part of each interval, and at each point."""
+    """What drives the device: voltage and seconds of each part of each interval, voltage and compliance at each point."""
 
     v_part: Vector
     dt_part: Vector
-    limit_part: Vector
     v: Vector
     limit: Vector
 
@@ -82,7 +81,7 @@ def wave(data: Loops, steps: int, most: int = FINE) -> Wave:
     middle = (np.arange(parts) + 0.5) / parts
     v = data.v[:-1, None] + np.diff(data.v)[:, None] * middle
     dt = np.repeat(np.diff(data.t) / parts, parts)
-    arrays = (v.ravel(), dt, np.repeat(data.limit[1:], parts), data.v, data.limit)
+    arrays = (v.ravel(), dt, data.v, data.limit)
     return Wave(*(jnp.asarray(a, dtype=float) for a in arrays))
 
 
@@ -94,18 +93,25 @@ def simulate(law: Law, theta: Vector, sign: Real, drive: Wave, *, compliance: bo
     state = jax.tree.map(jnp.asarray, law.first(device, values.get(SHARE)))
     ends, bend = law.reach(device), law.bend and law.bend(device)
 
-    def step(state: Any, part: tuple[Real, Real, Real]) -> tuple[Any, Any]:
-        v, dt, limit = part
-        v = sign * v
-
-        def across(x: Any) -> Real:
-            return limited(device, x, v, limit, bend)
-
-        after = advance(device, across, state, dt, ends, HELD_STEPS) if compliance else device.advance(state, v, dt)
+    def step(state: Any, part: tuple[Real, Real]) -> tuple[Any, Any]:
+        after = device.advance(state, sign * part[0], part[1])
         return after, after
 
-    _, after = jax.lax.scan(step, state, (drive.v_part, drive.dt_part, drive.limit_part))
+    def held(state: Any, interval: tuple[Real, Real, Real, Real]) -> tuple[Any, Any]:
+        v, dv, dt, limit = interval
+
+        def across(x: Any, gone: Real) -> Real:
+            return limited(device, x, sign * (v + gone * dv), limit, bend)
+
+        after = advance(device, across, state, dt, ends, TOLERANCE)
+        return after, after
+
     parts = drive.v_part.size // (drive.v.size - 1)
+    if compliance:
+        dt, parts = drive.dt_part[::parts] * parts, 1
+        _, after = jax.lax.scan(held, state, (drive.v[:-1], jnp.diff(drive.v), dt, drive.limit[1:]))
+    else:
+        _, after = jax.lax.scan(step, state, (drive.v_part, drive.dt_part))
     states = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest[parts - 1 :: parts]]), state, after)
     i = sign * device.current(states, sign * drive.v)
     return jnp.clip(i, -drive.limit, drive.limit) if compliance else i
