@@ -28,6 +28,7 @@ STEPS, FINE_STEPS = 600, 4800  # of one simulated cycle: for starts and interval
 FINE = 32  # parts of an interval at most
 TOLERANCE = 1e-4  # of the state, under a compliance
 STARTS, KEPT = 256, 6  # screened starts of each orientation; those that are followed
+HELD_KEPT = 4  # times as many under a compliance: an abrupt set leaves many minima
 FIRST_STEPS, STEPS_A_ROUND, ROUNDS, PROFILE_STEPS = 80, 40, 3, 25
 SMALL = 1e-3  # of the largest current: below it, the first pass compares differences, above it ratios
 NEARLY = 3.84  # deviance within which another minimum is as likely: its interval counts too
@@ -222,7 +223,8 @@ def _study(name: str, data: list[Loops], steps: int) -> Study:
 
 
 def _screened(study: Study, count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The best `KEPT` starts of each set after a first pass: θ, orientation, set."""
+    """The best starts of each set after a first pass: θ, orientation, set."""
+    kept = KEPT * (HELD_KEPT if np.isfinite(study.data[0].limit).any() else 1)
     law, sets, rng = LAWS[study.name], len(study.data), np.random.default_rng(seed)
     turns = (1,) if law.symmetric else (1, -1)
     thetas = np.stack([np.concatenate([_starts(law, d, s, rng, count) for s in turns]) for d in study.data])
@@ -236,9 +238,9 @@ def _screened(study: Study, count: int, seed: int) -> tuple[np.ndarray, np.ndarr
 
     each = np.repeat(np.arange(sets), thetas.shape[1])
     costs = study.programs[0](jnp.asarray(thetas.reshape(sign.size, -1)), lanes(sign, each), study.drive)
-    order = np.argsort(np.asarray(costs).reshape(sets, -1), axis=1)[:, :KEPT]
-    theta = np.take_along_axis(thetas, order[:, :, None], axis=1).reshape(sets * KEPT, -1)
-    sign, each = np.where(order.ravel() < count, 1.0, -1.0), np.repeat(np.arange(sets), KEPT)
+    order = np.argsort(np.asarray(costs).reshape(sets, -1), axis=1)[:, :kept]
+    theta = np.take_along_axis(thetas, order[:, :, None], axis=1).reshape(sets * kept, -1)
+    sign, each = np.where(order.ravel() < count, 1.0, -1.0), np.repeat(np.arange(sets), kept)
     return study.least(theta, lanes(sign, each), FIRST_STEPS)[0], sign, each
 
 
