@@ -10,6 +10,7 @@ from memspike.devices.base import Real
 from memspike.devices.numerics import Duration, bounded, keep, phi
 from memspike.devices.volatile import DiffusiveState
 
+Across = Callable[[Any, Real], Real]
 MOST = 300  # trials of one step in time
 
 
@@ -52,7 +53,7 @@ def followed(
 
 
 def advance(
-    device: Any, across: Callable[[Any, Real], Real], state: Any, dt: Duration, ends: tuple[Real, Real], tolerance: float
+    device: Any, across: Across, state: Any, dt: Duration, ends: tuple[Real, Real], tolerance: float
 ) -> Any:
     """The state after `dt` seconds at the voltage `across(state, share of dt gone)`; two populations go in turn."""
     if not isinstance(state, DiffusiveState):

@@ -28,7 +28,7 @@ STEPS, FINE_STEPS = 600, 4800  # of one simulated cycle: for starts and interval
 FINE = 32  # parts of an interval at most
 TOLERANCE = 1e-4  # of the state, under a compliance
 STARTS, KEPT = 256, 6  # screened starts of each orientation; those that are followed
-HELD_KEPT = 4  # times as many under a compliance: an abrupt set leaves many minima
+HELD_KEPT = 10  # times as many under a compliance: an abrupt set leaves many minima
 FIRST_STEPS, STEPS_A_ROUND, ROUNDS, PROFILE_STEPS = 80, 40, 3, 25
 SMALL = 1e-3  # of the largest current: below it, the first pass compares differences, above it ratios
 NEARLY = 3.84  # deviance within which another minimum is as likely: its interval counts too
@@ -37,7 +37,7 @@ LINEAR = 1e6  # of the largest current: with this scale the arsinh is a straight
 
 
 class Wave(NamedTuple):
-    """What drives the device: voltage and seconds of each part of each interval, voltage and compliance at each point."""
+    """What drives the device: voltage and seconds of each part of an interval, voltage and compliance at each point."""
 
     v_part: Vector
     dt_part: Vector
