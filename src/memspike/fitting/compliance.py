@@ -52,9 +52,7 @@ def followed(
     return jax.lax.while_loop(lambda c: (c[1] < 1).any(), one, start)[0]
 
 
-def advance(
-    device: Any, across: Across, state: Any, dt: Duration, ends: tuple[Real, Real], tolerance: float
-) -> Any:
+def advance(device: Any, across: Across, state: Any, dt: Duration, ends: tuple[Real, Real], tolerance: float) -> Any:
     """The state after `dt` seconds at the voltage `across(state, share of dt gone)`; two populations go in turn."""
     if not isinstance(state, DiffusiveState):
         return followed(lambda x, gone: device.rate(x, across(x, gone)), state, dt, ends, tolerance)
