@@ -259,8 +259,8 @@ def fitted_under_compliance(name, data, clean):
 def test_a_sweep_under_compliance_is_fitted_within_one_percent_rms(quick, monkeypatch):
     for constant, value in {"HELD_KEPT": 1, "ROUNDS": 2, "FIRST_STEPS": 40, "PROFILE_STEPS": 4}.items():
         monkeypatch.setattr(loop_fit, constant, value)
-    (data,), clean = measured("vteam", case=(0.25, 1.5e6, -2e-3))
-    assert fitted_under_compliance("vteam", data, clean) < 0.01
+    (data,), clean = measured("metastable-switch", case=(0.2, 100.0, 1e-4))
+    assert fitted_under_compliance("metastable-switch", data, clean) < 0.01
 
 
 @pytest.mark.full
