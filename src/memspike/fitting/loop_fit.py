@@ -108,7 +108,7 @@ def simulate(law: Law, theta: Vector, sign: Real, drive: Wave, *, compliance: bo
         return after, after
 
     parts = drive.v_part.size // (drive.v.size - 1)
-    if compliance:
+    if compliance or law.stiff:
         dt, parts = drive.dt_part[::parts] * parts, 1
         _, after = jax.lax.scan(held, state, (drive.v[:-1], jnp.diff(drive.v), dt, drive.limit[1:]))
     else:

@@ -53,7 +53,8 @@ class Law:
     `start(span, draw)` makes values of the fields from what the data span; `draw(a, b)` is a number between, evenly
     in the logarithm. Fields in `linear` are fitted as they are. A law that `rests` begins at `init()`; the others
     at a fitted state. A `symmetric` one has no orientation. `held` says of fields that no sweep can tell which others
-    hold for them. `bend(device)` is the voltage b of a current that goes as sinh(v/b); None: ohmic.
+    hold for them. `bend(device)` is the voltage b of a current that goes as sinh(v/b); None: ohmic. A
+    `stiff` one is followed by steps as short as it asks, also without a compliance.
     """
 
     cls: Any
@@ -65,6 +66,7 @@ class Law:
     symmetric: bool = False
     held: str = ""
     bend: Callable[[Any], Any] | None = None
+    stiff: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -238,6 +240,7 @@ LAWS: dict[str, Law] = {
         _stanford,
         linear=("beta",),
         bend=lambda device: device.v_0,
+        stiff=True,
         held="Held: t_ox 12 nm, a_0 0.25 nm, gap_min 0.2 nm, t_0 298 K; the others hold for them.",
     ),
     "ion-drift": _windowed(memristors.NoWindow),
