@@ -2,8 +2,8 @@
 
 The voltage is a straight line between the measured points; the state is advanced at the middle of `FINE` or fewer
 parts of each interval. Noise of a point is Gaussian with variance (relative·i)² + floor², both estimated; a first pass
-compares arsinh(i/small), so that currents over many decades count alike. Under a compliance the device sees only the
-voltage at which it carries the limit. Whole studies run as one program: every array may have a leading axis of sets.
+compares arsinh(i/small), so that currents over many decades count alike. Under a compliance steps are as short as a
+tolerance of the state asks. Whole studies run as one program: every array may have a leading axis of sets.
 """
 
 import dataclasses
@@ -17,8 +17,8 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy import optimize
 
-from memspike.devices.base import AbstractStateDevice, Real
-from memspike.devices.numerics import bisect
+from memspike.devices.base import Real
+from memspike.fitting.compliance import advance, limited
 from memspike.fitting.least_squares import NORMAL_95, WIDE, minimise, uncertainty
 from memspike.fitting.loops import Loops, span
 from memspike.fitting.state_laws import LAWS, SHARE, Law
@@ -26,21 +26,21 @@ from memspike.fitting.state_laws import LAWS, SHARE, Law
 Vector = Float[Array, "..."]  # points or parameters; lanes in front where a program is mapped
 STEPS, FINE_STEPS = 600, 4800  # of one simulated cycle: for starts and intervals, for the result
 FINE = 32  # parts of an interval at most
+TOLERANCE = 1e-4  # of the state, under a compliance
 STARTS, KEPT = 256, 6  # screened starts of each orientation; those that are followed
+HELD_KEPT = 10  # times as many under a compliance: an abrupt set leaves many minima
 FIRST_STEPS, STEPS_A_ROUND, ROUNDS, PROFILE_STEPS = 80, 40, 3, 25
 SMALL = 1e-3  # of the largest current: below it, the first pass compares differences, above it ratios
 NEARLY = 3.84  # deviance within which another minimum is as likely: its interval counts too
 MANY = 2000  # steps above which copies would cost more than another compilation
 LINEAR = 1e6  # of the largest current: with this scale the arsinh is a straight line
-BISECTIONS = 30
 
 
 class Wave(NamedTuple):
-    """What drives the device: voltage, seconds and compliance of each part of each interval, and at each point."""
+    """What drives the device: voltage and seconds of each part of an interval, voltage and compliance at each point."""
 
     v_part: Vector
     dt_part: Vector
-    limit_part: Vector
     v: Vector
     limit: Vector
 
@@ -82,20 +82,8 @@ def wave(data: Loops, steps: int, most: int = FINE) -> Wave:
     middle = (np.arange(parts) + 0.5) / parts
     v = data.v[:-1, None] + np.diff(data.v)[:, None] * middle
     dt = np.repeat(np.diff(data.t) / parts, parts)
-    arrays = (v.ravel(), dt, np.repeat(data.limit[1:], parts), data.v, data.limit)
+    arrays = (v.ravel(), dt, data.v, data.limit)
     return Wave(*(jnp.asarray(a, dtype=float) for a in arrays))
-
-
-def limited(device: AbstractStateDevice, state: Any, v: Real, limit: Real) -> Real:
-    """The voltage across the device under a compliance: `v`, or where it carries `limit`; differentiable."""
-    zero = jnp.zeros_like(v)
-    size = jnp.abs(v)
-    turn = jnp.where(v < 0, -1.0, 1.0)
-    low, high = bisect(lambda u: jnp.abs(device.current(state, turn * u)) < limit, zero, size, BISECTIONS)
-    root = jax.lax.stop_gradient(0.5 * (low + high))
-    i, slope = jax.jvp(lambda u: turn * device.current(state, turn * u), (root,), (jnp.ones_like(root),))
-    exact = root - (i - limit) / jax.lax.stop_gradient(jnp.maximum(slope, 1e-30))
-    return turn * jnp.where(high < size, exact, size)
 
 
 def simulate(law: Law, theta: Vector, sign: Real, drive: Wave, *, compliance: bool) -> Vector:
@@ -104,16 +92,27 @@ def simulate(law: Law, theta: Vector, sign: Real, drive: Wave, *, compliance: bo
     options = {"substeps": 1} if any(f.name == "substeps" for f in dataclasses.fields(law.cls)) else {}
     device = law.build(values, **options)
     state = jax.tree.map(jnp.asarray, law.first(device, values.get(SHARE)))
+    ends, bend = law.reach(device), law.bend and law.bend(device)
 
-    def step(state: Any, part: tuple[Real, Real, Real]) -> tuple[Any, Any]:
-        v, dt, limit = part
-        v = sign * v
-        v = limited(device, state, v, limit) if compliance else v
-        after = device.advance(state, v, dt)
+    def step(state: Any, part: tuple[Real, Real]) -> tuple[Any, Any]:
+        after = device.advance(state, sign * part[0], part[1])
         return after, after
 
-    _, after = jax.lax.scan(step, state, (drive.v_part, drive.dt_part, drive.limit_part))
+    def held(state: Any, interval: tuple[Real, Real, Real, Real]) -> tuple[Any, Any]:
+        v, dv, dt, limit = interval
+
+        def across(x: Any, gone: Real) -> Real:
+            return limited(device, x, sign * (v + gone * dv), limit, bend)
+
+        after = advance(device, across, state, dt, ends, TOLERANCE)
+        return after, after
+
     parts = drive.v_part.size // (drive.v.size - 1)
+    if compliance or law.stiff:
+        dt, parts = drive.dt_part[::parts] * parts, 1
+        _, after = jax.lax.scan(held, state, (drive.v[:-1], jnp.diff(drive.v), dt, drive.limit[1:]))
+    else:
+        _, after = jax.lax.scan(step, state, (drive.v_part, drive.dt_part))
     states = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest[parts - 1 :: parts]]), state, after)
     i = sign * device.current(states, sign * drive.v)
     return jnp.clip(i, -drive.limit, drive.limit) if compliance else i
@@ -224,7 +223,8 @@ def _study(name: str, data: list[Loops], steps: int) -> Study:
 
 
 def _screened(study: Study, count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The best `KEPT` starts of each set after a first pass: θ, orientation, set."""
+    """The best starts of each set after a first pass: θ, orientation, set."""
+    kept = KEPT * (HELD_KEPT if np.isfinite(study.data[0].limit).any() else 1)
     law, sets, rng = LAWS[study.name], len(study.data), np.random.default_rng(seed)
     turns = (1,) if law.symmetric else (1, -1)
     thetas = np.stack([np.concatenate([_starts(law, d, s, rng, count) for s in turns]) for d in study.data])
@@ -238,9 +238,9 @@ def _screened(study: Study, count: int, seed: int) -> tuple[np.ndarray, np.ndarr
 
     each = np.repeat(np.arange(sets), thetas.shape[1])
     costs = study.programs[0](jnp.asarray(thetas.reshape(sign.size, -1)), lanes(sign, each), study.drive)
-    order = np.argsort(np.asarray(costs).reshape(sets, -1), axis=1)[:, :KEPT]
-    theta = np.take_along_axis(thetas, order[:, :, None], axis=1).reshape(sets * KEPT, -1)
-    sign, each = np.where(order.ravel() < count, 1.0, -1.0), np.repeat(np.arange(sets), KEPT)
+    order = np.argsort(np.asarray(costs).reshape(sets, -1), axis=1)[:, :kept]
+    theta = np.take_along_axis(thetas, order[:, :, None], axis=1).reshape(sets * kept, -1)
+    sign, each = np.where(order.ravel() < count, 1.0, -1.0), np.repeat(np.arange(sets), kept)
     return study.least(theta, lanes(sign, each), FIRST_STEPS)[0], sign, each
 
 

@@ -53,7 +53,8 @@ class Law:
     `start(span, draw)` makes values of the fields from what the data span; `draw(a, b)` is a number between, evenly
     in the logarithm. Fields in `linear` are fitted as they are. A law that `rests` begins at `init()`; the others
     at a fitted state. A `symmetric` one has no orientation. `held` says of fields that no sweep can tell which others
-    hold for them.
+    hold for them. `bend(device)` is the voltage b of a current that goes as sinh(v/b); None: ohmic. A
+    `stiff` one is followed by steps as short as it asks, also without a compliance.
     """
 
     cls: Any
@@ -64,6 +65,8 @@ class Law:
     rests: bool = False
     symmetric: bool = False
     held: str = ""
+    bend: Callable[[Any], Any] | None = None
+    stiff: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -97,13 +100,15 @@ class Law:
         """The same as plain numbers, as a description holds it."""
         return self.build({name: float(v) if is_concrete(v) else v for name, v in values.items()})
 
+    def reach(self, device: Any) -> tuple[Any, Any]:
+        """The lowest and the highest value of each state."""
+        return device.ends() if hasattr(device, "ends") else (jnp.zeros(()), jnp.ones(()))
+
     def first(self, device: Any, share: Float[Array, ""] | None) -> Any:
         """The state at the first point."""
         if share is None:
             return device.init()
-        if isinstance(device, volatile.MetastableSwitch):
-            return share
-        low, high = device.ends()
+        low, high = self.reach(device)
         return low + share * (high - low) if SHARE not in {f.name for f in dataclasses.fields(device)} else share
 
 
@@ -227,12 +232,15 @@ LAWS: dict[str, Law] = {
         ("a_1", "a_2", "b", "v_p", "v_n", "rate_p", "rate_n", "x_p", "x_n", "alpha_p", "alpha_n"),
         _yakopcic,
         linear=("x_p", "x_n"),
+        bend=lambda device: 1 / device.b,
     ),
     "stanford-pku": Law(
         memristors.StanfordPKU,
         ("i_0", "g_0", "v_0", "speed", "gamma_0", "beta", "e_a", "gap_max", "r_th", "f_min"),
         _stanford,
         linear=("beta",),
+        bend=lambda device: device.v_0,
+        stiff=True,
         held="Held: t_ox 12 nm, a_0 0.25 nm, gap_min 0.2 nm, t_0 298 K; the others hold for them.",
     ),
     "ion-drift": _windowed(memristors.NoWindow),
