@@ -206,6 +206,8 @@ def write_fit(fit: Fit, folder: Path) -> Path:
         "residuals": ("Residuals", residuals_figure),
         "bic": ("Choice of the law", bic_figure),
     }
+    if not fit.trajectories:  # no ramps to set beside
+        del drawn["trajectories"]
     images = {name: png(draw(fit)) for name, (_, draw) in drawn.items()}
     sections = [section(title, img(images[name], title)) for name, (title, _) in drawn.items()]
     parts = [_headline(fit), *sections, section("Parameters", _parameters(fit))]
