@@ -1,5 +1,4 @@
 from .candidate import Candidate as Candidate
-from .candidate import Estimate as Estimate
 from .fit import Fit as Fit
 from .fit import fit as fit
 from .instruments.options import Options as Options
@@ -7,6 +6,7 @@ from .instruments.reader import read as read
 from .measurements import Measurements as Measurements
 from .measurements import ramps as ramps
 from .table import Column as Column
+from .table import Estimate as Estimate
 from .table import Table as Table
 from .table import Trace as Trace
 from .traces import to_traces as to_traces

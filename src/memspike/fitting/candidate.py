@@ -18,6 +18,7 @@ from memspike.fitting.likelihood import DOSES, FULL, LOWEST, NOISES, Group, Maxi
 from memspike.fitting.series import SIDES, Series, Smooth
 from memspike.fitting.spread import between_devices, spread_of
 from memspike.fitting.start import Range, initial, of_mean
+from memspike.fitting.table import Estimate
 
 Vector = Float[np.ndarray, " _"]
 SHARES = np.linspace(0.0, 1.0, 1001)
@@ -56,17 +57,6 @@ class Data(NamedTuple):
         """Ramps up and down."""
         up, down = (int(self.series.side(sign).sum()) for _, sign in SIDES)
         return up, down
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A fitted parameter with its 95 % interval."""
-
-    name: str
-    value: float
-    unit: str
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)

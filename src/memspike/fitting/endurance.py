@@ -17,7 +17,7 @@ from scipy.special import log_ndtr
 from memspike.devices.step import SoftBounds
 from memspike.devices.variation.fabricate import AbstractSpread, LogNormal, Weibull
 from memspike.devices.variation.wrappers import LimitedEndurance
-from memspike.fitting.kinds import Curve, Estimate, Options, Outcome, Plot, kind
+from memspike.fitting.kinds import Curve, Options, Outcome, Plot, kind
 from memspike.fitting.records import (
     Rows,
     Values,
@@ -35,7 +35,7 @@ from memspike.fitting.records import (
     shown,
     undetermined,
 )
-from memspike.fitting.table import Table
+from memspike.fitting.table import Estimate, Table
 from memspike.parts.errors import InputError, unknown
 
 ON = {"lrs", "on", "set", "low resistance", "up", "ltp", "rlrs", "glrs", "ron", "gon", "ilrs", "ion"}

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from memspike.devices.variation.fabricate import AbstractSpread
 from memspike.devices.variation.measured import RampToRamp, ReadNoise
 from memspike.devices.variation.wrappers import CycleToCycle
-from memspike.fitting.candidate import Candidate, Data, Estimate, Screened, candidate, screened
+from memspike.fitting.candidate import Candidate, Data, Screened, candidate, screened
 from memspike.fitting.candidates import LAWS
 from memspike.fitting.instruments.options import Options
 from memspike.fitting.likelihood import Search, groups
@@ -21,7 +21,7 @@ from memspike.fitting.measurements import Measurements, read
 from memspike.fitting.series import SIDES, Series, Smooth, series, smooth
 from memspike.fitting.spreading import Noise, of_likelihood, spreading
 from memspike.fitting.start import Range, lengths, ranges, scales
-from memspike.fitting.table import Trace
+from memspike.fitting.table import Estimate, Trace
 from memspike.fitting.trust import Trajectory, compared, doubts
 from memspike.parts.errors import unknown
 

@@ -18,7 +18,7 @@ from memspike.devices.base import AbstractDevice
 from memspike.devices.variation.fabricate import AbstractSpread
 from memspike.fitting.conductances import steady
 from memspike.fitting.instruments.options import Options as Reading
-from memspike.fitting.table import Table
+from memspike.fitting.table import Estimate, Table
 from memspike.fitting.traces import to_traces
 from memspike.parts import written
 from memspike.parts.errors import InputError, unknown
@@ -42,18 +42,6 @@ class Options:
     sweep_rate: float | None = None
     compliance: float | None = None
     window: float | None = None
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A fitted parameter with its 95 % interval; not `determined`: these data do not tell it."""
-
-    name: str
-    value: float
-    unit: str
-    low: float
-    high: float
-    determined: bool = True
 
 
 @dataclass(frozen=True)

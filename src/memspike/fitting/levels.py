@@ -13,9 +13,9 @@ from jaxtyping import Float
 from scipy import stats
 
 from memspike.devices.pcm import Cubic, InversePower, PCMJoshi
-from memspike.fitting.kinds import Curve, Estimate, Options, Outcome, Plot, kind
+from memspike.fitting.kinds import Curve, Options, Outcome, Plot, kind
 from memspike.fitting.records import Rows, Values, Z, estimate, gather, groups, shown, spread, undetermined
-from memspike.fitting.table import Table
+from memspike.fitting.table import Estimate, Table
 from memspike.parts.errors import InputError
 
 FEWEST = 8  # writes

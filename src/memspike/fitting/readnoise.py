@@ -18,7 +18,7 @@ from memspike.devices.pcm import JOSHI_RANGE
 from memspike.devices.step import SoftBounds
 from memspike.devices.variation.measured import ReadNoise
 from memspike.devices.variation.wrappers import Flicker
-from memspike.fitting.kinds import Curve, Estimate, Options, Outcome, Plot, kind
+from memspike.fitting.kinds import Curve, Options, Outcome, Plot, kind
 from memspike.fitting.records import (
     Values,
     Z,
@@ -32,7 +32,7 @@ from memspike.fitting.records import (
     span,
     undetermined,
 )
-from memspike.fitting.table import Table
+from memspike.fitting.table import Estimate, Table
 from memspike.fitting.telegraph import APART, Telegraph, telegraph
 from memspike.parts.errors import InputError
 

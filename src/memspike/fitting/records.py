@@ -9,8 +9,7 @@ from scipy import optimize, stats
 
 from memspike.fitting.conductances import read_voltage
 from memspike.fitting.instruments.options import Options as Reading
-from memspike.fitting.kinds import Estimate
-from memspike.fitting.table import Column, Table
+from memspike.fitting.table import Column, Estimate, Table
 from memspike.parts import units
 from memspike.parts.errors import InputError
 

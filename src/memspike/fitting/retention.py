@@ -17,7 +17,7 @@ from scipy import stats
 from memspike.devices.step import SoftBounds
 from memspike.devices.variation.drift import BOLTZMANN, Drift
 from memspike.devices.variation.fabricate import Absolute, AbstractSpread
-from memspike.fitting.kinds import Curve, Estimate, Options, Outcome, Plot, kind
+from memspike.fitting.kinds import Curve, Options, Outcome, Plot, kind
 from memspike.fitting.records import (
     Lines,
     Mixed,
@@ -37,7 +37,7 @@ from memspike.fitting.records import (
     span,
     undetermined,
 )
-from memspike.fitting.table import Table
+from memspike.fitting.table import Estimate, Table
 from memspike.parts.errors import InputError
 
 STATES_APART = 0.2  # spread of ln G over traces from which on a state dependence is looked for

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from memspike.fitting.kinds import Curve, Estimate, Options, Outcome, Plot, kind
+from memspike.fitting.kinds import Curve, Options, Outcome, Plot, kind
 from memspike.fitting.least_squares import NORMAL_95
 from memspike.fitting.loop_fit import Found, fit_law, profiled
 from memspike.fitting.loops import Loops, loops
 from memspike.fitting.state_laws import LAWS, Coordinate
-from memspike.fitting.table import Table
+from memspike.fitting.table import Estimate, Table
 from memspike.parts import units
 from memspike.parts.errors import InputError, unknown
 

@@ -12,8 +12,8 @@ from jaxtyping import Float
 from scipy import optimize, stats
 
 from memspike.devices.memristors import VTEAM
-from memspike.fitting.kinds import Curve, Estimate, Options, Outcome, Plot, kind
-from memspike.fitting.table import Table
+from memspike.fitting.kinds import Curve, Options, Outcome, Plot, kind
+from memspike.fitting.table import Estimate, Table
 from memspike.parts.errors import InputError, unknown
 
 Values = Float[np.ndarray, " _"]

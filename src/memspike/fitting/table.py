@@ -1,4 +1,4 @@
-"""What a measured file holds, in SI units: a table of columns that know what they are, and the traces in it."""
+"""What a measured file holds, in SI units: a table of columns that know what they are, traces; what a fit finds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -108,3 +108,15 @@ class Trace:
     width: Float[np.ndarray, " gaps"] | None = None
     file: str = ""
     rows: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A fitted parameter with its 95 % interval; not `determined`: these data do not tell it."""
+
+    name: str
+    value: float
+    unit: str
+    low: float
+    high: float
+    determined: bool = True

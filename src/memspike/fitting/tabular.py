@@ -15,9 +15,9 @@ from scipy import stats
 
 from memspike.devices.tabular import Tabular
 from memspike.devices.variation.fabricate import AbstractSpread, AnyOf
-from memspike.fitting.kinds import KINDS, Curve, Estimate, Options, Outcome, Plot
+from memspike.fitting.kinds import KINDS, Curve, Options, Outcome, Plot
 from memspike.fitting.records import Rows, Values, estimate, gather, groups, undetermined
-from memspike.fitting.table import Table
+from memspike.fitting.table import Estimate, Table
 from memspike.fitting.traces import restarts
 from memspike.parts.errors import InputError
 

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy import optimize
 
-from memspike.fitting.kinds import Estimate
 from memspike.fitting.records import Values, Z, estimate
+from memspike.fitting.table import Estimate
 
 SUSPECT = 20.0  # −2 × log-likelihood that two Gaussians gain over one, from which on a record is looked at
 APART = 3.0  # levels nearer than so many s.d. of the noise on them are not told from one

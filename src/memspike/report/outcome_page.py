@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from memspike.devices import description
-from memspike.fitting.kinds import Estimate, Outcome, Plot
+from memspike.fitting.kinds import Outcome, Plot
+from memspike.fitting.table import Estimate
 from memspike.parts import units
 from memspike.parts.atomic import write_bytes, write_text
 from memspike.report.figures import ACCENT, MUTED, SECOND, single
