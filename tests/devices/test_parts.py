@@ -15,7 +15,7 @@ from memspike.cells import RangeReference, SingleReference, Stack
 from memspike.devices import SoftBounds
 from memspike.devices.part import AbstractPart
 from memspike.devices.pcm import Cubic, InversePower, Switched
-from memspike.devices.variation.fabricate import Absolute, AnyOf, LogNormal, OfLabel, Relative
+from memspike.devices.variation.fabricate import Absolute, AnyOf, LogNormal, OfLabel, Relative, Weibull
 from memspike.neurons import SpikeObserver
 from memspike.parts.errors import InputError
 
@@ -30,7 +30,7 @@ SAMPLES = {
     Stack: lambda: Stack(SoftBounds(), 5e-6),
     Switched: lambda: Switched(Cubic(), InversePower()),
     AnyOf: lambda: AnyOf(3),
-    **{kind: lambda kind=kind: kind(0.1) for kind in (Absolute, LogNormal, OfLabel, Relative)},
+    **{kind: lambda kind=kind: kind(0.1) for kind in (Absolute, LogNormal, OfLabel, Relative, Weibull)},
 }
 
 

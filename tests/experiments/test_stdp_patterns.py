@@ -122,7 +122,7 @@ def test_every_array_cell_and_scheme_has_the_same_keys(keys, tmp_path, monkeypat
 @pytest.mark.parametrize(
     ("name", "keys", "message"),
     [
-        ("stdp-patterns", ["learning.rule=hebb"], "stdp, stdp-waveform"),
+        ("stdp-patterns", ["learning.rule=hebb"], "memspike list rules"),
         ("stdp-patterns", ["synapse.device=vteam"], "a pulse device is needed"),
         ("stdp-patterns", ["learning.scheme=sgn"], "sign"),
         ("stdp-patterns", ["learning.scheme=tiki-taka"], "synapse.type=stack"),
