@@ -15,9 +15,9 @@ from memspike.fitting.candidate import SHARES, innovations, mean_curve
 from memspike.fitting.fit import Fit
 from memspike.fitting.series import SIDES as SIGNS
 from memspike.parts import units
-from memspike.parts.atomic import write_bytes, write_text
 from memspike.report.figures import ACCENT, MUTED, SECOND, new_figure, single
 from memspike.report.kinds import percent
+from memspike.report.outcome_page import write_pages
 from memspike.report.page import document, img, png, section, table
 
 SIDES = {"up": ("potentiation", ACCENT), "down": ("depression", SECOND)}
@@ -214,8 +214,4 @@ def write_fit(fit: Fit, folder: Path) -> Path:
     page = document("memspike fit", "fitted device", parts)
     summary = json.dumps(fit.summary(), indent=2, ensure_ascii=False)
     description.write(fit.device, folder / "device.toml", fit.spread)
-    write_text(folder / "fit.json", summary + "\n")
-    for name, image in images.items():
-        write_bytes(folder / "figures" / f"{name}.png", image)
-    write_text(folder / "fit.html", page)
-    return folder / "fit.html"
+    return write_pages(folder, page, summary, images)

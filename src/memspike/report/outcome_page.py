@@ -65,6 +65,11 @@ def write_outcome(result: Outcome, folder: Path) -> Path:
     page = document("memspike fit", "fitted device", parts)
     if result.device is not None:
         description.write(result.device, folder / "device.toml", result.spread)
+    return write_pages(folder, page, summary, images)
+
+
+def write_pages(folder: Path, page: str, summary: str, images: dict[str, bytes]) -> Path:
+    """Write fit.json, figures/*.png and fit.html; → the page."""
     write_text(folder / "fit.json", summary + "\n")
     for name, image in images.items():
         write_bytes(folder / "figures" / f"{name}.png", image)
