@@ -1,5 +1,6 @@
 """Cells: weight ↔ conductance, what a pulse on a weight does to its devices, against plain loops."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 import memspike as ms
 from memspike import cells
-from memspike.devices import PCM, ConstantStep, PCMJoshi, SoftBounds
+from memspike.devices import PCM, ConstantStep, PCMJoshi, PiecewiseStep, SoftBounds, Tabular
 from memspike.devices.asymmetry import asymmetry
 
 
@@ -232,3 +233,16 @@ def test_refresh_needs_two_sides(make):
     cell = make(SoftBounds())
     with pytest.raises(ms.InputError, match="has no second side to empty"):
         cells.Refresh().apply(cell, cell.init((2, 3)))
+
+
+@pytest.mark.parametrize("law", [Tabular(), PiecewiseStep()], ids=["tabular", "piecewise"])
+def test_the_nominal_pulse_of_a_device_with_tables_is_that_of_the_device(law):
+    """Its parameters are averaged over an array, its tables are not."""
+    cell = cells.SingleReference(law, cells.midpoint(law))
+    every = eqx.tree_at(lambda c: c.device, cell, ms.devices.fabricate(law, {}, shape=(1, 3, 4), key=jax.random.key(0)))
+    low, high = (float(g) for g in cell.conductance_range())
+    middle = jnp.asarray(0.5 * (low + high))
+    for one in (cell, every):
+        for way, moved in zip((1.0, -1.0), one.nominal_worth(), strict=True):
+            after = law.stored(law.program(law.place(law.init(()), middle), way))
+            np.testing.assert_allclose(moved, (after - middle) / cell.unit(), rtol=1e-4)

@@ -8,14 +8,13 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from memspike.devices.base import AbstractPulseDevice, Moments, Seconds
 from memspike.devices.part import AbstractPart
 from memspike.parts.errors import InputError
-from memspike.parts.param import is_concrete
+from memspike.parts.param import is_concrete, mean_of
 
 Real = Float[Array, "..."]
 Lines = Float[Array, "lines rows columns"]
@@ -184,7 +183,7 @@ def shared_range(cell: AbstractCell) -> tuple[Float[Array, ""], Float[Array, ""]
 
 def typical(cell: AbstractCell) -> tuple[AbstractCell, CellState]:
     """A matrix of one mean cell, and its state with all devices in mid-range."""
-    mean = jax.tree.map(jnp.mean, cell)
+    mean = mean_of(cell)
     fresh, middle = mean.init((1, 1)), 0.5 * sum(cell.conductance_range())
     here = mean.device.place(fresh.devices, jnp.full((cell.programmed(), 1, 1), middle))
     return mean, fresh._replace(devices=here)

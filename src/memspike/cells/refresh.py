@@ -11,8 +11,8 @@ from memspike.cells.single import AbstractReferenced
 from memspike.devices.base import Seconds
 from memspike.devices.part import AbstractPart
 from memspike.devices.targets import open_loop
-from memspike.parts.errors import InputError
 from memspike.parts.param import Parameter, param
+from memspike.parts.refusals import OneSided
 
 
 class Refreshed(NamedTuple):
@@ -45,9 +45,7 @@ class Refresh(AbstractPart):
     def check(self, cell: AbstractCell) -> None:
         """InputError for cells without two sides."""
         if isinstance(cell, AbstractReferenced):
-            raise InputError(
-                f"A {type(cell).__name__} has no second side to empty; refresh needs cells with two sides."
-            )
+            raise OneSided(type(cell).__name__)
 
     def due(self, cell: AbstractCell, g: Devices) -> Bool[Array, "rows columns"]:
         """Which cells need it, by the conductances of their devices."""

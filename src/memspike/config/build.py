@@ -32,6 +32,7 @@ from memspike.learning.rules.eprop import Eprop
 from memspike.networks.base import AbstractNetwork, Clock, clock
 from memspike.parts import table
 from memspike.parts.errors import InputError, unknown
+from memspike.parts.refusals import NoGradientArray, NothingAges, NotPlainDescent
 from memspike.parts.registry import DEVICES
 from memspike.parts.written import plain
 from memspike.training.classify import Classification, Evaluation
@@ -192,10 +193,7 @@ def learner_of(settings: Settings, network: AbstractNetwork, steps: int, trials:
     scheme = given.scheme()
     _check_tiles(scheme.tiles, given.scheme.name, network)
     if getattr(given.rule, "outer", False) and given.optimizer.name != "sgd":
-        raise InputError(
-            f"learning.optimizer is '{given.optimizer.name}'; learning.rule=decolle-outer, which keeps no gradient, "
-            "needs sgd."
-        )
+        raise NotPlainDescent(given.optimizer.name)
     per_trial = 1 if training.update_every is None else max(1, steps // training.update_every)
     return Learner(
         network=network,
@@ -217,10 +215,7 @@ def learner_of(settings: Settings, network: AbstractNetwork, steps: int, trials:
 def _check_tiles(tiles: int, name: str, network: AbstractNetwork) -> None:
     if tiles > 1 and not all(isinstance(c.cell, Stack) for c in network.crossbars):
         cell = next(c.cell for c in network.crossbars if not isinstance(c.cell, Stack))
-        raise InputError(
-            f"The scheme '{name}' needs a gradient array beside the weight array: synapse is a {type(cell).__name__}; "
-            "set synapse.type=stack."
-        )
+        raise NoGradientArray(name, type(cell).__name__)
 
 
 def examples_of(settings: Settings, data: Dataset) -> Examples:
@@ -260,6 +255,8 @@ def classifier(settings: Settings, data: Dataset | None = None) -> Built:
     trials = examples_of(settings, data)
     inputs = trials.encoder.channels(data.x_train.shape[1:])
 
+    jax.eval_shape(settings.learning.objective.predict, jnp.zeros((trials.steps, 1, data.classes)))  # tells classes
+
     def one(wires: bool) -> Learner:
         network = network_of(settings, inputs, data.classes, wires=wires)
         return learner_of(settings, network, trials.steps, trials.count)
@@ -293,10 +290,7 @@ def classification(settings: Settings, data: Dataset | None = None) -> Classific
     built = classifier(settings, data)
     devices = [c.cell.device for c in built.learner.network.crossbars]
     if settings.evaluation.age and all(isinstance(device, ConstantStep) for device in devices):
-        raise InputError(
-            "evaluation.age needs devices that age; set synapse.device, e.g. synapse.device=pcm-joshi, and a "
-            "learning.scheme that writes devices."
-        )
+        raise NothingAges()
     return Classification(*built, plan_of(settings), settings.evaluation, facts(settings))
 
 

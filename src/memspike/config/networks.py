@@ -24,6 +24,7 @@ from memspike.neurons.filters import AbstractFilter, AlphaFilter, ExponentialFil
 from memspike.neurons.lif import ALIF, AbstractSpikingNeuron, TraceLIF
 from memspike.parts.errors import InputError
 from memspike.parts.param import option, part
+from memspike.parts.refusals import NoNames, OtherNeurons
 
 
 class Ingredients(NamedTuple):
@@ -54,7 +55,7 @@ def _neuron(layer: LayerSettings, base: Ingredients, wanted: Any, where: str, wh
     """The neuron of a layer, if it is of a kind that the network can hold."""
     neuron = base.neuron if layer.neuron is None else layer.neuron
     if not isinstance(neuron, wanted):
-        raise InputError(f"{where}.neuron is a {type(neuron).__name__}; this kind of network needs {what}.")
+        raise OtherNeurons(where, type(neuron).__name__, what)
     return neuron
 
 
@@ -195,7 +196,7 @@ class AssociativeTopology(AbstractTopology):
     def build(self, base: Ingredients) -> Associative:
         """One crossbar from all neurons to all neurons."""
         if base.outputs != base.inputs:
-            raise InputError("An associative network completes patterns and tells no classes; set another network.")
+            raise NoNames()
         if len(self.layers) != 1 or self.layers[0].size != base.inputs:
             sizes = [layer.size for layer in self.layers]
             raise InputError(

@@ -6,7 +6,9 @@ from .encoders import FrameEvents as FrameEvents
 from .encoders import FrameRate as FrameRate
 from .encoders import FrameSpikes as FrameSpikes
 from .encoders import ImageBernoulli as ImageBernoulli
+from .encoders import ImageLatency as ImageLatency
 from .encoders import ImageRate as ImageRate
+from .encoders import LatencySpikes as LatencySpikes
 from .included import digits as digits
 from .included import evidence as evidence
 from .spoken import Cochlea as Cochlea
@@ -15,6 +17,5 @@ from .store import load as load
 from .trials import AbstractTrials as AbstractTrials
 from .trials import Augment as Augment
 from .trials import Examples as Examples
-from .trials import LatencySpikes as LatencySpikes
 from .trials import PatternTrials as PatternTrials
 from .trials import shapes as shapes

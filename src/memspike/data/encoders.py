@@ -264,3 +264,60 @@ class ImageBernoulli(AbstractImageRates):
         """Spike trains of pixels."""
         p = jnp.minimum(self.max_rate * dt, 1.0) * _flat(x)
         return jax.random.bernoulli(key, p, (steps, *p.shape)).astype(p.dtype)
+
+
+class LatencySpikes(eqx.Module):
+    """Every pixel spikes once: at `early` if it is bright, at `late` if it is dark, ± a Gaussian `jitter`.
+
+    Before that each pixel is inverted with the probability `flips`. A rank-order code: an intensity is a latency.
+    """
+
+    early: Parameter = param(5e-3, "s", "mean latency of a bright pixel", bounds=(0, 1e6))
+    late: Parameter = param(30e-3, "s", "mean latency of a dark pixel", bounds=(0, 1e6))
+    jitter: Parameter = param(1e-3, "s", "s.d. of every latency", bounds=(0, 1e6))
+    flips: Parameter = param(0.1, "1", "probability of a pixel to be inverted", bounds=(0, 1))
+    dt: Parameter = param(1e-3, "s", "time step", bounds=(1e-12, 1e3))
+    steps: int = eqx.field(static=True, default=60)
+
+    def __check_init__(self) -> None:
+        check_bounds(self)
+
+    def __call__(
+        self, pixels: Float[Array, "*batch pixels"], *, key: PRNGKeyArray
+    ) -> Float[Array, "steps *batch pixels"]:
+        """Spikes, 0 or 1, of one presentation; latencies are kept inside of it."""
+        for_flips, for_jitter = jax.random.split(key)
+        inverted = jax.random.bernoulli(for_flips, self.flips, pixels.shape)
+        bright = jnp.where(inverted, 1 - pixels, pixels)
+        latency = self.late + bright * (self.early - self.late)
+        latency = latency + self.jitter * jax.random.normal(for_jitter, pixels.shape)
+        step = jnp.clip(jnp.round(latency / self.dt), 0, self.steps - 1).astype(int)
+        return jax.nn.one_hot(step, self.steps, axis=0, dtype=pixels.dtype)
+
+
+@ENCODERS.register("image-latency", "every pixel spikes once, a bright one early and a dark one late")
+class ImageLatency(AbstractEncoder):
+    """`LatencySpikes` of an image, one pixel a row."""
+
+    early: Parameter = param(5e-3, "s", "latency of a full-scale pixel", bounds=(0, 1e6))
+    late: Parameter = param(30e-3, "s", "latency of a pixel of 0", bounds=(0, 1e6))
+    jitter: Parameter = param(1e-3, "s", "s.d. of every latency", bounds=(0, 1e6))
+
+    def __check_init__(self) -> None:
+        check_bounds(self)
+
+    def fitted(self, shape: tuple[int, ...]) -> Any:
+        """The same."""
+        return self
+
+    def channels(self, shape: tuple[int, ...]) -> int:
+        """One row a pixel."""
+        return math.prod(shape)
+
+    def steps(self, shape: tuple[int, ...], dt: float) -> None:
+        """A trial may be as long as one likes."""
+
+    def encode(self, x: Real, steps: int, dt: float, *, key: PRNGKeyArray) -> Float[Array, "steps *batch rows"]:
+        """Spike trains of pixels."""
+        flips = jnp.zeros_like(self.early)
+        return LatencySpikes(self.early, self.late, self.jitter, flips, jnp.asarray(dt), steps)(_flat(x), key=key)

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 from memspike.data.encoders import AbstractEncoder
 from memspike.parts.errors import InputError
 from memspike.parts.parallel import split
-from memspike.parts.param import Parameter, check_bounds, option, param
+from memspike.parts.param import option
 
 FREQUENCIES = (1.0, 2.0, 3.0, 5.0)
 Images = Float[Array, "batch height width"]
@@ -167,30 +167,3 @@ def shapes(side: int = 8) -> Float[np.ndarray, "shapes pixels"]:
     rows, columns = (np.floor(4 * (z / side + 0.5)) % 2 == 0 for z in (y, x))
     drawn = (near < 0.125 * side, far > 0.5 * side - 1, rows, columns)
     return np.stack([d.astype(float).ravel() for d in drawn])
-
-
-class LatencySpikes(eqx.Module):
-    """Every pixel spikes once: at `early` if it is bright, at `late` if it is dark, ± a Gaussian `jitter`.
-
-    Before that each pixel is inverted with the probability `flips`. A rank-order code: an intensity is a latency.
-    """
-
-    early: Parameter = param(5e-3, "s", "mean latency of a bright pixel", bounds=(0, 1e6))
-    late: Parameter = param(30e-3, "s", "mean latency of a dark pixel", bounds=(0, 1e6))
-    jitter: Parameter = param(1e-3, "s", "s.d. of every latency", bounds=(0, 1e6))
-    flips: Parameter = param(0.1, "1", "probability of a pixel to be inverted", bounds=(0, 1))
-    dt: Parameter = param(1e-3, "s", "time step", bounds=(1e-12, 1e3))
-    steps: int = eqx.field(static=True, default=60)
-
-    def __check_init__(self) -> None:
-        check_bounds(self)
-
-    def __call__(self, pixels: Float[Array, " pixels"], *, key: PRNGKeyArray) -> Float[Array, "steps pixels"]:
-        """Spikes, 0 or 1, of one presentation; latencies are kept inside of it."""
-        for_flips, for_jitter = jax.random.split(key)
-        inverted = jax.random.bernoulli(for_flips, self.flips, pixels.shape)
-        bright = jnp.where(inverted, 1 - pixels, pixels)
-        latency = self.late + bright * (self.early - self.late)
-        latency = latency + self.jitter * jax.random.normal(for_jitter, pixels.shape)
-        step = jnp.clip(jnp.round(latency / self.dt), 0, self.steps - 1).astype(int)
-        return jax.nn.one_hot(step, self.steps, axis=0, dtype=pixels.dtype)

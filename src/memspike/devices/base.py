@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Float, Num, PRNGKeyArray
 from memspike.devices.part import AbstractModel
 from memspike.parts.errors import InputError
 from memspike.parts.param import Parameter, check_bounds, is_concrete
+from memspike.parts.refusals import MISFITS, FollowsVoltage, Volatile
 
 if TYPE_CHECKING:
     from typing import ClassVar as AbstractClassVar
@@ -181,3 +182,14 @@ def select(condition: Bool[Array, "..."], yes: Any, no: Any) -> Any:
 def counts(pulses: Pulses) -> Real:
     """Pulse counts as floating point numbers."""
     return jnp.asarray(pulses).astype(jnp.result_type(float))
+
+
+def not_held(where: str, name: str, made: Any, wanted: str) -> InputError:
+    """Why what is named there holds no weight: it forgets, or follows a voltage; else what is wanted alone."""
+    if isinstance(made, type) and issubclass(made, AbstractStateDevice):
+        reason = FollowsVoltage if issubclass(made, AbstractMemoryDevice) else Volatile
+        return reason(where, name, made.__name__, wanted)
+    return InputError(f"{where} is '{name}', a {getattr(made, '__name__', 'value')}; {wanted}.")
+
+
+MISFITS[AbstractPulseDevice] = MISFITS[AbstractMemoryDevice] = not_held

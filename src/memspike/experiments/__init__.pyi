@@ -9,6 +9,7 @@ from .decolle import decolle_mnist as decolle_mnist
 from .eprop import eprop_evidence as eprop_evidence
 from .eprop import eprop_spoken as eprop_spoken
 from .eprop import eprop_spoken_speakers as eprop_spoken_speakers
+from .matrix import matrix as matrix
 from .memory_retrieval import memory_retrieval as memory_retrieval
 from .memprop import memprop_digits as memprop_digits
 from .memprop import memprop_fashion as memprop_fashion

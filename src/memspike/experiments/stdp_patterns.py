@@ -14,7 +14,8 @@ from memspike.arrays.crossbar import Crossbar
 from memspike.cells.base import CellState, Weight
 from memspike.config.build import facts, generator, plan_of
 from memspike.config.settings import Settings, seeds_of
-from memspike.data.trials import SHOWN, AbstractTrials, LatencySpikes, shapes
+from memspike.data.encoders import LatencySpikes
+from memspike.data.trials import SHOWN, AbstractTrials, shapes
 from memspike.experiments.base import Result, accuracy_line, registered
 from memspike.experiments.table import LOWEST, Column
 from memspike.learning.programming.base import Applied, Scheme, nothing, unwritten

@@ -22,6 +22,7 @@ KINDS = {
     "wires": "accuracies by tile size and wire resistance",
     "speakers": "accuracies for speakers who were left out of the training",
     "writes": "means and deviations that one blind write reaches, by writer",
+    "matrix": "combinations of parts; `axes` are their names, `reasons` the sentences of what is refused",
     "table": "rows alone, without a figure",
 }
 """Every kind of result: it names the files and the figures of its report, and nothing else does."""
@@ -52,6 +53,8 @@ FORMS = {
     "scaled": "significant digits and the unit with the prefix that keeps the number short",
     "duration": "a time in s, min, h, d, months or years",
 }
+# of a longer table a reader sees the first rows alone
+LONG = 250
 SPREADS = ("", "sd", "quartiles")
 PREFIXED = ("A", "F", "Hz", "J", "S", "V", "W", "s", "Ω")
 
@@ -163,9 +166,17 @@ def plain(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     return "\n".join(map(written, [header, *lines]))
 
 
+def shown(rows: Sequence[Row]) -> tuple[Sequence[Row], str]:
+    """The rows that a reader sees, and a sentence on those that are left to result.json."""
+    if len(rows) <= LONG:
+        return rows, ""
+    return rows[:LONG], f"{len(rows) - LONG} more rows are in result.json."
+
+
 def printed(result: Mapping[str, Any]) -> str:
     """The rows of a result.json as a table for a terminal; empty without rows."""
     if not result.get("rows"):
         return ""
     columns = columns_of(result["columns"])
-    return plain([column.title for column in columns], cells(result["rows"], columns))
+    rows, more = shown(result["rows"])
+    return "\n".join(filter(None, (plain([column.title for column in columns], cells(rows, columns)), more)))

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Int
 from memspike.devices.part import AbstractPart
 from memspike.parts.errors import InputError
 from memspike.parts.param import Parameter, option, param
+from memspike.parts.refusals import NoClasses, NoLoss
 from memspike.parts.registry import LOSSES
 
 Real = Float[Array, "..."]
@@ -82,7 +83,7 @@ class SquaredError(AbstractStepObjective):
 
     def predict(self, y: Real) -> Int[Array, "..."]:
         """There are no classes."""
-        raise InputError("The objective 'squared-error' follows a target and knows no classes; use cross-entropy.")
+        raise NoClasses("squared-error")
 
 
 @LOSSES.register("cross-entropy", "cross-entropy of softmax(y) at every step of a window at the end")
@@ -150,7 +151,7 @@ class Winner(AbstractObjective):
 
     def loss(self, y: Real, target: Real) -> Real:
         """None."""
-        raise InputError("The objective 'winner' has no loss to descend; it is for rules without a teacher.")
+        raise NoLoss("winner")
 
     def predict(self, y: Real) -> Int[Array, "..."]:
         """The winner, or −1."""

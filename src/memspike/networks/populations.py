@@ -21,6 +21,7 @@ from memspike.neurons.mif import MIF
 from memspike.parts.errors import InputError
 from memspike.parts.param import Parameter, check_bounds, option, param
 from memspike.parts.random import normal
+from memspike.parts.refusals import Analog
 
 
 class Episode(NamedTuple):
@@ -150,7 +151,7 @@ class Associative(AbstractNetwork):
     def __check_init__(self) -> None:
         check_bounds(self)
         if not self.crossbar.periphery.ideal:
-            raise InputError("An Associative network is analog throughout; its crossbar takes no converters.")
+            raise Analog()
 
     @property
     def shapes(self) -> tuple[tuple[int, int], ...]:

@@ -113,6 +113,18 @@ def parameters(module: Any, prefix: str = "") -> Iterator[ParamInfo]:
             yield from parameters(getattr(module, field.name), f"{prefix}{field.name}.")
 
 
+def mean_of(module: Any) -> Any:
+    """A module with every parameter of it, and of the modules inside it, at its mean; tables are as they are."""
+    if isinstance(module, tuple | list):
+        return type(module)(mean_of(item) for item in module)
+    if not (isinstance(module, eqx.Module) and dataclasses.is_dataclass(module)):
+        return module
+    names = [field.name for field in dataclasses.fields(module) if not field.metadata.get("static")]
+    own = {info.path for info in own_parameters(module)}
+    means = [jnp.mean(x) if name in own else mean_of(x) for name in names for x in (getattr(module, name),)]
+    return eqx.tree_at(lambda m: [getattr(m, name) for name in names], module, means, is_leaf=lambda x: x is None)
+
+
 def is_concrete(value: Any) -> bool:
     """Whether a parameter holds numbers: no tracer, no placeholder of a tree transformation."""
     return eqx.is_array_like(value) and not isinstance(value, Tracer)

@@ -29,6 +29,7 @@ from memspike.parts.fields import (
     registries,
     registries_of,
 )
+from memspike.parts.refusals import MISFITS
 from memspike.parts.registry import REGISTRIES, Registry
 
 Table = Mapping[str, Any]
@@ -144,9 +145,10 @@ def _named(name: str, wanted: type, where: str, registry: Registry | None) -> An
     others = [e for r in registries().values() for e in r if e.name == name]
     if others:
         made = product(others[0].value)
-        raise InputError(
-            f"{where} is '{name}', a {getattr(made, '__name__', 'value')}; {_kind(wanted)} is needed, {_hint(wanted)}."
-        )
+        wanted_words = f"{_kind(wanted)} is needed, {_hint(wanted)}"
+        if wanted in MISFITS:
+            raise MISFITS[wanted](where, name, made, wanted_words)
+        raise InputError(f"{where} is '{name}', a {getattr(made, '__name__', 'value')}; {wanted_words}.")
     raise unknown(f"type in {where}" if where.endswith(".toml") else where, name, known, _hint(wanted))
 
 

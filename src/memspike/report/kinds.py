@@ -1,5 +1,6 @@
 """What the page of every kind of result shows: its big line, its facts, its files and its figures."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from memspike.devices.pcm import PCM
 from memspike.experiments.table import Column, cell
 from memspike.learning.programming.accuracy import WriteGrid
 from memspike.parts import units
-from memspike.report import membrane_figures, study_figures
+from memspike.report import matrix_figures, membrane_figures, study_figures
 from memspike.report import online_figures as online
 from memspike.report.figures import Arrays
 
@@ -131,6 +132,12 @@ def work(result: Result) -> Facts:
     ]
 
 
+def reasons(result: Result) -> Facts:
+    """Why combinations are refused, each reason with one of its sentences."""
+    count = Counter(row["reason"] for row in result["rows"])
+    return [(f"{name} ({count[name]})", sentence) for name, sentence in result["reasons"].items()]
+
+
 class Kind(NamedTuple):
     """A page: `figures` of a run by file name, each with its title; `files` that the run must have, and may have.
 
@@ -149,9 +156,9 @@ ERROR = Column("mse_median", "mean squared error", "fixed")
 OVERLAP = Column("overlap", "overlap", "fixed", digits=3)
 
 
-def _study(title: str, draw: Callable[[dict[str, Any]], Figure]) -> Kind:
-    """A study: one figure of its rows."""
-    return Kind(lambda run: {"study": (title, draw(run["result"]))}, (work,))
+def _study(title: str, draw: Callable[[dict[str, Any]], Figure], *more: Section) -> Kind:
+    """A study: one figure of its rows, and `more` that it tells."""
+    return Kind(lambda run: {"study": (title, draw(run["result"]))}, (*more, work))
 
 
 def _membranes(run: Run) -> Figures:
@@ -219,6 +226,7 @@ PAGES: dict[str, Kind] = {
     "wires": _study("Accuracy against wire resistance", study_figures.by_wires),
     "speakers": _study("Accuracy for a new speaker", study_figures.by_speaker),
     "writes": Kind(_writes, (work,), ("grids.npz",)),
+    "matrix": _study("Which combinations are possible, and what they learn", matrix_figures.pairs, reasons),
     "table": Kind(lambda run: {}, (work,)),
 }
 """By the kind that a result.json names."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from memspike.experiments.table import cell, cells, columns_of
+from memspike.experiments.table import cell, cells, columns_of, shown
 from memspike.parts import units
 from memspike.parts.atomic import read_arrays, write_bytes, write_text
 from memspike.parts.errors import InputError, unknown
@@ -86,7 +86,9 @@ def _rows(result: dict[str, Any]) -> list[str]:
     if not result.get("rows"):
         return []
     columns = columns_of(result["columns"])
-    return [section("Table", table([column.title for column in columns], cells(result["rows"], columns)))]
+    rows, more = shown(result["rows"])
+    found = [section("Table", table([column.title for column in columns], cells(rows, columns)))]
+    return [*found, f"<p class=note>{more}</p>"] if more else found
 
 
 def _numbers(path: Path) -> list[dict[str, float]]:

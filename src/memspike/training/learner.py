@@ -15,7 +15,7 @@ from memspike.learning.programming.base import Scheme
 from memspike.learning.rules.base import AbstractRule, Batch, View, dense
 from memspike.networks.base import AbstractNetwork, Cells, Clock, Corrections, corrections_of, lines_of, unity, wired
 from memspike.networks.local import LocalNetwork
-from memspike.parts.errors import InputError
+from memspike.parts.refusals import OnlyAfterTrials
 from memspike.parts.table import Recipe
 from memspike.training.start import AbstractStart, Fabrication
 
@@ -78,7 +78,7 @@ class Learner(eqx.Module):
     def __check_init__(self) -> None:
         self.rule.check(self.network, self.objective, self.batch)
         if self.every is not None and not self.rule.segments:
-            raise InputError("Weights can be written within a trial by decolle alone; set training.update_every=none.")
+            raise OnlyAfterTrials()
 
     @property
     def own(self) -> Scheme:

@@ -4,7 +4,6 @@ import dataclasses
 from typing import NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, PRNGKeyArray
 
@@ -18,8 +17,9 @@ from memspike.devices.targets import Programmed, open_loop, write_verify
 from memspike.learning.programming import options
 from memspike.learning.programming.base import Applied, Scheme, keys_of, nothing, where_due
 from memspike.learning.programming.counting import nominal_step, symmetric_step, whole
-from memspike.parts.errors import InputError
+from memspike.parts.param import mean_of
 from memspike.parts.random import uniform
+from memspike.parts.refusals import NoPair
 from memspike.parts.registry import SCHEMES
 
 # wider than any range: devices of weights that are not due pass their first verify
@@ -123,7 +123,7 @@ def cancelled(most: options.MostPulses = 8) -> Scheme:
         cell, n = crossbar.cell, crossbar.cell.programmed()
         keys = keys_of(key, 3)
         g = cell.read(cells, key=keys[0])[:n]
-        nominal = eqx.tree_at(lambda c: c.device, cell, jax.tree.map(jnp.mean, cell.device))
+        nominal = eqx.tree_at(lambda c: c.device, cell, mean_of(cell.device))
         believed = cells._replace(devices=nominal.device.place(cells.devices, g))
         pulses = inverted(nominal, believed, dw, most, key=keys[1])
         after, ledger = crossbar.write(cells, pulses, key=keys[2])
@@ -162,7 +162,7 @@ def conditional_reverse(
         low, high = cell.conductance_range()
         share = (cell.read(cells, key=key)[:2] - low) / (high - low)
         centre = (jnp.clip(jnp.floor(share * levels), 0, levels - 1) + 0.5) / levels
-        device = jax.tree.map(jnp.mean, cell.device)
+        device = mean_of(cell.device)
         state = device.place(cells.devices, low + centre * (high - low))
         now = device.stored(state)
         up, down = (sign * (device.stored(device.program(state, sign)) - now) for sign in (1, -1))
@@ -172,10 +172,7 @@ def conditional_reverse(
 
     def start(crossbar: Crossbar, cells: CellState) -> Sensed:
         if not isinstance(crossbar.cell, DifferentialPair):
-            raise InputError(
-                f"conditional-reverse writes either device of a pair; a {type(crossbar.cell).__name__} has none. "
-                "A DifferentialPair is needed."
-            )
+            raise NoPair("conditional-reverse", type(crossbar.cell).__name__)
         return Sensed(*sensed(crossbar, cells, key=None), jnp.int32(0))
 
     def apply(state: Sensed, crossbar: Crossbar, cells: CellState, dw: Weight, *, key: PRNGKeyArray | None) -> Applied:

@@ -19,6 +19,7 @@ from memspike.learning.programming.base import Applied, Counting, Scheme, keys_o
 from memspike.learning.programming.counting import stochastically_rounded, symmetric_step
 from memspike.parts.errors import InputError
 from memspike.parts.random import normal
+from memspike.parts.refusals import OtherTiles
 
 RowPulses = Float[Array, "reads columns"]
 
@@ -163,10 +164,7 @@ def stack_of(cell: AbstractCell, exactly: int | None = None) -> Stack:
         return cell
     of = f" of {cell.tiles} tiles" if isinstance(cell, Stack) else ""
     tiles = f"{exactly}" if exactly else "2 or more"
-    raise InputError(
-        f"This scheme learns on a gradient array beside the weight array and needs a Stack cell of {tiles} tiles; "
-        f"this is a {type(cell).__name__}{of}."
-    )
+    raise OtherTiles(f"{type(cell).__name__}{of}", tiles)
 
 
 def transferring(transfer: Transfer, array: GradientArray, slower: int | None = None) -> Scheme:

@@ -14,8 +14,8 @@ from memspike.learning.rules import base
 from memspike.learning.rules.base import AbstractRule, Batch, Optimizer, Outer, Update, View, dense
 from memspike.networks.base import AbstractNetwork
 from memspike.networks.local import Local, LocalLayer, LocalNetwork, Traces
-from memspike.parts.errors import InputError
 from memspike.parts.param import Parameter, option, param, part
+from memspike.parts.refusals import NoReadouts
 from memspike.parts.registry import RULES
 
 Real = Float[Array, "..."]
@@ -94,10 +94,7 @@ class Decolle(AbstractRule):
     def check(self, network: AbstractNetwork, objective: AbstractObjective, batch: int) -> None:
         """Layers with a readout each."""
         if not isinstance(network, LocalNetwork):
-            raise InputError(
-                f"DECOLLE needs layers of trace-lif neurons with a readout each; this network is a "
-                f"{type(network).__name__}. Set network.type=local and neuron=trace-lif, or another learning.rule."
-            )
+            raise NoReadouts(type(network).__name__)
 
     def init(self, view: View, optimizer: Optimizer, batch: tuple[int, ...], *, key: PRNGKeyArray) -> DecolleState:
         """States of the optimiser and of all layers at rest."""

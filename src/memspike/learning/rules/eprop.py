@@ -17,8 +17,8 @@ from memspike.learning.rules.eprop_online import OnlineEprop, Shown
 from memspike.networks.base import AbstractNetwork, Cells, Weights
 from memspike.networks.recurrent import Activity, Readings, Recurrent, lowpass
 from memspike.neurons.lif import SpikingState
-from memspike.parts.errors import InputError
 from memspike.parts.param import Parameter, option, param, part
+from memspike.parts.refusals import NoRecurrence, NoStepError, OneTrial
 from memspike.parts.registry import RULES
 
 Real = Float[Array, "..."]
@@ -102,20 +102,11 @@ class Eprop(AbstractRule):
     def check(self, network: AbstractNetwork, objective: AbstractObjective, batch: int) -> None:
         """A recurrent network of spiking neurons, and an error at every step."""
         if not isinstance(network, Recurrent):
-            raise InputError(
-                f"e-prop needs a recurrent network of spiking neurons (lif, alif); this network is a "
-                f"{type(network).__name__}. Set network.type=recurrent and neuron=lif, or another learning.rule."
-            )
+            raise NoRecurrence(type(network).__name__)
         if not isinstance(objective, AbstractStepObjective):
-            raise InputError(
-                f"e-prop needs an error at every step, as of cross-entropy or squared-error; "
-                f"learning.objective is a {type(objective).__name__}."
-            )
+            raise NoStepError(type(objective).__name__)
         if self.online and batch > 1:
-            raise InputError(
-                f"eprop-online shows one trial at a time; training.batch is {batch}. Set training.batch=1, or "
-                "learning.rule=eprop."
-            )
+            raise OneTrial(batch, "eprop-online shows", "set it to 1, or learning.rule=eprop")
 
     def init(self, view: View, optimizer: Optimizer, batch: tuple[int, ...], *, key: PRNGKeyArray) -> EpropState:
         """States of the optimiser and of the feedback, drawn with the third of three keys."""

@@ -15,6 +15,7 @@ from memspike.networks.base import AbstractNetwork
 from memspike.networks.populations import Competitive, Episode
 from memspike.parts.errors import InputError
 from memspike.parts.param import Parameter, is_concrete, option, param, part
+from memspike.parts.refusals import NoWinners, OneTrial, ReadOnce
 from memspike.parts.registry import RULES
 
 Real = Float[Array, "..."]
@@ -164,21 +165,15 @@ class Learned(NamedTuple):
 def check_alone(network: AbstractNetwork, batch: int, what: str, *others: type) -> None:
     """InputError unless a winner-take-all layer, or one of the `others`, is shown one thing at a time."""
     if not isinstance(network, (Competitive, *others)):
-        raise InputError(
-            f"{what} needs a winner-take-all layer of adapting neurons, which {type(network).__name__} is not: set "
-            "network=competitive and neuron=alif, or another learning.rule."
-        )
+        raise NoWinners(what, type(network).__name__)
     if batch > 1:
-        raise InputError(f"training.batch is {batch}; plasticity learns from one presentation at a time: set it to 1.")
+        raise OneTrial(batch, "plasticity learns from", "set it to 1")
 
 
 def begin(self: AbstractRule, view: View, optimizer: Optimizer, batch: tuple[int, ...], *, key: PRNGKeyArray) -> Any:
     """No adaptation, no votes; nothing in a network without winners. InputError for several reads in a trial."""
     if len(view.clock.parts) > 1:
-        raise InputError(
-            f"simulation.parts is {len(view.clock.parts)}; plasticity reads conductances once a presentation: "
-            "set it to 1."
-        )
+        raise ReadOnce(len(view.clock.parts))
     if not isinstance(view.network, Competitive):
         return ()
     neurons = view.network.shape[1]

@@ -18,8 +18,8 @@ from memspike.learning.rules.stdp import Trains, begin, check_alone, late, named
 from memspike.networks.base import AbstractNetwork
 from memspike.networks.populations import Associative
 from memspike.neurons.driver import Driver
-from memspike.parts.errors import InputError
 from memspike.parts.param import Parameter, option, param, part
+from memspike.parts.refusals import NoLawToFollow
 from memspike.parts.registry import RULES
 
 Real = Float[Array, "..."]
@@ -53,10 +53,7 @@ class WaveformSTDP(AbstractPart):
 
     def __check_init__(self) -> None:
         if not isinstance(self.cell.device, Pulsed) or self.cell.programmed() != 1:
-            raise InputError(
-                "Plasticity by waveforms needs one memory device a weight, one whose law follows a voltage: Pulsed; "
-                f"{type(self.cell).__name__} of {type(self.cell.device).__name__} was given."
-            )
+            raise NoLawToFollow(type(self.cell).__name__, type(self.cell.device).__name__)
 
     def moved(self, x: Real, waves: Waveforms) -> Real:
         """The states [rows, columns] of the devices after the waveforms, each step held for `dt`."""

@@ -1,0 +1,83 @@
+"""What a step of a learner comes to in shapes: nothing is computed, and whatever cannot be fails here."""
+
+from collections.abc import Callable, Hashable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import PRNGKeyArray
+
+from memspike.arrays.crossbar import Crossbar
+from memspike.cells.base import CellState
+from memspike.data.trials import AbstractTrials
+from memspike.learning.programming.base import Applied, Scheme
+from memspike.learning.rules.base import Batch, dense
+from memspike.networks.base import AbstractNetwork, Cells, unity, wired
+from memspike.training.learner import Learner
+
+
+class Wanted(NamedTuple):
+    """A chip before its first update: its network, its cells, the wanted change of every matrix."""
+
+    network: AbstractNetwork
+    cells: Cells
+    change: tuple[Any, ...]
+
+
+def wanted(learner: Learner, trials: AbstractTrials, key: PRNGKeyArray) -> Wanted:
+    """The first half of a step: a new chip, a trial on it, and what the rule makes of it."""
+    network = learner.made(key)
+    scheme, rule = learner.own, learner.rule
+    cells = learner.start.cells(network, scheme.digital, key=key)
+    lines = tuple(c.cell.stored(state) for c, state in zip(network.crossbars, cells, strict=True))
+    corrections = unity(network, lines) if wired(network) else None
+    view, batch = learner.view(network, cells, corrections), () if learner.batch == 1 else (learner.batch,)
+    state = rule.init(view, learner.transformation(), batch, key=key)
+    cells, _ = rule.prepare(view, key=key)
+    x, target = trials.trial(trials.epoch(key, jnp.int32(0)), jnp.zeros(batch, jnp.int32), key)
+    shown = Batch(x, target, learner.objective.counts(learner.clock.steps), jnp.asarray(True))
+    update = rule.update(state, view._replace(cells=cells), shown, learner.transformation(), key=key)
+    return Wanted(network, cells, update.change)
+
+
+def written(scheme: Scheme, crossbar: Crossbar, cells: CellState, change: Any, key: PRNGKeyArray) -> Applied:
+    """The second half: what the scheme makes of a wanted change of one matrix."""
+    dw = change if scheme.outer else dense(change)
+    return scheme.apply(scheme.init(crossbar, cells), crossbar, cells, dw, key=key)
+
+
+class Tracer:
+    """Traces the halves of steps; one that was traced under the same name is not traced again.
+
+    The first half depends on the scheme only by what its flags say, the second on nothing of the rule but the shapes
+    of the wanted changes: together they are a step of `Learner`.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, Any] = {}
+
+    def _once(self, name: Hashable, trace: Callable[[], Any]) -> Any:
+        if name not in self._known:
+            try:
+                self._known[name] = trace()
+            except Exception as error:
+                self._known[name] = error
+        found = self._known[name]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def __call__(self, learner: Learner, trials: AbstractTrials, name: Hashable) -> None:
+        """A step of a learner; `name` tells apart whatever differs besides the scheme. Raises what a step raises."""
+        key, scheme = jax.random.key(0), learner.own
+        flags = (name, scheme.digital, scheme.exact)
+        half: Wanted = self._once(flags, lambda: eqx.filter_eval_shape(wanted, learner, trials, key))
+        for matrix in zip(half.network.crossbars, half.cells, half.change, strict=True):
+            leaves, tree = jax.tree.flatten(matrix)
+            own = (learner.scheme.name, repr(learner.scheme.options()), tree, tuple((x.shape, x.dtype) for x in leaves))
+            done = self._once(own, lambda: eqx.filter_eval_shape(written, scheme, *matrix, key))  # noqa: B023
+            cells = matrix[1]
+            before, after = (jax.tree.map(lambda x: (x.shape, x.dtype), one) for one in (cells, done.cells))
+            if before != after:
+                raise TypeError(f"{learner.scheme.name} leaves cells of other shapes: {before} became {after}")
