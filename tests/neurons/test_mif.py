@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import memspike as ms
-from memspike.neurons import AlphaFilter, MIFState, forward_euler
+from memspike.neurons import AlphaFilter, MIFState, forward_euler, frozen_memristors
 from memspike.report.membrane_figures import alpha_response
 
 
@@ -248,3 +248,19 @@ def test_a_non_volatile_device_is_refused():
 def test_observer_counts_upward_crossings():
     v = jnp.asarray([[0.0, 40.0], [35.0, 50.0], [36.0, 10.0], [5.0, 31.0]]) * 1e-3
     np.testing.assert_array_equal(ms.neurons.SpikeObserver().count(v), [1, 2])
+
+
+def test_with_frozen_memristors_the_membrane_is_a_leaky_integrator(x64):
+    """Against the closed form of a capacitor with a constant conductance, and the sum of two responses."""
+    neuron = ms.neurons.mif(integrator=frozen_memristors)
+    start = neuron.init()
+    g = float(neuron.membrane_current(start)[1])
+    current = 2e-6 * jnp.sin(jnp.arange(200.0) / 7)
+    v = jax.lax.scan(lambda s, i: neuron.step(s, i, 10e-6), start, current)[1] - neuron.rest()
+    expected, now, decay = [], 0.0, math.exp(-g * 10e-6 / 1e-9)
+    for i in np.asarray(current):
+        now = i / g + (now - i / g) * decay
+        expected.append(now)
+    np.testing.assert_allclose(v, expected, rtol=1e-9, atol=1e-15)
+    twice = jax.lax.scan(lambda s, i: neuron.step(s, i, 10e-6), start, 2 * current)[1] - neuron.rest()
+    np.testing.assert_allclose(twice, 2 * v, rtol=1e-9, atol=1e-15)

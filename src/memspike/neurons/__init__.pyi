@@ -11,6 +11,7 @@ from .lif import TraceLIF as TraceLIF
 from .mif import MIF as MIF
 from .mif import MIFState as MIFState
 from .mif import forward_euler as forward_euler
+from .mif import frozen_memristors as frozen_memristors
 from .mif import mif as mif
 from .mif import mif_gigaohm as mif_gigaohm
 from .mif import mif_megaohm as mif_megaohm

@@ -22,6 +22,17 @@ from memspike.parts.registry import INTEGRATORS, NEURONS
 Real = Float[Array, "..."]
 
 
+@INTEGRATORS.register("frozen-memristors", "an ablation: memristors stay as they are, and the membrane is linear")
+def frozen_memristors(neuron: Any, state: Any, current: Real, dt: float) -> Any:
+    """v by its exact step with the memristors as they are; from rest on a neuron is then a leaky integrator.
+
+    What a network learns with it is what its memristors do not do.
+    """
+    leak, slope = neuron.membrane_current(state)
+    gain = -jnp.expm1(slope * (-dt / neuron.capacitance)) / slope
+    return state._replace(v=state.v + gain * (current - leak))
+
+
 @INTEGRATORS.register(
     "staggered-exponential", "exact update of each memristor, then of the membrane; second order, always stable"
 )
@@ -34,10 +45,7 @@ def staggered_exponential(neuron: Any, state: Any, current: Real, dt: float) -> 
     """
     x1 = neuron.m1.advance(state.x1, state.v - neuron.e1, dt)
     x2 = neuron.m2.advance(state.x2, state.v - neuron.e2, dt)
-    state = state._replace(x1=x1, x2=x2)
-    leak, slope = neuron.membrane_current(state)
-    gain = -jnp.expm1(slope * (-dt / neuron.capacitance)) / slope
-    return state._replace(v=state.v + gain * (current - leak))
+    return frozen_memristors(neuron, state._replace(x1=x1, x2=x2), current, dt)
 
 
 @INTEGRATORS.register("forward-euler", "explicit step of the original prototypes; diverges for x1 + x2 above ~0.18")

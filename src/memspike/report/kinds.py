@@ -63,6 +63,19 @@ def chips(result: Result) -> Facts:
     return [(title, f"{mean}, lowest {percent(result['chips_accuracy_min'])}")] if mean else []
 
 
+def membranes(result: Result) -> Facts:
+    """Range and spikes of the membranes, on the scale of the published neuron (rest at 18 mV)."""
+    if "membrane_low" not in result:
+        return []
+    low, high = (f"{1e3 * result[f'membrane_{end}']:.0f}" for end in ("low", "high"))
+    spikes, active = result["spikes_per_active_neuron"], percent(result["active_neurons"])
+    return [
+        ("membranes, all layers and test trials", f"{low} to {high} mV"),
+        ("time outside of −50 to 130 mV, where the published neuron is", percent(result["membrane_outside"])),
+        ("spikes (rises through 30 mV)", f"{spikes:.2f} a neuron and trial of the {active} that spike"),
+    ]
+
+
 def errors(result: Result) -> Facts:
     """Mean squared errors against that of a network whose output is zero."""
     median, baseline = float(result["mse_median"]), result["mse_zero_output"]
@@ -214,7 +227,7 @@ FIELDS = _online("weights", "Weights of every neuron of the first seed", online.
 RECALLS = _online("recall", "Recall from a part, first seed", online.recalls)
 TESTED = (accuracies, chips, *LEARNED)
 PAGES: dict[str, Kind] = {
-    "membranes": Kind(_membranes, TESTED, (METRICS, SAMPLES, "parameters.json"), (), ACCURACY),
+    "membranes": Kind(_membranes, (*TESTED, membranes), (METRICS, SAMPLES, "parameters.json"), (), ACCURACY),
     "classification": Kind(_online(), TESTED, (METRICS,), (SAMPLES, *SNAPSHOTS), ACCURACY),
     "plasticity": Kind(FIELDS, TESTED, (METRICS, SAMPLES), SNAPSHOTS, ACCURACY),
     "generation": Kind(TARGETS, (errors, *LEARNED), (METRICS, SAMPLES), SNAPSHOTS, ERROR),

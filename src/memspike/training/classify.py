@@ -20,6 +20,7 @@ from memspike.training.evaluate import Evaluator, TestKeys, copies, exact_correc
 from memspike.training.fit import Plan, Trained, fit
 from memspike.training.folder import RunFolder
 from memspike.training.learner import Chip, Learner
+from memspike.training.membranes import membrane_facts
 from memspike.training.population import FabricatedChip, Population
 from memspike.training.progress import Report, silent
 
@@ -74,7 +75,13 @@ def classify(given: Classification, folder: RunFolder, *, resume: bool, report: 
     folder.write_arrays("samples.npz", samples(given, evaluator, done.chips, predicted))
     folder.write_json("parameters.json", parameter_table(given.learner))
     scores = (predicted == given.data.y_test[None]).mean(1)
-    return {**accuracies(scores), **_more(given, evaluator, done, other), **_numbers(given, done), **given.facts}
+    return {
+        **accuracies(scores),
+        **_more(given, evaluator, done, other),
+        **membrane_facts(evaluator, given.learner, done.chips),
+        **_numbers(given, done),
+        **given.facts,
+    }
 
 
 def accuracies(scores: np.ndarray) -> dict[str, Any]:

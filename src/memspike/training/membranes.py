@@ -1,0 +1,75 @@
+"""What the membranes of trained chips do: their range, their spikes, and how long they are where the paper's are."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from memspike.networks.feedforward import Membranes
+from memspike.neurons.driver import SpikeObserver
+from memspike.neurons.mif import MIF
+from memspike.training.evaluate import Evaluator, exact_corrections
+from memspike.training.learner import Chip, Learner
+
+# of the published neuron, whose rest is at 18 mV: the range of its waveforms in V
+LOW, HIGH = -50e-3, 130e-3
+
+
+class Swing(NamedTuple):
+    """Of the membranes of a chip in some trials: lowest and highest voltage, spikes, and how much is out of range."""
+
+    low: Float[Array, ""]
+    high: Float[Array, ""]
+    outside: Float[Array, ""]
+    active: Float[Array, ""]
+    spikes: Float[Array, ""]
+
+
+def swing(activity: Membranes) -> Swing:
+    """Of all layers, in V on the scale of the published neuron, whose rest is at 18 mV.
+
+    A spike is an upward crossing of 30 mV; `active` is the share of neurons and trials with one or more, `spikes` the
+    mean number of those.
+    """
+    rest = MIF().rest()
+    layers = [v + rest for v in activity.layers]
+    counts: list[Int[Array, "..."]] = [SpikeObserver().count(v).ravel() for v in layers]
+    outside = [((v < LOW) | (v > HIGH)).ravel() for v in layers]
+    spikes, off = jnp.concatenate(counts), jnp.concatenate(outside)
+    firing = (spikes > 0).sum()
+    return Swing(
+        jnp.stack([v.min() for v in layers]).min(),
+        jnp.stack([v.max() for v in layers]).max(),
+        off.mean(),
+        firing / spikes.size,
+        spikes.sum() / jnp.maximum(firing, 1),
+    )
+
+
+def membrane_facts(evaluator: Evaluator, learner: Learner, chips: Chip) -> dict[str, Any]:
+    """`swing` of the first test examples on all chips, for a result; nothing of networks without membranes."""
+    population = evaluator.population
+    keys = evaluator.keys(learner.noisy)
+
+    def one(k: int) -> Swing | None:
+        made, chip = (jax.tree.map(lambda x: x[k], tree) for tree in (population.chips, chips))
+        network = evaluator.network(made, None if learner is population.learner else learner)
+        view = learner.view(network, chip.cells, None)
+        view = view._replace(corrections=exact_corrections(network, chip.cells, aged=False))
+        x = evaluator.trials.shown(evaluator.x[0], view.clock.dt, key=keys.shown[k, 0])
+        activity = learner.rule.run(chip.rule, view, x, key=None if keys.read is None else keys.read[k, 0])
+        return swing(activity) if isinstance(activity, Membranes) else None
+
+    found = [jax.jit(one, static_argnums=0)(k) for k in range(population.count)]
+    if found[0] is None:
+        return {}
+    low, high, outside, active, spikes = (np.asarray(x, float) for x in jax.tree.map(lambda *x: jnp.stack(x), *found))
+    return {
+        "membrane_low": float(low.min()),
+        "membrane_high": float(high.max()),
+        "membrane_outside": float(outside.mean()),
+        "active_neurons": float(active.mean()),
+        "spikes_per_active_neuron": float(spikes.mean()),
+    }
