@@ -280,6 +280,7 @@ BAD = [
     ({"time": np.arange(50.0)[::-1]}, {}, "time goes back"),
     ({}, {"compliance": -1.0}, "above 0"),
     ({}, {"model": "vtaem"}, "Did you mean 'vteam'"),
+    ({}, {"model": "soft-bounds"}, "a law of pulses, and what is fitted is sweep"),
 ]
 
 

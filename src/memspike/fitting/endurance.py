@@ -17,7 +17,7 @@ from scipy.special import log_ndtr
 from memspike.devices.step import SoftBounds
 from memspike.devices.variation.fabricate import AbstractSpread, LogNormal, Weibull
 from memspike.devices.variation.wrappers import LimitedEndurance
-from memspike.fitting.kinds import Curve, Options, Outcome, Plot, kind
+from memspike.fitting.kinds import Curve, Options, Outcome, Plot, kind, no_law
 from memspike.fitting.records import (
     Rows,
     Values,
@@ -36,7 +36,7 @@ from memspike.fitting.records import (
     undetermined,
 )
 from memspike.fitting.table import Estimate, Table
-from memspike.parts.errors import InputError, unknown
+from memspike.parts.errors import InputError
 
 ON = {"lrs", "on", "set", "low resistance", "up", "ltp", "rlrs", "glrs", "ron", "gon", "ilrs", "ion"}
 OFF = {"hrs", "off", "reset", "high resistance", "down", "ltd", "rhrs", "ghrs", "roff", "goff", "ihrs", "ioff"}
@@ -209,7 +209,7 @@ def _closing(pairs: Rows, lives: _Lives) -> list[Estimate]:
 def _chosen(lives: _Lives, model: str) -> tuple[str, list[Estimate], dict[str, Any], list[str]]:
     """The law, its estimates, the best numbers of the other one, and whether the two can be told apart."""
     if model not in ("auto", *LAWS):
-        raise unknown("law of failure", model, ["auto", *LAWS])
+        raise no_law(model, "endurance", ["auto", *LAWS])
     found = {law: _best(lives, law) for law in LAWS}
     law = min(found, key=lambda name: found[name][1]) if model == "auto" else model
     gap = abs(found["weibull"][1] - found["log-normal"][1])

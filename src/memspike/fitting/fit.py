@@ -16,6 +16,7 @@ from memspike.devices.variation.wrappers import CycleToCycle
 from memspike.fitting.candidate import Candidate, Data, Screened, candidate, screened
 from memspike.fitting.candidates import LAWS
 from memspike.fitting.instruments.options import Options
+from memspike.fitting.kinds import PULSES, no_law
 from memspike.fitting.likelihood import Search, groups
 from memspike.fitting.measurements import Measurements, read
 from memspike.fitting.series import SIDES, Series, Smooth, series, smooth
@@ -23,7 +24,6 @@ from memspike.fitting.spreading import Noise, of_likelihood, spreading
 from memspike.fitting.start import Range, lengths, ranges, scales
 from memspike.fitting.table import Estimate, Trace
 from memspike.fitting.trust import Trajectory, compared, doubts
-from memspike.parts.errors import unknown
 
 Vector = Float[np.ndarray, " _"]
 TELLING = "piecewise-step-7"  # a law that follows any data well enough to tell displaced ramps
@@ -182,7 +182,7 @@ def _degenerate(candidate: Candidate) -> str:
 def _wanted(model: str) -> list[str]:
     names = [name for name in LAWS if model == "auto" or name == model or name.rpartition("-")[0] == model]
     if not names:
-        raise unknown("model", model, ["auto", "piecewise-step", *LAWS])
+        raise no_law(model, PULSES, ["auto", "piecewise-step", *LAWS])
     return names
 
 

@@ -25,8 +25,10 @@ from memspike.parts.errors import InputError, unknown
 
 MODULES = ("sweeps", "switching", "retention", "endurance", "readnoise", "levels", "tabular")
 PULSES = "pulses"  # ramps and trains of pulses: `fit.fit`
+# modules of the laws that `model` names
+LAWS = {PULSES: "candidates", "sweep": "state_laws", "switching": "switching", "endurance": "endurance"}
 OF_KIND = {
-    "model": (PULSES, "sweep", "switching", "endurance"),
+    "model": tuple(LAWS),
     "sweep_rate": ("sweep",),
     "compliance": ("sweep",),
     "window": ("endurance",),
@@ -158,6 +160,17 @@ def named(tables: Sequence[Table], name: str = "auto", options: Reading | None =
             f"{tables[0].file} may hold {', '.join(found)} or pulses; --kind says which, as --kind {found[0]}."
         )
     return PULSES
+
+
+def no_law(model: str, name: str, names: Collection[str]) -> InputError:
+    """One sentence for a model that the kind of that name does not have: it may be a law of another kind."""
+    laws = {kind: importlib.import_module(f"memspike.fitting.{module}").LAWS for kind, module in LAWS.items()}
+    others = [kind for kind, own in laws.items() if model in own]
+    if not others:
+        return unknown("model", model, names)
+    return InputError(
+        f"{model} is a law of {' and '.join(others)}, and what is fitted is {name}; allowed: {', '.join(names)}."
+    )
 
 
 def check(options: Options, name: str) -> None:

@@ -12,9 +12,9 @@ from jaxtyping import Float
 from scipy import optimize, stats
 
 from memspike.devices.memristors import VTEAM
-from memspike.fitting.kinds import Curve, Options, Outcome, Plot, kind
+from memspike.fitting.kinds import Curve, Options, Outcome, Plot, kind, no_law
 from memspike.fitting.table import Estimate, Table
-from memspike.parts.errors import InputError, unknown
+from memspike.parts.errors import InputError
 
 Values = Float[np.ndarray, " _"]
 FEWEST = 5
@@ -167,7 +167,7 @@ def fit_switching(tables: list[Table], options: Options) -> Outcome:
     if len(tables) != 1:
         raise InputError(f"A fit of switching times takes one file, {len(tables)} are given.")
     if options.model not in ("auto", *LAWS):
-        raise unknown("model", options.model, ["auto", *LAWS])
+        raise no_law(options.model, "switching", ["auto", *LAWS])
     sides = _sides(tables[0])
     names = [n for n in LAWS if options.model in ("auto", n)]
     tried = {n: {side: fit_side(LAWS[n], *row[:2]) for side, row in sides.items()} for n in names}
