@@ -12,6 +12,11 @@ def cases(root):
     return root / "tests/fixtures/fit"
 
 
+def write(path, text):
+    path.write_text(text)
+    return path
+
+
 def test_look_at_ramps(call, cases):
     status, text, error = call("data", "look", cases / "o_meta_lines.csv")
     assert (status, error) == (0, "")
@@ -25,6 +30,14 @@ def test_look_at_ramps(call, cases):
     ):
         assert words in text
     assert sum(any(0x2800 < ord(c) <= 0x28FF for c in line) for line in text.splitlines()) == 8
+
+
+def test_one_thing_is_not_several(call, tmp_path):
+    path = write(tmp_path / "g.csv", "G (uS)\n1\n2\n3\n")
+    assert "holds 1 ramp of potentiation" in call("fit", path)[2]
+    write(path, "time (s),G (uS)\n1,1\n2,2\n3,3\n")
+    assert "g.csv has 1 trace of reads" in call("fit", path, "--kind", "retention")[2]
+    assert "g.csv: table, 1 row\n" in call("data", "look", write(path, "G (uS)\n1\n"))[1]
 
 
 def test_look_at_a_sweep(call, tmp_path):

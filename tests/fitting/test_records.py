@@ -149,7 +149,7 @@ def test_retention_says_what_is_not_determined():
     table = bake(np.random.default_rng(0), temperatures=HOT)
     assert "no reads at t = 0" in " ".join(fitted([table], DEFAULT, "retention").warnings)
     one = made(time=np.arange(5.0), conductance=np.full(5, 1e-6))
-    with pytest.raises(InputError, match="1 traces of reads at 3 times"):
+    with pytest.raises(InputError, match="1 trace of reads at 3 times"):
         fitted([one], DEFAULT, "retention")
     with pytest.raises(InputError, match="--kind says which"):  # read noise has the same columns
         fitted([one])

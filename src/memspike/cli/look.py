@@ -10,6 +10,7 @@ from memspike.cli.console import out
 from memspike.cli.plot import dots
 from memspike.parts import units
 from memspike.parts.errors import InputError
+from memspike.parts.units import counted
 
 if TYPE_CHECKING:
     from memspike.fitting.table import Column, Table, Trace
@@ -90,11 +91,11 @@ def look(
         traces = to_traces(table, options, notes)
     except InputError as error:
         why = str(error)
-    _say(f"{table.file}: {table.form}, {len(table.rows)} rows")
+    _say(f"{table.file}: {table.form}, {counted(len(table.rows), 'row')}")
     for line in map(_line, table.columns[:MOST]):
         _say(line)
     if len(table.columns) > MOST:
-        _say(f"  and {len(table.columns) - MOST} more columns")
+        _say(f"  and {counted(len(table.columns) - MOST, 'more column')}")
     for kind, value in table.facts.items():
         _say(f"  {kind}: {_show(value, {'temperature': 'K', 'compliance': 'A', 'width': 's'}.get(kind, 'V'))}")
     if traces:
@@ -105,7 +106,7 @@ def look(
         )
         mixed = len(traces) - up - down
         both = f", {mixed} of both directions" if mixed else ""
-        _say(f"traces: {up} of potentiation, {down} of depression{both}; {reads} reads")
+        _say(f"traces: {up} of potentiation, {down} of depression{both}; {counted(reads, 'read')}")
     else:
         _say(f"no ramps of pulses: {why}")
     for note in notes:

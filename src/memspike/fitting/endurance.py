@@ -37,6 +37,7 @@ from memspike.fitting.records import (
 )
 from memspike.fitting.table import Estimate, Table
 from memspike.parts.errors import InputError
+from memspike.parts.units import counted
 
 ON = {"lrs", "on", "set", "low resistance", "up", "ltp", "rlrs", "glrs", "ron", "gon", "ilrs", "ion"}
 OFF = {"hrs", "off", "reset", "high resistance", "down", "ltd", "rhrs", "ghrs", "roff", "goff", "ihrs", "ioff"}
@@ -256,6 +257,7 @@ def endurance(tables: list[Table], options: Options) -> Outcome:
         raise InputError(f"{tables[0].file} has no window: LRS does not conduct better than HRS in the first cycles.")
     lives = _lives(pairs, limit)
     n = len(lives.good)
+    failed = f"{lives.failed} of {counted(n, 'device')} failed"
     levels = [*_level(single, lives, True, "g_lrs"), *_level(single, lives, False, "g_hrs"), *_closing(pairs, lives)]
     facts: dict[str, Any] = {
         "kind": "endurance", "devices": n, "failed": lives.failed, "smallest_window": float(np.exp(limit)),
@@ -264,10 +266,10 @@ def endurance(tables: list[Table], options: Options) -> Outcome:
     if lives.failed < FEWEST:
         share = 1 - 0.05 ** (1 / n)
         notes.append(
-            f"{lives.failed} of {n} devices failed, too few for a law; with 95 % confidence no more than {share:.0%} "
-            f"fail within {lives.good.min():g} cycles."
+            f"{failed}, too few for a law; with 95 % confidence no more than {share:.0%} fail within "
+            f"{counted(int(lives.good.min()), 'cycle')}."
         )
-        headline = f"Endurance is not determined: {lives.failed} of {n} devices failed."
+        headline = f"Endurance is not determined: {failed}."
         return Outcome(headline, None, tuple(levels), tuple(notes + more), plots, facts)
     law, life, others, near = _chosen(lives, options.model)
     estimates = [*life, *levels]
@@ -278,7 +280,7 @@ def endurance(tables: list[Table], options: Options) -> Outcome:
     g = {on: float(np.exp(np.median(single["g"][_early(single, on)]))) for on in (True, False)}
     device = LimitedEndurance(SoftBounds(g_min=g[False], g_max=g[True]), endurance=PULSES * median.value)
     notes.append("A cycle counts as 2 pulses; the pulses of the device inside are an example.")
-    headline = f"{lives.failed} of {n} devices failed ({law}): {shown(median)}, {shown(shape)}."
+    headline = f"{failed} ({law}): {shown(median)}, {shown(shape)}."
     return Outcome(headline, device, tuple(estimates), tuple(notes), plots, facts, spread)
 
 

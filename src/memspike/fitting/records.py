@@ -12,6 +12,7 @@ from memspike.fitting.instruments.options import Options as Reading
 from memspike.fitting.table import Column, Estimate, Table
 from memspike.parts import units
 from memspike.parts.errors import InputError
+from memspike.parts.units import counted
 
 Values = Float[np.ndarray, " _"]
 Z = float(stats.norm.ppf(0.975))
@@ -83,7 +84,7 @@ def gather(tables: Sequence[Table], needs: Sequence[str] = (), takes: Sequence[s
     if not kept.any():
         raise InputError(f"{tables[0].file} has no row with a conductance and {' and '.join(needs) or 'a number'}.")
     lost = int((~kept).sum())
-    notes = [f"{lost} of {len(kept)} rows were left out: a number is missing."] if lost else []
+    notes = [f"{counted(lost, 'row')} of {len(kept)} left out: a number is missing."] if lost else []
     return {kind: column[kept] for kind, column in rows.items()}, notes
 
 
@@ -93,7 +94,7 @@ def positive(rows: Rows) -> tuple[Rows, list[str]]:
     if not good.any():
         raise InputError(f"{rows['series'][0]} has no conductance above 0 S.")
     lost = int((~good).sum())
-    notes = [f"{lost} of {len(good)} conductances are not above 0 and were left out."] if lost else []
+    notes = [f"{counted(lost, 'conductance')} of {len(good)} left out: not above 0."] if lost else []
     return {kind: column[good] for kind, column in rows.items()}, notes
 
 

@@ -15,6 +15,7 @@ from memspike.devices.memristors import VTEAM
 from memspike.fitting.kinds import Curve, Options, Outcome, Plot, kind, no_law
 from memspike.fitting.table import Estimate, Table
 from memspike.parts.errors import InputError
+from memspike.parts.units import counted
 
 Values = Float[np.ndarray, " _"]
 FEWEST = 5
@@ -122,7 +123,7 @@ def _sides(table: Table) -> dict[str, tuple[Values, Values, float]]:
     for side, (volts_, _, signed) in found.items():
         if len(volts_) and (len(volts_) < FEWEST or len(np.unique(volts_)) < 3):
             raise InputError(
-                f"{table.file}: {len(volts_)} times of direction {side}; {FEWEST} at 3 voltages are needed."
+                f"{table.file}: {counted(len(volts_), 'time')} of direction {side}; {FEWEST} at 3 voltages are needed."
             )
         if len(np.unique(np.sign(signed))) > 1:
             raise InputError(f"{table.file}: direction {side} has voltages of both signs; one polarity a direction.")

@@ -15,6 +15,7 @@ from memspike.fitting.candidate import SHARES, innovations, mean_curve
 from memspike.fitting.fit import Fit
 from memspike.fitting.series import SIDES as SIGNS
 from memspike.parts import units
+from memspike.parts.units import counted
 from memspike.report.figures import ACCENT, MUTED, SECOND, new_figure, single
 from memspike.report.kinds import percent
 from memspike.report.outcome_page import write_pages
@@ -66,7 +67,7 @@ def ramps_figure(fit: Fit) -> Figure:
         g = factor * fit.data.table(side)
         if len(g):
             lines = axis.plot(g.T, color=MUTED, lw=0.5, alpha=0.45)
-            lines[0].set_label(f"{len(g)} measured ramps")
+            lines[0].set_label(counted(len(g), "measured ramp"))
             axis.plot(factor * mean_curve(fit.data.table(side)), color="black", lw=3, label="their mean")
             axis.plot(factor * getattr(fit.best, f"curve_{side}"), color=colour, lw=1.6, label=fit.model)
             axis.set_title(f"{title}: rms {100 * getattr(fit, f'rms_{side}'):.2f} % of the range", fontsize=10)
@@ -91,7 +92,7 @@ def trajectories_figure(fit: Fit) -> Figure:
                 axis.set_title(f"no ramps of {title} alone", fontsize=10)
                 continue
             seen, drawn = pair
-            axis.plot(factor * getattr(seen, what), color="black", lw=2.4, label=f"{seen.ramps} measured ramps")
+            axis.plot(factor * getattr(seen, what), color="black", lw=2.4, label=counted(seen.ramps, "measured ramp"))
             axis.plot(factor * getattr(drawn, what), color=colour, lw=1.4, label="simulated device")
             axis.legend(frameon=False, fontsize=9)
         axes[0, column].set_title(title, fontsize=10)
@@ -157,7 +158,7 @@ def _headline(fit: Fit) -> str:
         rows.append(
             (
                 title,
-                f"{facts['ramps']} ramps, {facts['points']} reads",
+                f"{counted(int(facts['ramps']), 'ramp')}, {counted(int(facts['points']), 'read')}",
                 percent(getattr(fit, f"rms_{side}")) if facts["ramps"] else "–",
                 units.show(getattr(fit, f"noise_{side}"), "S"),
                 percent(getattr(fit, f"variation_{side}")),

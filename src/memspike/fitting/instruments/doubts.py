@@ -10,6 +10,7 @@ from memspike.fitting.instruments.quantities import Unit
 from memspike.fitting.instruments.raw import Raw
 from memspike.fitting.table import UNITS
 from memspike.parts.errors import InputError
+from memspike.parts.units import counted
 
 if TYPE_CHECKING:
     from memspike.fitting.instruments.assemble import Part
@@ -140,7 +141,7 @@ def _missing_below_zero(part: "Part", notes: list[str]) -> None:
     first = f"{part.where(int(bad[0]))} is {part.cells[int(bad[0])]}"
     if len(bad) > SIGNED * np.isfinite(part.values).sum():
         raise InputError(
-            f"{first}, as {len(bad) - 1} others of the column below 0 or 0: no conductances; say what they are, "
+            f"{first}, and {counted(len(bad), 'value')} at or below 0: no conductances; say what they are, "
             f"as --column {part.number}=current:A with --read-voltage -0.1."
         )
     more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
