@@ -25,12 +25,13 @@ APART = 1e3  # columns without names that differ by more are of several quantiti
 SIGNED = 0.2  # share of values that must be positive or negative to be no accident
 
 
-def odd_unit(part: "Part", text: str) -> InputError:
+def odd_unit(part: "Part") -> InputError:
     """A header with a text in brackets that may be a unit."""
-    unit = {"resistance": "kOhm", "current": "uA"}.get(part.kind, "uS")
+    kind = part.kind if part.kind in UNITS else "conductance"
+    unit = {"Ω": "kOhm", "A": "uA", "V": "mV", "s": "us", "K": "degC"}.get(UNITS[kind], "uS")
     return InputError(
-        f"{part.where()} is headed '{part.name}', and '{text}' is not a unit that is known; "
-        f"say what it is, as --column {part.number}={part.kind}:{unit}."
+        f"{part.where()} is headed '{part.name}', and '{part.odd}' is not a unit that is known; "
+        f"say what it is, as --column {part.number}={kind.replace(' ', '-')}:{unit}."
     )
 
 
