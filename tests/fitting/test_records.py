@@ -396,7 +396,7 @@ def test_the_last_read_of_a_write_counts():
 def test_currents_need_a_read_voltage():
     t = 0.01 * np.arange(512.0)
     current = 1e-6 * (1 + 0.01 * np.random.default_rng(0).standard_normal(512))
-    with pytest.raises(InputError, match="holds currents but no read voltage"):
+    with pytest.raises(InputError, match="holds currents; give the voltage of the read"):
         fitted([made(time=t, current=current)], DEFAULT, "read-noise")
     outcome = fitted([made({"read voltage": 0.1}, time=t, current=-current)], DEFAULT, "read-noise")
     assert outcome.facts["records"][0]["g"] == pytest.approx(10e-6, rel=0.01)

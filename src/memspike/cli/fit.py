@@ -73,7 +73,7 @@ def fit(
         None if text is None else units.parse(text, unit, option)
         for text, unit, option in ((sweep_rate, "V/s", "--sweep-rate"), (compliance, "A", "--compliance"))
     )
-    said = kinds.Options(model, rate, limit, window)
+    said = kinds.Options(model, rate, limit, window, options.read_voltage)
     kinds.check(said, name)
     if name == kinds.PULSES:
         found = fitting.fit(of_tables(tables, options), model=model)

@@ -32,18 +32,23 @@ OF_KIND = {
     "sweep_rate": ("sweep",),
     "compliance": ("sweep",),
     "window": ("endurance",),
+    "read_voltage": (PULSES, "retention", "endurance", "read-noise", "levels", "tabular"),
 }
 Values = Float[np.ndarray, " _"]
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the user may set: law ("auto": the lowest BIC), sweep rate in V/s, compliance in A, smallest window."""
+    """What the user may set: law ("auto": the lowest BIC), sweep rate in V/s, compliance in A, smallest window.
+
+    `read_voltage` in V is here to be refused where nothing is read; the tables hold it.
+    """
 
     model: str = "auto"
     sweep_rate: float | None = None
     compliance: float | None = None
     window: float | None = None
+    read_voltage: float | None = None
 
 
 @dataclass(frozen=True)
@@ -178,7 +183,7 @@ def check(options: Options, name: str) -> None:
     for option, own in OF_KIND.items():
         if name not in own and getattr(options, option) != getattr(Options, option):
             flag = option.replace("_", "-")
-            raise InputError(f"--{flag} is for {' and '.join(own)}, and what is fitted is {name}; leave it out.")
+            raise InputError(f"--{flag} is for {', '.join(own)}, and what is fitted is {name}; leave it out.")
 
 
 def fit_tables(tables: list[Table], options: Options, name: str = "auto") -> Outcome:

@@ -236,4 +236,8 @@ def assemble(file: str, raw: Raw, options: Options) -> Table:
         names = " and ".join(p.name for p in silent[:2])
         notes.append(f"{names} have no unit: read in V and A; --column {silent[0].number}=voltage:mV says otherwise.")
     said = {} if options.read_voltage is None else {"read voltage": options.read_voltage}
+    other = next((p for p in parts if p.kind in VALUES), None)
+    if said and not any(p.kind == "current" for p in parts):
+        holds = f", {other.name} holds {other.kind}s" if other else " holds no currents"
+        raise InputError(f"{file}{holds}; leave the read voltage out.")
     return Table(file, raw.form, _columns(parts, raw, notes), raw.rows, {**raw.facts, **said}, tuple(notes))
