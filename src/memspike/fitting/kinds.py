@@ -186,6 +186,17 @@ def check(options: Options, name: str) -> None:
             raise InputError(f"--{flag} is for {', '.join(own)}, and what is fitted is {name}; leave it out.")
 
 
+def timed(tables: Sequence[Table]) -> None:
+    """InputError where nobody says the unit of a time."""
+    for table in tables:
+        for column in table.of("time"):
+            if column.assumed:
+                raise InputError(
+                    f"{table.file}: nobody says the unit of column '{column.name}'; "
+                    f"--column {column.name}=time:us, for example, does."
+                )
+
+
 def fit_tables(tables: list[Table], options: Options, name: str = "auto") -> Outcome:
     """Fit by the kind of that name, or by the one that the columns tell; InputError where neither is known."""
     known = load()
@@ -196,11 +207,5 @@ def fit_tables(tables: list[Table], options: Options, name: str = "auto") -> Out
             f"Columns of kind {seen} do not tell what was measured; name it with --kind {'|'.join(known)}."
         )
     check(options, found)
-    for table in tables:
-        for column in table.of("time"):
-            if column.assumed:
-                raise InputError(
-                    f"{table.file}: nobody says the unit of column '{column.name}'; "
-                    f"--column {column.name}=time:us, for example, does."
-                )
+    timed(tables)
     return known[found](tables, options)
