@@ -41,7 +41,8 @@ Values = Float[np.ndarray, " _"]
 class Options:
     """What the user may set: law ("auto": the lowest BIC), sweep rate in V/s, compliance in A, smallest window.
 
-    `read_voltage` in V is here to be refused where nothing is read; the tables hold it.
+    `read_voltage` in V is here to be refused where nothing is read; the tables hold it. A fit of many laws calls
+    `tell(number, of, law)` before each.
     """
 
     model: str = "auto"
@@ -49,6 +50,7 @@ class Options:
     compliance: float | None = None
     window: float | None = None
     read_voltage: float | None = None
+    tell: Callable[[int, int, str], None] = lambda number, of, law: None
 
 
 @dataclass(frozen=True)

@@ -122,11 +122,15 @@ def fit_sweep(tables: list[Table], options: Options) -> Outcome:
         raise InputError(f"A sweep fit takes one file, {len(tables)} are given; put the cycles of a device into one.")
     names, data = _wanted(options.model), loops(tables[0], options)
     known = int((~data.held).sum())
-    tried = {name: fit_law(name, [data])[0] for name in names if known > len(LAWS[name].names) + 2}
+    tried, many = {}, [name for name in names if known > len(LAWS[name].names) + 2]
+    for number, name in enumerate(many, 1):
+        options.tell(number, len(many), name)
+        tried[name] = fit_law(name, [data])[0]
     tried = {name: found for name, found in tried.items() if np.isfinite(found.bic)}
     if not tried:
         raise InputError(f"{tables[0].file} has {known} points below the compliance; too few for {', '.join(names)}.")
     best = min(tried, key=lambda name: tried[name].bic)
+    options.tell(len(many), len(many), f"intervals of {best}")
     found = profiled(best, [data], [tried[best]])[0]
     told = estimates(best, found, float(np.abs(data.v).max()))
     facts = {"model": best, **_row(data, found), "points": len(data.v), "cycles": data.cycles}
