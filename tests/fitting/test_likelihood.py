@@ -178,6 +178,22 @@ def test_a_read_in_a_thousand_wrong_by_ten_moves_nothing(one, fitted):
     for before, after in zip(fitted.parameters, found.parameters, strict=True):
         assert abs(after.value - before.value) < before.high - before.low, (before, after)
     assert found.warnings == fitted.warnings
+    assert not fitted.notes
+    assert found.notes[0].startswith("2 reads lie far from all others (the first: ")
+    assert (found.rms_up, found.rms_down) == pytest.approx((fitted.rms_up, fitted.rms_down), abs=2e-3)
+    for side in ("up", "down"):
+        measured, clean = found.trajectories[side][0], fitted.trajectories[side][0]
+        np.testing.assert_allclose(measured.sd, clean.sd, rtol=0.3, atol=1e-7)
+    assert np.isfinite(found.data.g).sum() == np.isfinite(fitted.data.g).sum() - 2
+
+
+def test_one_glitch_is_told_with_its_pulse(one, fitted):
+    g = one[9].g.copy()
+    g[30] *= 10
+    traces = [Trace(g if k == 9 else t.g, t.pulses, ramp=f"ramp {k}") for k, t in enumerate(one)]
+    found = fit(traces, model="soft-bounds", g_range=(LOW, HIGH))
+    assert "1 read lies far from all others" in found.notes[0]
+    assert "in ramp 9), at pulse 30;" in found.notes[0]
 
 
 def test_noise_that_hides_the_ramps_still_gives_an_answer():

@@ -1,6 +1,6 @@
 """Traces as padded arrays in double precision: reads, signed pulse counts and a smooth path through the reads."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,6 +40,10 @@ class Series:
     def side(self, sign: int) -> Bool[np.ndarray, " traces"]:
         """The traces that hold pulses of this direction only: ramps."""
         return (sign * self.pulses >= 0).all(1) & (self.pulses != 0).any(1)
+
+    def without(self, far: Bool[np.ndarray, "traces reads"]) -> "Series":
+        """The same without some reads."""
+        return replace(self, g=np.where(far, np.nan, self.g))
 
     def table(self, side: str) -> Reads:
         """The ramps of one direction, conductances in S."""

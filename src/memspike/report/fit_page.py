@@ -175,6 +175,7 @@ def _headline(fit: Fit) -> str:
         "NL labels are those of the best exponential law.",
         *(f"{name} was left out: {why}." for name, why in fit.dropped.items()),
         *fit.warnings,
+        *fit.notes,
     ]
     first = f"<p class=big>{html.escape(fit.headline)}</p>" if fit.headline else ""
     return (
