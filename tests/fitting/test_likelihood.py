@@ -14,6 +14,7 @@ from memspike.fitting.candidate import screened
 from memspike.fitting.candidates import LAWS
 from memspike.fitting.series import series
 from memspike.fitting.table import Trace
+from memspike.report.fit_page import ramps_figure, residuals_figure
 
 fitting = importlib.import_module("memspike.fitting.fit")
 fit = fitting.fit
@@ -248,3 +249,6 @@ def test_pulses_of_any_order_amplitude_and_number():
     assert float(-law.curvature_down / law.pulses_down) == pytest.approx(0.04, rel=0.1)
     assert found.read_noise == pytest.approx(0.005 * (HIGH - LOW), rel=0.15)
     assert found.data.reference["amplitude_up"] == pytest.approx(1.0)
+    for draw in (ramps_figure, residuals_figure):
+        (axis,) = draw(found).axes  # no empty ones beside it
+        assert axis.lines

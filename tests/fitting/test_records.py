@@ -186,6 +186,13 @@ def test_failure_law(sets, law, stop):
     covered(sets, one, {"median_cycles": 6e4, shape[0]: 1.5, "g_lrs": 20e-6})
 
 
+def test_the_law_is_drawn_through_the_failures():
+    outcome = fitted([cycled(np.random.default_rng(0), "weibull")], Options(model="weibull"), "endurance")
+    failed, law = outcome.plots["failures"].curves
+    assert (failed.style, law.label) == ("points", "weibull")
+    assert np.abs(np.interp(failed.x, law.x, law.y) - failed.y).max() < 0.15
+
+
 def test_endurance_of_a_limited_device(x64):
     """`LimitedEndurance` with a Weibull spread: one full SET and one RESET a cycle, read after each."""
     inside = devices.ConstantStep(g_min=5e-6, g_max=100e-6, pulses_up=1.0, pulses_down=1.0)

@@ -275,6 +275,7 @@ def endurance(tables: list[Table], options: Options) -> Outcome:
     estimates = [*life, *levels]
     notes += [*more, *near, *undetermined(estimates)]
     median, shape = life
+    plots["failures"] = _failures(lives, law, np.log([median.value, shape.value]))
     facts["other_laws"] = others
     spread: dict[str, AbstractSpread] = {"endurance": SPREADS[law](shape.value)}
     g = {on: float(np.exp(np.median(single["g"][_early(single, on)]))) for on in (True, False)}
@@ -295,10 +296,14 @@ def _plots(pairs: Rows, lives: _Lives) -> dict[str, Plot]:
     for piece in groups(pairs["device"])[:60]:
         own = piece[np.argsort(pairs["cycle"][piece])]
         curves.append(Curve(pairs["cycle"][own], np.exp(pairs["window"][own]), style="faint"))
-    plots = {"windows": Plot("Windows", "cycle", "G_LRS/G_HRS", tuple(curves), log="xy")}
-    if lives.failed:
-        at = np.sort(lives.bad[np.isfinite(lives.bad)])
-        share = (np.arange(len(at)) + 0.7) / (len(lives.bad) + 0.4)
-        points = (Curve(at, share, "failed devices", "points"),)
-        plots["failures"] = Plot("Failures", "cycle", "share of devices that failed", points, log="x")
-    return plots
+    return {"windows": Plot("Windows", "cycle", "G_LRS/G_HRS", tuple(curves), log="xy")}
+
+
+def _failures(lives: _Lives, law: str, theta: Values) -> Plot:
+    """The share of devices that failed, between the last good and the first bad cycle of each, and the law."""
+    failed = np.isfinite(lives.bad)
+    at = np.sort(np.sqrt(np.maximum(lives.good[failed], 1.0) * lives.bad[failed]))
+    share = (np.arange(len(at)) + 0.7) / (len(failed) + 0.4)
+    u = np.linspace(np.log(at[0]) - 1, np.log(max(at[-1], lives.good.max())) + 0.5, 200)
+    curves = (Curve(at, share, "failed devices", "points"), Curve(np.exp(u), np.exp(LAWS[law](u, theta)[0]), law))
+    return Plot("Failures", "cycle", "share of devices that failed", curves, log="x")
