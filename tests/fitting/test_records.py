@@ -450,6 +450,31 @@ def test_columns_named_on_and_off_are_endurance():
     assert fitted([table]).facts["smallest_window"] == pytest.approx(10)
 
 
+MADE = {
+    "retention": (lambda rng: bake(rng), "nu ", "device.g_min clock_energy"),
+    "endurance": (lambda rng: cycled(rng, "weibull"), "endurance device.g_min", "device.pulses_up"),
+    "read-noise": (lambda rng: repeated(rng, 1.0), "scale device.slope", "device.device.pulses_up"),
+    "levels": (lambda rng: aimed(rng), "error.c0", "nu_mean.c0 noise.scale"),
+}
+
+
+@pytest.mark.parametrize("kind", MADE)
+def test_show_prints_what_was_measured(call, tmp_path, kind):
+    make, measured, silent = MADE[kind]
+    outcome = fitted([make(np.random.default_rng(0))], DEFAULT, kind)
+    path = tmp_path / "device.toml"
+    description.write(outcome.device, path, outcome.spread, outcome.example)
+    assert type(description.read(path)) is type(devices.find(str(path))) is type(outcome.device)
+    status, text, error = call("show", path, "--no-figures")
+    assert status == 0, error
+    names = [line.split(" ")[0] for line in text.splitlines()]
+    assert {*measured.split()} <= {*names}
+    assert not {*silent.split()} & {*names}
+    assert "symmetry point" not in text
+    assert "nonlinearity labels" not in text
+    assert "not measured, so not shown: " in text
+
+
 def test_the_law_is_drawn_for_each_temperature():
     outcome = fitted([bake(np.random.default_rng(0), temperatures=(300.0, 350.0), exponent=0.1)], DEFAULT, "retention")
     labels = [curve.label for curve in outcome.plots["exponent"].curves]

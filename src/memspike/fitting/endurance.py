@@ -44,6 +44,7 @@ OFF = {"hrs", "off", "reset", "high resistance", "down", "ltd", "rhrs", "ghrs", 
 SPREADS: dict[str, Callable[[float], AbstractSpread]] = {"log-normal": LogNormal, "weibull": Weibull}
 SIGNS = {"1": 1.0, "+1": 1.0, "-1": 0.0}
 PULSES = 2.0  # pulses of a cycle: one SET and one RESET
+EXAMPLE = "device.pulses device.curvature"
 FEWEST = 2  # failures from which on a law is fitted
 
 
@@ -282,7 +283,7 @@ def endurance(tables: list[Table], options: Options) -> Outcome:
     device = LimitedEndurance(SoftBounds(g_min=g[False], g_max=g[True]), endurance=PULSES * median.value)
     notes.append("A cycle counts as 2 pulses; the pulses of the device inside are an example.")
     headline = f"{failed} ({law}): {shown(median)}, {shown(shape)}."
-    return Outcome(headline, device, tuple(estimates), tuple(notes), plots, facts, spread)
+    return Outcome(headline, device, tuple(estimates), tuple(notes), plots, facts, spread, EXAMPLE)
 
 
 def _early(single: Rows, on: bool) -> np.ndarray:

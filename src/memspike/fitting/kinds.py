@@ -79,7 +79,8 @@ class Outcome:
     """What every kind gives: a line that says what was found and whether it may be trusted, and what goes with it.
 
     A device where there is one, `spread` (how devices differ), numbers with intervals, sentences, plots by the name of
-    their file; `facts` are further numbers of fit.json.
+    their file; `facts` are further numbers of fit.json, `example` beginnings of the paths of `device` that nobody
+    measured.
     """
 
     headline: str
@@ -89,6 +90,7 @@ class Outcome:
     plots: dict[str, Plot] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     spread: dict[str, AbstractSpread] = field(default_factory=dict)
+    example: str = ""
 
     def summary(self) -> dict[str, Any]:
         """Headline, facts, estimates and warnings."""

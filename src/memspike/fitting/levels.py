@@ -20,6 +20,7 @@ from memspike.parts.errors import InputError
 from memspike.parts.units import counted
 
 FEWEST = 8  # writes
+EXAMPLE = "levels t_c t_read nu_ noise"
 UNIT = 1e-6  # S: unit of the law of the error
 FLOOR = 1e-3  # smallest s(g) over the mean error
 KNOWN_SHARE = 2 * float(stats.norm.sf(3))  # of a Gaussian beyond 3 s.d.
@@ -184,7 +185,7 @@ def levels(tables: list[Table], options: Options) -> Outcome:
         nu_sd=Cubic(),
         noise=InversePower(scale=0.0),
     )
-    return Outcome(headline, device, estimates, tuple(notes), _plots(g, target, law, top), facts)
+    return Outcome(headline, device, estimates, tuple(notes), _plots(g, target, law, top), facts, example=EXAMPLE)
 
 
 def _plots(g: Values, target: Values, law: _Law, top: float) -> dict[str, Plot]:

@@ -43,6 +43,7 @@ TAPER = 0.5  # share of a record in the two flanks of the taper
 LOWEST = 2  # first ordinate used
 FEW_RECORDS = 10  # fewer do not tell how they differ
 PER_EFOLD = 2  # oscillations of the device in an e-fold of frequencies: fewer look like lines in a record
+EXAMPLE = "device.device.pulses device.device.curvature"
 CLEAR = 10.0  # log-likelihood by which two levels must beat coloured noise
 
 
@@ -324,7 +325,7 @@ def read_noise(tables: list[Table], options: Options) -> Outcome:
     )
     headline = f"Read noise of {counted(len(steady), 'record')}: Q {shown(given['scale'])} at 25 µS, {shown(gamma)}"
     headline += f", {counted(len(switching), 'telegraph')} left out." if switching else "."
-    return Outcome(headline, device, (*law, *telegraphs), tuple(notes), _plots(steady, found), facts)
+    return Outcome(headline, device, (*law, *telegraphs), tuple(notes), _plots(steady, found), facts, example=EXAMPLE)
 
 
 def _rows(records: list[Record], found: Spectral) -> list[dict[str, Any]]:

@@ -240,6 +240,8 @@ def retention(tables: list[Table], options: Options) -> Outcome:
         reference_temperature=float(data.temperature.min()),
         **energies,
     )
+    silent = [*({"clock_energy", "exponent_energy"} - {*energies}), *([] if sloped else ["slope"])]
+    example = " ".join(["device", *sorted(silent)])
     reach = span(low, high)
     notes.append(
         f"Retention tells nothing about pulses and their range: those of the device inside, {reach}, are an example."
@@ -248,7 +250,7 @@ def retention(tables: list[Table], options: Options) -> Outcome:
     facts: dict[str, Any] = {"kind": "retention", "traces": len(data.start), "reads": len(data.y)}
     headline = f"Drift of {len(data.start)} traces: {shown(given['nu'])}, {shown(given['nu_sd'])} over traces"
     headline += "".join(f", {shown(e)}" for e in estimates if e.name.endswith("_energy"))
-    return Outcome(f"{headline}.", device, tuple(estimates), tuple(notes), _plots(data, found), facts, spread)
+    return Outcome(f"{headline}.", device, tuple(estimates), tuple(notes), _plots(data, found), facts, spread, example)
 
 
 def _plots(data: _Traces, found: _Found) -> dict[str, Plot]:
