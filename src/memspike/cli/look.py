@@ -100,14 +100,15 @@ def _fitted_as(options: "Options", table: "Table", traces: "list[Trace]", why: s
     from memspike.fitting import kinds
 
     try:
-        kind = kinds.named([table], options=options)
+        first = kind = kinds.named([table], options=options)
+        said = f"kind: {kind}; fit it with {command}"
     except InputError:
-        maybe = kinds.recognised([table])
-        return "", f"kind: {', '.join(maybe)} or pulses; --kind says which, as {command} --kind {maybe[0]}"
+        kind, (first, *others) = "", kinds.recognised([table])
+        said = f"kind: {', '.join((first, *others))} or pulses; --kind says which, as {command} --kind {first}"
     if kind == kinds.PULSES and why:
         return "", f"kind: not told by the columns, and no pulses: {why}"
-    asked = _asked(kind, options, table, traces)
-    return kind, f"kind: {kind}; fit it with {command}" + (f"\nbefore a fit: {asked}" if asked else "")
+    asked = _asked(first, options, table, traces)
+    return kind, said + (f"\nbefore a fit: {asked}" if asked else "")
 
 
 def _ramps(traces: "list[Trace]") -> str:

@@ -108,7 +108,7 @@ def _compare(table: Table, first: tuple[Column, Vector], other: Column, options:
     middle = float(np.median(known)) if known.size else np.inf
     if abs(middle - 1) > _ALIKE:
         raise InputError(
-            f"{table.file}: {other.name} gives {middle:.3g} times the conductance of {column.name}; name the right "
+            f"{table.file}: {other.name} gives {middle:.4g} times the conductance of {column.name}; name the right "
             "unit with --column NAME=KIND:UNIT, or leave one out with --column NAME=ignored."
         )
     notes.append(f"{table.file}: {column.name} is read; {other.name} says the same again.")
