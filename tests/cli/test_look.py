@@ -12,6 +12,11 @@ def cases(root):
     return root / "tests/fixtures/fit"
 
 
+def write(path, text):
+    path.write_text(text)
+    return path
+
+
 def test_look_at_ramps(call, cases):
     status, text, error = call("data", "look", cases / "o_meta_lines.csv")
     assert (status, error) == (0, "")
@@ -27,13 +32,56 @@ def test_look_at_ramps(call, cases):
     assert sum(any(0x2800 < ord(c) <= 0x28FF for c in line) for line in text.splitlines()) == 8
 
 
+def test_one_thing_is_not_several(call, tmp_path):
+    path = write(tmp_path / "g.csv", "G (uS)\n1\n2\n3\n")
+    assert "holds 1 ramp of potentiation" in call("fit", path)[2]
+    write(path, "time (s),G (uS)\n1,1\n2,2\n3,3\n")
+    assert "g.csv has 1 trace of reads" in call("fit", path, "--kind", "retention")[2]
+    assert "g.csv: table, 1 row\n" in call("data", "look", write(path, "G (uS)\n1\n"))[1]
+
+
 def test_look_at_a_sweep(call, tmp_path):
     volts = np.linspace(-1, 1, 41)
     (tmp_path / "iv.csv").write_text("V (V),I (uA)\n" + "\n".join(f"{v},{3 * v**3}" for v in volts))
     status, text, _ = call("data", "look", tmp_path / "iv.csv")
     assert status == 0
-    assert "no ramps of pulses: iv.csv is a sweep of V (V)" in text
+    assert f"kind: sweep; fit it with memspike fit {tmp_path}/iv.csv\n" in text
+    assert "before a fit: iv.csv has no times; give the sweep rate in V/s with --sweep-rate." in text
     assert "I (uA) -3 µA to 3 µA, over V (V) -1 V to 1 V" in text
+
+
+G = "".join(f"{k},{k + 1}\n" for k in range(1, 9))
+KINDS = {
+    "pulses": "SET (uS),RESET (uS)\n1,3\n2,2\n3,1\n",
+    "switching": "V (V),time (us)\n" + G,
+    "retention": "time (s),temperature (K),G (uS)\n" + "".join(f"{k},300,{k + 1}\n" for k in range(1, 9)),
+    "endurance": "cycle,LRS (kOhm),HRS (kOhm)\n" + "".join(f"{k},10,1000\n" for k in range(1, 9)),
+    "levels": "target (uS),G (uS)\n" + G,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_look_names_the_kind_and_the_command(call, tmp_path, kind):
+    path = write(tmp_path / "a.csv", KINDS[kind])
+    text = call("data", "look", path)[1]
+    assert f"kind: {kind}; fit it with memspike fit {path}\n" in text
+    assert "before a fit" not in text
+    assert ("traces:" in text) == (kind == "pulses")
+
+
+def test_look_repeats_the_options_and_says_what_a_fit_asks(call, tmp_path):
+    path = write(tmp_path / "a.csv", "t,G\n" + G)
+    options = ("--column", "G=conductance:uS", "--column", "t=time:ms")
+    text = call("data", "look", path, *options)[1]
+    assert (
+        f"kind: retention, read-noise or pulses; --kind says which, as memspike fit {path} {' '.join(options)} " in text
+    )
+    text = call("data", "look", write(path, "t (s),G (uS),R (Ohm)\n1,5,200\n2,4,250\n3,2,500\n"))[1]
+    assert "before a fit: a.csv: R (Ohm) gives 1000 times the conductance of G (uS)" in text
+    text = call("data", "look", write(path, "V (V),time\n" + G))[1]
+    assert "before a fit: a.csv: nobody says the unit of column 'time'" in text
+    text = call("data", "look", write(path, "G (uS)\n1\n2\n3\n"))[1]
+    assert "before a fit: a.csv holds 1 ramp of potentiation but none of depression" in text
 
 
 def test_look_asks_in_one_sentence(call, tmp_path):

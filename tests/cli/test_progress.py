@@ -46,6 +46,18 @@ def test_a_slow_chunk_among_many_does_not_count(shown):
     assert "0:00:30 left" in lines[-1]
 
 
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_fit_says_which_law_it_is_at(terminal):
+    screen = io.StringIO()
+    with progress.laws(Console(file=screen, force_terminal=terminal, width=200)) as tell:
+        tell(1, 2, "vteam")
+        tell(2, 2, "yakopcic")
+    if terminal:
+        assert "yakopcic" in screen.getvalue()
+    else:
+        assert screen.getvalue() == "law 1 of 2: vteam\nlaw 2 of 2: yakopcic\n"
+
+
 def test_every_training_of_a_study_begins_anew(shown):
     lines = shown([(20, 10), (21, 20), (60, 10), (80, 20)]).splitlines()
     assert lines[1] == "step 10/100, loss 0.500"

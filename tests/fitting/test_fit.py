@@ -265,6 +265,8 @@ def test_other_refusals(one, tmp_path):
         fit(tmp_path / "absent.csv")
     with pytest.raises(ms.InputError, match="Did you mean 'soft-bounds'"):
         fit(good, model="soft-bound")
+    with pytest.raises(ms.InputError, match="vteam is a law of sweep and switching, and what is fitted is pulses"):
+        fit(good, model="vteam")
     with pytest.raises(ms.InputError, match="read voltage"):
         fit(good, read_voltage=0.0)
     with pytest.raises(ms.InputError, match="g_range"):

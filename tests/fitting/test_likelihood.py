@@ -14,6 +14,7 @@ from memspike.fitting.candidate import screened
 from memspike.fitting.candidates import LAWS
 from memspike.fitting.series import series
 from memspike.fitting.table import Trace
+from memspike.report.fit_page import ramps_figure, residuals_figure
 
 fitting = importlib.import_module("memspike.fitting.fit")
 fit = fitting.fit
@@ -178,6 +179,22 @@ def test_a_read_in_a_thousand_wrong_by_ten_moves_nothing(one, fitted):
     for before, after in zip(fitted.parameters, found.parameters, strict=True):
         assert abs(after.value - before.value) < before.high - before.low, (before, after)
     assert found.warnings == fitted.warnings
+    assert not fitted.notes
+    assert found.notes[0].startswith("2 reads lie far from all others (the first: ")
+    assert (found.rms_up, found.rms_down) == pytest.approx((fitted.rms_up, fitted.rms_down), abs=2e-3)
+    for side in ("up", "down"):
+        measured, clean = found.trajectories[side][0], fitted.trajectories[side][0]
+        np.testing.assert_allclose(measured.sd, clean.sd, rtol=0.3, atol=1e-7)
+    assert np.isfinite(found.data.g).sum() == np.isfinite(fitted.data.g).sum() - 2
+
+
+def test_one_glitch_is_told_with_its_pulse(one, fitted):
+    g = one[9].g.copy()
+    g[30] *= 10
+    traces = [Trace(g if k == 9 else t.g, t.pulses, ramp=f"ramp {k}") for k, t in enumerate(one)]
+    found = fit(traces, model="soft-bounds", g_range=(LOW, HIGH))
+    assert "1 read lies far from all others" in found.notes[0]
+    assert "in ramp 9), at pulse 30;" in found.notes[0]
 
 
 def test_noise_that_hides_the_ramps_still_gives_an_answer():
@@ -232,3 +249,6 @@ def test_pulses_of_any_order_amplitude_and_number():
     assert float(-law.curvature_down / law.pulses_down) == pytest.approx(0.04, rel=0.1)
     assert found.read_noise == pytest.approx(0.005 * (HIGH - LOW), rel=0.15)
     assert found.data.reference["amplitude_up"] == pytest.approx(1.0)
+    for draw in (ramps_figure, residuals_figure):
+        (axis,) = draw(found).axes  # no empty ones beside it
+        assert axis.lines

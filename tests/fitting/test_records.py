@@ -149,7 +149,7 @@ def test_retention_says_what_is_not_determined():
     table = bake(np.random.default_rng(0), temperatures=HOT)
     assert "no reads at t = 0" in " ".join(fitted([table], DEFAULT, "retention").warnings)
     one = made(time=np.arange(5.0), conductance=np.full(5, 1e-6))
-    with pytest.raises(InputError, match="1 traces of reads at 3 times"):
+    with pytest.raises(InputError, match="1 trace of reads at 3 times"):
         fitted([one], DEFAULT, "retention")
     with pytest.raises(InputError, match="--kind says which"):  # read noise has the same columns
         fitted([one])
@@ -184,6 +184,13 @@ def test_failure_law(sets, law, stop):
         return outcome, {"median_cycles": 1e5, shape[0]: shape[1], "window_slope": 0.0} | levels
 
     covered(sets, one, {"median_cycles": 6e4, shape[0]: 1.5, "g_lrs": 20e-6})
+
+
+def test_the_law_is_drawn_through_the_failures():
+    outcome = fitted([cycled(np.random.default_rng(0), "weibull")], Options(model="weibull"), "endurance")
+    failed, law = outcome.plots["failures"].curves
+    assert (failed.style, law.label) == ("points", "weibull")
+    assert np.abs(np.interp(failed.x, law.x, law.y) - failed.y).max() < 0.15
 
 
 def test_endurance_of_a_limited_device(x64):
@@ -396,7 +403,7 @@ def test_the_last_read_of_a_write_counts():
 def test_currents_need_a_read_voltage():
     t = 0.01 * np.arange(512.0)
     current = 1e-6 * (1 + 0.01 * np.random.default_rng(0).standard_normal(512))
-    with pytest.raises(InputError, match="holds currents but no read voltage"):
+    with pytest.raises(InputError, match="holds currents; give the voltage of the read"):
         fitted([made(time=t, current=current)], DEFAULT, "read-noise")
     outcome = fitted([made({"read voltage": 0.1}, time=t, current=-current)], DEFAULT, "read-noise")
     assert outcome.facts["records"][0]["g"] == pytest.approx(10e-6, rel=0.01)
@@ -441,6 +448,31 @@ def test_columns_named_on_and_off_are_endurance():
     table = made({"read voltage": 0.1}, cycle=np.arange(9.0), on_current=np.full(9, 1e-5), off_current=np.full(9, 1e-7))
     assert kind_of([table]) == "endurance"
     assert fitted([table]).facts["smallest_window"] == pytest.approx(10)
+
+
+MADE = {
+    "retention": (lambda rng: bake(rng), "nu ", "device.g_min clock_energy"),
+    "endurance": (lambda rng: cycled(rng, "weibull"), "endurance device.g_min", "device.pulses_up"),
+    "read-noise": (lambda rng: repeated(rng, 1.0), "scale device.slope", "device.device.pulses_up"),
+    "levels": (lambda rng: aimed(rng), "error.c0", "nu_mean.c0 noise.scale"),
+}
+
+
+@pytest.mark.parametrize("kind", MADE)
+def test_show_prints_what_was_measured(call, tmp_path, kind):
+    make, measured, silent = MADE[kind]
+    outcome = fitted([make(np.random.default_rng(0))], DEFAULT, kind)
+    path = tmp_path / "device.toml"
+    description.write(outcome.device, path, outcome.spread, outcome.example)
+    assert type(description.read(path)) is type(devices.find(str(path))) is type(outcome.device)
+    status, text, error = call("show", path, "--no-figures")
+    assert status == 0, error
+    names = [line.split(" ")[0] for line in text.splitlines()]
+    assert {*measured.split()} <= {*names}
+    assert not {*silent.split()} & {*names}
+    assert "symmetry point" not in text
+    assert "nonlinearity labels" not in text
+    assert "not measured, so not shown: " in text
 
 
 def test_the_law_is_drawn_for_each_temperature():

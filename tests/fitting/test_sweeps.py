@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ from scipy.integrate import solve_ivp
 
 from memspike import report
 from memspike.devices import description
-from memspike.fitting import compliance, loop_fit
+from memspike.fitting import compliance, loop_fit, sweeps
 from memspike.fitting.kinds import Options, fit_tables
 from memspike.fitting.loops import Loops, loops
 from memspike.fitting.state_laws import LAWS
@@ -280,6 +281,7 @@ BAD = [
     ({"time": np.arange(50.0)[::-1]}, {}, "time goes back"),
     ({}, {"compliance": -1.0}, "above 0"),
     ({}, {"model": "vtaem"}, "Did you mean 'vteam'"),
+    ({}, {"model": "soft-bounds"}, "a law of pulses, and what is fitted is sweep"),
 ]
 
 
@@ -290,6 +292,20 @@ def test_what_is_no_sweep_is_refused_in_one_sentence(changed, options, words):
     kept = tuple(Column(kind, kind, values) for kind, values in columns.items() if values is not None)
     with pytest.raises(InputError, match=words):
         fit_tables([Table("a.csv", "test", kept, tuple(range(2, 52)))], Options(**options), "sweep")
+
+
+def test_every_law_is_told_before_it_is_fitted(monkeypatch):
+    (data,), _ = measured("vteam")
+    told, fitted = [], []
+
+    def fit_law(name, data):
+        fitted.append(name)
+        return [SimpleNamespace(bic=np.inf)]
+
+    monkeypatch.setattr(sweeps, "fit_law", fit_law)
+    with pytest.raises(InputError, match="too few"):
+        fit_tables([table_of(data)], Options(tell=lambda number, of, law: told.append((number, of, law))))
+    assert told == [(k, len(LAWS), name) for k, name in enumerate(fitted, 1)]
 
 
 def test_a_law_of_which_nothing_is_determined_is_not_trusted():

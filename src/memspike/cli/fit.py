@@ -1,12 +1,13 @@
 """`memspike fit`: a device from measured files."""
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from memspike.cli import files as measured
-from memspike.cli.console import computing, out
+from memspike.cli.console import computing, err, out
 from memspike.cli.run import run_folder
 from memspike.parts import units
 from memspike.parts.errors import InputError
@@ -59,6 +60,7 @@ def fit(
 ) -> None:
     """Fit a device to pulses, sweeps and other measurements; writes device.toml, fit.json and fit.html."""
     from memspike import fitting, report
+    from memspike.cli.progress import laws
     from memspike.fitting import kinds
     from memspike.fitting.instruments.reader import read
     from memspike.fitting.measurements import of_tables
@@ -73,14 +75,15 @@ def fit(
         None if text is None else units.parse(text, unit, option)
         for text, unit, option in ((sweep_rate, "V/s", "--sweep-rate"), (compliance, "A", "--compliance"))
     )
-    said = kinds.Options(model, rate, limit, window)
+    said = kinds.Options(model, rate, limit, window, options.read_voltage)
     kinds.check(said, name)
     if name == kinds.PULSES:
         found = fitting.fit(of_tables(tables, options), model=model)
         page = report.write_fit(found, folder)
         _say_pulses(found, model == "auto")
     else:
-        found = kinds.fit_tables(tables, said, name)
+        with laws(err) as tell:
+            found = kinds.fit_tables(tables, dataclasses.replace(said, tell=tell), name)
         page = report.write_outcome(found, folder)
         _say(*(f"note: {note}" for table in tables for note in table.notes))
         _say_other(found)

@@ -1,5 +1,7 @@
 """`memspike data look`: what a measured file holds, before anything is fitted."""
 
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,8 +12,10 @@ from memspike.cli.console import out
 from memspike.cli.plot import dots
 from memspike.parts import units
 from memspike.parts.errors import InputError
+from memspike.parts.units import counted
 
 if TYPE_CHECKING:
+    from memspike.fitting.instruments.options import Options
     from memspike.fitting.table import Column, Table, Trace
 
 MOST = 12  # columns that are shown
@@ -70,6 +74,54 @@ def _picture(table: "Table", traces: "list[Trace]") -> list[str]:
     return [f"{spans[1]}, over {spans[0]}", *dots(x, y, plain="utf" not in (out.encoding or "").lower())]
 
 
+def _asked(kind: str, options: "Options", table: "Table", traces: "list[Trace]") -> str:
+    """What a fit of that kind would still ask for; "" if nothing."""
+    from memspike.fitting import kinds
+    from memspike.fitting.conductances import conductances
+    from memspike.fitting.loops import loops
+    from memspike.fitting.measurements import Measurements
+
+    try:
+        if kind == kinds.PULSES:
+            Measurements(tuple(traces))
+            return ""
+        kinds.timed([table])
+        if kind == "sweep":
+            loops(table, kinds.Options())
+        elif kind != "switching":
+            conductances(table, options, [])
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def _fitted_as(options: "Options", table: "Table", traces: "list[Trace]", why: str, command: str) -> tuple[str, str]:
+    """The kind that a fit takes the file for ("" where it asks), and what to say of it, with the command."""
+    from memspike.fitting import kinds
+
+    try:
+        first = kind = kinds.named([table], options=options)
+        said = f"kind: {kind}; fit it with {command}"
+    except InputError:
+        kind, (first, *others) = "", kinds.recognised([table])
+        said = f"kind: {', '.join((first, *others))} or pulses; --kind says which, as {command} --kind {first}"
+    if kind == kinds.PULSES and why:
+        return "", f"kind: not told by the columns, and no pulses: {why}"
+    asked = _asked(first, options, table, traces)
+    return kind, said + (f"\nbefore a fit: {asked}" if asked else "")
+
+
+def _ramps(traces: "list[Trace]") -> str:
+    up, down, reads = (
+        sum((t.pulses > 0).any() and not (t.pulses < 0).any() for t in traces),
+        sum((t.pulses < 0).any() and not (t.pulses > 0).any() for t in traces),
+        sum(len(t.g) for t in traces),
+    )
+    mixed = len(traces) - up - down
+    both = f", {mixed} of both directions" if mixed else ""
+    return f"traces: {up} of potentiation, {down} of depression{both}; {counted(reads, 'read')}"
+
+
 def look(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="A measured file, of any format that fit reads.")],
     column: files.Columns = None,
@@ -90,25 +142,16 @@ def look(
         traces = to_traces(table, options, notes)
     except InputError as error:
         why = str(error)
-    _say(f"{table.file}: {table.form}, {len(table.rows)} rows")
+    _say(f"{table.file}: {table.form}, {counted(len(table.rows), 'row')}")
     for line in map(_line, table.columns[:MOST]):
         _say(line)
     if len(table.columns) > MOST:
-        _say(f"  and {len(table.columns) - MOST} more columns")
+        _say(f"  and {counted(len(table.columns) - MOST, 'more column')}")
     for kind, value in table.facts.items():
         _say(f"  {kind}: {_show(value, {'temperature': 'K', 'compliance': 'A', 'width': 's'}.get(kind, 'V'))}")
+    kind, said = _fitted_as(options, table, traces, why, shlex.join(["memspike", "fit", *sys.argv[3:]]))
+    traces = traces if kind == "pulses" else []
     if traces:
-        up, down, reads = (
-            sum((t.pulses > 0).any() and not (t.pulses < 0).any() for t in traces),
-            sum((t.pulses < 0).any() and not (t.pulses > 0).any() for t in traces),
-            sum(len(t.g) for t in traces),
-        )
-        mixed = len(traces) - up - down
-        both = f", {mixed} of both directions" if mixed else ""
-        _say(f"traces: {up} of potentiation, {down} of depression{both}; {reads} reads")
-    else:
-        _say(f"no ramps of pulses: {why}")
-    for note in notes:
-        _say(f"note: {note}")
-    for line in _picture(table, traces):
+        _say(_ramps(traces))
+    for line in (said, *(f"note: {note}" for note in notes), *_picture(table, traces)):
         _say(line)

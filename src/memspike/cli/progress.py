@@ -1,13 +1,15 @@
-"""Progress of a run: a bar on a terminal, a line now and then elsewhere."""
+"""Progress of a run or a fit: a bar on a terminal, a line now and then elsewhere."""
 
 import statistics
 import time
 from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from memspike.training.progress import Progress as Status
 
@@ -31,6 +33,25 @@ class Pace:
             self._recent.clear()
         self._begun, self._step, self._time = True, step, now
         return statistics.median_low(self._recent) if self._recent else None
+
+
+@contextmanager
+def laws(console: Console) -> Iterator[Callable[[int, int, str], None]]:
+    """Which law a fit is at: a bar on a terminal, a line a law elsewhere."""
+    if not console.is_terminal:
+        yield lambda number, of, law: console.print(f"law {number} of {of}: {law}")
+        return
+    with Progress(
+        TextColumn("fitting"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+    ) as bar:
+        task = bar.add_task("reading", total=None)
+        yield lambda number, of, law: bar.update(task, completed=number, total=of, description=law)
 
 
 class RunProgress:

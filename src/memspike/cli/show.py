@@ -60,7 +60,7 @@ def _tables(thing: Any, prefix: str = "") -> Iterator[tuple[str, Any, str]]:
             yield prefix + field.name, np.asarray(value), field.metadata.get("doc", "")
 
 
-def _print_parameters(thing: Any) -> None:
+def _print_parameters(thing: Any, example: tuple[str, ...] = ()) -> None:
     import dataclasses
 
     import numpy as np
@@ -68,7 +68,7 @@ def _print_parameters(thing: Any) -> None:
     from memspike import parameters
 
     table = _table("parameter", "value", "bounds", "meaning")
-    for p in parameters(thing):
+    for p in (p for p in parameters(thing) if not p.path.startswith(example)):
         low, high = (units.show(b, p.unit) for b in p.bounds)
         values = np.asarray(p.value)
         shown = units.show(float(values.flat[0]), p.unit) + (f" and {values.size - 1} more" if values.size > 1 else "")
@@ -84,20 +84,24 @@ def _show_device(device: "AbstractDevice", name: str, folder: Path | None) -> No
 
     from memspike import devices, report
     from memspike.devices.asymmetry import asymmetry
+    from memspike.devices.description import example_of
 
-    _print_parameters(device)
-    if isinstance(device, devices.AbstractPulseDevice):
+    example = example_of(name)
+    _print_parameters(device, example)
+    if example:
+        out.print(f"not measured, so not shown: {', '.join(f'{path}…' for path in example)}", soft_wrap=True)
+    elif isinstance(device, devices.AbstractPulseDevice):
         curve = asymmetry(device)
         where = f"at {curve.symmetry_point:.3f} of the range, {'attracts' if curve.attracting else 'repels'}"
         out.print(f"symmetry point: {where if np.isfinite(curve.symmetry_point) else 'none inside the range'}")
     law = device
     while isinstance(law, devices.AbstractWrapper):
         law = law.device
-    if isinstance(law, devices.SoftBounds):
+    if isinstance(law, devices.SoftBounds) and not example:
         up, down = (float(devices.labels.label(k)) for k in (law.curvature_up, law.curvature_down))
         out.print(f"nonlinearity labels: NL_LTP {up:+.2f}, NL_LTD {down:+.2f}")
-    drawn = report.write_device(device, folder, name=name, spread=devices.spread_of(name)) if folder else ()
-    for path in drawn:
+    more: dict[str, Any] = {"name": name, "spread": devices.spread_of(name), "pulses": not example}
+    for path in report.write_device(device, folder, **more) if folder else ():
         out.print(f"{path.stem}: {path}", soft_wrap=True, markup=False)
 
 

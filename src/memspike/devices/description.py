@@ -22,9 +22,16 @@ table.FORMS[SoftBounds] = (
 )
 
 
-def write(device: AbstractDevice, path: Path, spread: Mapping[str, AbstractSpread] | None = None) -> None:
-    """Write a device, and how devices of its kind differ, to a TOML file, whole or not at all."""
+def write(
+    device: AbstractDevice, path: Path, spread: Mapping[str, AbstractSpread] | None = None, example: str = ""
+) -> None:
+    """Write a device, and how devices of its kind differ, to a TOML file, whole or not at all.
+
+    `example` are beginnings of the parameter paths whose values nobody measured, apart by blanks.
+    """
     entries = written.plain(device)
+    if example:
+        entries[table.EXAMPLE] = example
     if spread:
         entries["spread"] = {paths: written.plain(how) for paths, how in spread.items()}
     write_text(path, tomli_w.dumps(entries))
@@ -39,7 +46,9 @@ def read(path: Path) -> AbstractDevice:
     entries = table.read_table(path)
     if not any(key in entries for key in table.TYPE):
         raise InputError(f'{path.name} names no model; give it as type = "soft-bounds", for example.')
-    return table.build(AbstractDevice, {k: v for k, v in entries.items() if k != table.SPREAD}, path.name)
+    return table.build(
+        AbstractDevice, {k: v for k, v in entries.items() if k not in (table.SPREAD, table.EXAMPLE)}, path.name
+    )
 
 
 def find(name: str) -> AbstractDevice:
@@ -62,6 +71,14 @@ def spread_of(name: str) -> dict[str, AbstractSpread]:
     if name in aihwkit.PRESETS:
         return aihwkit.from_preset(name).spread
     return {}
+
+
+def example_of(name: str) -> tuple[str, ...]:
+    """Beginnings of the parameter paths of a TOML file whose values nobody measured; none of a registered name."""
+    given = table.read_table(Path(name)).get(table.EXAMPLE, "") if name.endswith(".toml") else ""
+    if not isinstance(given, str):
+        raise InputError(f"{name}: {table.EXAMPLE} is {given!r}; a text of parameter paths is needed.")
+    return tuple(given.split())
 
 
 def _spread(value: Any, where: str) -> AbstractSpread:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy import stats
 
 from memspike.devices import labels
@@ -68,7 +68,7 @@ class Candidate:
     where the model is right. `symmetry_point` is the share of the range where a pulse up and one down are
     equally large. `sound` is False if the likelihood is flat in a parameter. `window` is the s.d. in S by which
     ramps are displaced; `spread` says how devices differ, by parameter path of the fitted device;
-    `reach` is half the 95 % interval of every θ.
+    `reach` is half the 95 % interval of every θ, `far` the reads that are glitches.
     """
 
     law: AbstractStepDevice
@@ -95,6 +95,7 @@ class Candidate:
     problem: Problem = field(repr=False)
     maximum: Maximum = field(repr=False)
     reach: Vector = field(repr=False)
+    far: Bool[np.ndarray, "traces reads"] = field(repr=False)
 
 
 def _fixed(law: Law, data: Data) -> tuple[np.ndarray, Vector]:
@@ -221,6 +222,14 @@ def innovations(problem: Problem, best: Maximum, side: int) -> list[Vector]:
         on = (np.asarray(out.belief)[1:] > 0.5) & (SIDES[side][1] * group.pulses > 0)
         found += [np.where(keep, row, np.nan) for row, keep in zip(z[1:].T, on.T, strict=True) if keep.any()]
     return found
+
+
+def _far(problem: Problem, best: Maximum, data: Data) -> Bool[np.ndarray, "traces reads"]:
+    """Reads that are away from their neighbours, and that the filter does not believe either."""
+    belief = np.ones_like(data.y)
+    for group in problem.groups:
+        belief[group.which] = np.asarray(problem.run(best.theta, group, best.shift).belief).T[: len(group.which)]
+    return (belief < 0.5) & ~data.share.known & np.isfinite(data.y)
 
 
 def _lag1(rows: list[Vector]) -> float:
@@ -369,13 +378,14 @@ def candidate(rough: Screened, data: Data, search: Search = FULL) -> Candidate:
             low, high = of_mean(end)
             ends.append(Estimate(name, value, "S", min(value + low - end.mean, value), value + high - end.mean))
     rows = {f"lag1_{side}": _lag1(innovations(problem, best, k)) for k, (side, _) in enumerate(SIDES)}
-    by_name = {p.name: p.value for p in noise}
+    by_name, far = {p.name: p.value for p in noise}, _far(problem, best, data)
+    near = data._replace(series=data.series.without(far))
     return Candidate(
         law=device,
         bic=_scored(law, problem, best, data).bic,
         **{name: by_name[name] for name in NOISES},
         **rows,
-        **_responses(problem, best.theta, data, device),
+        **_responses(problem, best.theta, near, device),
         parameters=(*own, *noise, *ends),
         sound=known.sound,
         spread=spread_of(data.range, law, speeds),
@@ -383,4 +393,5 @@ def candidate(rough: Screened, data: Data, search: Search = FULL) -> Candidate:
         problem=problem,
         maximum=best,
         reach=half(known),
+        far=far,
     )

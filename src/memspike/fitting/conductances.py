@@ -10,6 +10,7 @@ from memspike.parts.errors import InputError
 Vector = Float[np.ndarray, " _"]
 _STEADY = 0.01  # a voltage that varies less is that of a read
 _FEW = 0.2  # share of currents of the wrong sign that are accidents
+_ALIKE = 0.05  # conductances of one read by two quantities are this near each other
 
 
 def _missing(table: Table, column: Column, bad: Bool[np.ndarray, " rows"], why: str, notes: list[str]) -> None:
@@ -76,25 +77,48 @@ def _checked(table: Table, column: Column, g: Vector, notes: list[str]) -> Vecto
 
 
 def conductances(table: Table, options: Options, notes: list[str]) -> list[tuple[Column, Vector]]:
-    """(column, S) of every column of values; InputError if the read voltage is not known or units are mixed."""
-    found = {kind: table.of(kind) for kind in ("conductance", "resistance", "current")}
-    given = [columns for columns in found.values() if columns]
+    """(column, S) of every column of values; InputError if the read voltage is not known or units are mixed.
+
+    Where two columns are two quantities of the same reads, one is taken; InputError if they disagree.
+    """
+    given = [columns for kind in ("conductance", "resistance", "current") if (columns := table.of(kind))]
     if not given:
         raise InputError(f"{table.file} has no column of conductances, resistances or read currents.")
-    if len(given) > 1 and max(map(len, given)) > 1 and found["conductance"]:
+    if len(given) > 1 and max(map(len, given)) > 1:
         a, b = (columns[0].name for columns in given[:2])
         raise InputError(
             f"{table.file}: {a} and {b} are of two kinds, with {sum(map(len, given))} columns in all: mixed units; "
             "one kind is needed, --column NAME=ignored leaves a column out."
         )
-    if len(given) > 1:
-        notes.append(f"{table.file}: {given[0][0].name} is read; {given[1][0].name} says the same again.")
-    if given[0][0].kind != "current" and options.read_voltage is not None:
-        kind = f"{given[0][0].kind}s"
-        raise InputError(f"{table.file}, {given[0][0].name} holds {kind}; leave the read voltage out.")
+    first = _of(table, given[0], options, notes)
+    for other in given[1:]:
+        _compare(table, first[0], other[0], options, notes)
+    return first
+
+
+def _compare(table: Table, first: tuple[Column, Vector], other: Column, options: Options, notes: list[str]) -> None:
+    """InputError where another column says other conductances of the same reads; a note where it agrees."""
+    (column, g), silent = first, []
+    if other.kind == "current" and read_voltage(table, options, silent) is None:
+        notes.append(f"{table.file}: {column.name} is read; the read voltage of {other.name} is not known.")
+        return
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = _of(table, [other], options, silent)[0][1] / g
+    known = ratio[np.isfinite(ratio)]
+    middle = float(np.median(known)) if known.size else np.inf
+    if abs(middle - 1) > _ALIKE:
+        raise InputError(
+            f"{table.file}: {other.name} gives {middle:.4g} times the conductance of {column.name}; name the right "
+            "unit with --column NAME=KIND:UNIT, or leave one out with --column NAME=ignored."
+        )
+    notes.append(f"{table.file}: {column.name} is read; {other.name} says the same again.")
+
+
+def _of(table: Table, columns: list[Column], options: Options, notes: list[str]) -> list[tuple[Column, Vector]]:
+    """Columns of one kind → (column, S)."""
     voltage = read_voltage(table, options, notes)
     done = []
-    for column in given[0]:
+    for column in columns:
         if column.kind == "current":
             if voltage is None and table.of("voltage"):
                 raise InputError(

@@ -17,7 +17,7 @@ from scipy.special import log_ndtr
 from memspike.devices.step import SoftBounds
 from memspike.devices.variation.fabricate import AbstractSpread, LogNormal, Weibull
 from memspike.devices.variation.wrappers import LimitedEndurance
-from memspike.fitting.kinds import Curve, Options, Outcome, Plot, kind
+from memspike.fitting.kinds import Curve, Options, Outcome, Plot, kind, no_law
 from memspike.fitting.records import (
     Rows,
     Values,
@@ -36,13 +36,15 @@ from memspike.fitting.records import (
     undetermined,
 )
 from memspike.fitting.table import Estimate, Table
-from memspike.parts.errors import InputError, unknown
+from memspike.parts.errors import InputError
+from memspike.parts.units import counted
 
 ON = {"lrs", "on", "set", "low resistance", "up", "ltp", "rlrs", "glrs", "ron", "gon", "ilrs", "ion"}
 OFF = {"hrs", "off", "reset", "high resistance", "down", "ltd", "rhrs", "ghrs", "roff", "goff", "ihrs", "ioff"}
 SPREADS: dict[str, Callable[[float], AbstractSpread]] = {"log-normal": LogNormal, "weibull": Weibull}
 SIGNS = {"1": 1.0, "+1": 1.0, "-1": 0.0}
 PULSES = 2.0  # pulses of a cycle: one SET and one RESET
+EXAMPLE = "device.pulses device.curvature"
 FEWEST = 2  # failures from which on a law is fitted
 
 
@@ -209,7 +211,7 @@ def _closing(pairs: Rows, lives: _Lives) -> list[Estimate]:
 def _chosen(lives: _Lives, model: str) -> tuple[str, list[Estimate], dict[str, Any], list[str]]:
     """The law, its estimates, the best numbers of the other one, and whether the two can be told apart."""
     if model not in ("auto", *LAWS):
-        raise unknown("law of failure", model, ["auto", *LAWS])
+        raise no_law(model, "endurance", ["auto", *LAWS])
     found = {law: _best(lives, law) for law in LAWS}
     law = min(found, key=lambda name: found[name][1]) if model == "auto" else model
     gap = abs(found["weibull"][1] - found["log-normal"][1])
@@ -256,6 +258,7 @@ def endurance(tables: list[Table], options: Options) -> Outcome:
         raise InputError(f"{tables[0].file} has no window: LRS does not conduct better than HRS in the first cycles.")
     lives = _lives(pairs, limit)
     n = len(lives.good)
+    failed = f"{lives.failed} of {counted(n, 'device')} failed"
     levels = [*_level(single, lives, True, "g_lrs"), *_level(single, lives, False, "g_hrs"), *_closing(pairs, lives)]
     facts: dict[str, Any] = {
         "kind": "endurance", "devices": n, "failed": lives.failed, "smallest_window": float(np.exp(limit)),
@@ -264,22 +267,23 @@ def endurance(tables: list[Table], options: Options) -> Outcome:
     if lives.failed < FEWEST:
         share = 1 - 0.05 ** (1 / n)
         notes.append(
-            f"{lives.failed} of {n} devices failed, too few for a law; with 95 % confidence no more than {share:.0%} "
-            f"fail within {lives.good.min():g} cycles."
+            f"{failed}, too few for a law; with 95 % confidence no more than {share:.0%} fail within "
+            f"{counted(int(lives.good.min()), 'cycle')}."
         )
-        headline = f"Endurance is not determined: {lives.failed} of {n} devices failed."
+        headline = f"Endurance is not determined: {failed}."
         return Outcome(headline, None, tuple(levels), tuple(notes + more), plots, facts)
     law, life, others, near = _chosen(lives, options.model)
     estimates = [*life, *levels]
     notes += [*more, *near, *undetermined(estimates)]
     median, shape = life
+    plots["failures"] = _failures(lives, law, np.log([median.value, shape.value]))
     facts["other_laws"] = others
     spread: dict[str, AbstractSpread] = {"endurance": SPREADS[law](shape.value)}
     g = {on: float(np.exp(np.median(single["g"][_early(single, on)]))) for on in (True, False)}
     device = LimitedEndurance(SoftBounds(g_min=g[False], g_max=g[True]), endurance=PULSES * median.value)
     notes.append("A cycle counts as 2 pulses; the pulses of the device inside are an example.")
-    headline = f"{lives.failed} of {n} devices failed ({law}): {shown(median)}, {shown(shape)}."
-    return Outcome(headline, device, tuple(estimates), tuple(notes), plots, facts, spread)
+    headline = f"{failed} ({law}): {shown(median)}, {shown(shape)}."
+    return Outcome(headline, device, tuple(estimates), tuple(notes), plots, facts, spread, EXAMPLE)
 
 
 def _early(single: Rows, on: bool) -> np.ndarray:
@@ -293,10 +297,14 @@ def _plots(pairs: Rows, lives: _Lives) -> dict[str, Plot]:
     for piece in groups(pairs["device"])[:60]:
         own = piece[np.argsort(pairs["cycle"][piece])]
         curves.append(Curve(pairs["cycle"][own], np.exp(pairs["window"][own]), style="faint"))
-    plots = {"windows": Plot("Windows", "cycle", "G_LRS/G_HRS", tuple(curves), log="xy")}
-    if lives.failed:
-        at = np.sort(lives.bad[np.isfinite(lives.bad)])
-        share = (np.arange(len(at)) + 0.7) / (len(lives.bad) + 0.4)
-        points = (Curve(at, share, "failed devices", "points"),)
-        plots["failures"] = Plot("Failures", "cycle", "share of devices that failed", points, log="x")
-    return plots
+    return {"windows": Plot("Windows", "cycle", "G_LRS/G_HRS", tuple(curves), log="xy")}
+
+
+def _failures(lives: _Lives, law: str, theta: Values) -> Plot:
+    """The share of devices that failed, between the last good and the first bad cycle of each, and the law."""
+    failed = np.isfinite(lives.bad)
+    at = np.sort(np.sqrt(np.maximum(lives.good[failed], 1.0) * lives.bad[failed]))
+    share = (np.arange(len(at)) + 0.7) / (len(failed) + 0.4)
+    u = np.linspace(np.log(at[0]) - 1, np.log(max(at[-1], lives.good.max())) + 0.5, 200)
+    curves = (Curve(at, share, "failed devices", "points"), Curve(np.exp(u), np.exp(LAWS[law](u, theta)[0]), law))
+    return Plot("Failures", "cycle", "share of devices that failed", curves, log="x")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from memspike.devices.variation.fabricate import AbstractSpread
 from memspike.devices.variation.measured import RampToRamp, ReadNoise
@@ -16,14 +16,16 @@ from memspike.devices.variation.wrappers import CycleToCycle
 from memspike.fitting.candidate import Candidate, Data, Screened, candidate, screened
 from memspike.fitting.candidates import LAWS
 from memspike.fitting.instruments.options import Options
+from memspike.fitting.kinds import PULSES, no_law
 from memspike.fitting.likelihood import Search, groups
 from memspike.fitting.measurements import Measurements, read
 from memspike.fitting.series import SIDES, Series, Smooth, series, smooth
 from memspike.fitting.spreading import Noise, of_likelihood, spreading
 from memspike.fitting.start import Range, lengths, ranges, scales
 from memspike.fitting.table import Estimate, Trace
+from memspike.fitting.traces import where
 from memspike.fitting.trust import Trajectory, compared, doubts
-from memspike.parts.errors import unknown
+from memspike.parts import units
 
 Vector = Float[np.ndarray, " _"]
 TELLING = "piecewise-step-7"  # a law that follows any data well enough to tell displaced ramps
@@ -42,7 +44,8 @@ def _of_best(name: str, doc: str) -> Any:
 @dataclass(frozen=True)
 class Fit:
     """What `fit` found. `bic` is the Bayesian information criterion of every law that was tried (lower is better),
-    `candidates` holds the chosen one and the exponential one in full, `dropped` says why one was left out.
+    `candidates` holds the chosen one and the exponential one in full, `dropped` says why one was left out; `data` are
+    the reads without glitches.
 
     `labels` are the nonlinearity labels of the ramps with their intervals, `spread` is how devices differ
     (relative s.d. by parameter path of `device`), `noise` what the device holds: that of the likelihood, or that which
@@ -118,12 +121,12 @@ class Fit:
     def facts(self, side: str) -> dict[str, float | int]:
         """Ramps, reads, and mean and s.d. of the first read in S of one direction."""
         g = self.data.table(side)
-        first = g[:, 0]
+        first = g[np.isfinite(g[:, 0]), 0]
         return {
             "ramps": len(g),
             "points": int(np.isfinite(g).sum()),
-            "initial_mean": float(np.nanmean(first)) if len(g) else float("nan"),
-            "initial_sd": float(np.nanstd(first, ddof=1)) if len(g) > 1 else float("nan"),
+            "initial_mean": float(first.mean()) if len(first) else float("nan"),
+            "initial_sd": float(first.std(ddof=1)) if len(first) > 1 else float("nan"),
         }
 
     def summary(self) -> dict[str, Any]:
@@ -182,7 +185,7 @@ def _degenerate(candidate: Candidate) -> str:
 def _wanted(model: str) -> list[str]:
     names = [name for name in LAWS if model == "auto" or name == model or name.rpartition("-")[0] == model]
     if not names:
-        raise unknown("model", model, ["auto", "piecewise-step", *LAWS])
+        raise no_law(model, PULSES, ["auto", "piecewise-step", *LAWS])
     return names
 
 
@@ -232,6 +235,18 @@ def _notes(data: Data, best: Candidate) -> tuple[str, ...]:
             "if they are several devices, name them in a column of devices."
         )
     return tuple(found)
+
+
+def _glitches(traces: Sequence[Trace], far: Bool[np.ndarray, "traces reads"]) -> tuple[str, ...]:
+    """A sentence about the reads that are left out of means and pictures."""
+    at = np.argwhere(far)
+    if not len(at):
+        return ()
+    trace, read = traces[at[0][0]], int(at[0][1])
+    first = f"{units.show(float(f'{trace.g[read]:.4g}'), 'S')} in {where(trace) or f'trace {at[0][0] + 1}'}"
+    lie, first = ("1 read lies", first) if len(at) == 1 else (f"{len(at)} reads lie", f"the first: {first}")
+    pulse = np.abs(trace.pulses[:read]).sum()
+    return (f"{lie} far from all others ({first}), at pulse {pulse:g}; pictures and their means leave out such reads.",)
 
 
 def _screen(names: list[str], data: Data) -> dict[str, Screened]:
@@ -289,7 +304,7 @@ def fit(
     assert labels is not None
     distrust, spread = doubts(data, best, chosen), spreading(data, best)
     return Fit(
-        data=data.series,
+        data=data.series.without(best.far),
         g_min=float(best.law.g_min),
         g_max=float(best.law.g_max),
         model=chosen,
@@ -306,5 +321,5 @@ def fit(
             *((SLOW,) if spread else ()),
         ),
         read_voltage=measured.read_voltage,
-        notes=measured.notes,
+        notes=(*measured.notes, *_glitches(measured.traces, best.far)),
     )

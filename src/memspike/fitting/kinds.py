@@ -25,23 +25,32 @@ from memspike.parts.errors import InputError, unknown
 
 MODULES = ("sweeps", "switching", "retention", "endurance", "readnoise", "levels", "tabular")
 PULSES = "pulses"  # ramps and trains of pulses: `fit.fit`
+# modules of the laws that `model` names
+LAWS = {PULSES: "candidates", "sweep": "state_laws", "switching": "switching", "endurance": "endurance"}
 OF_KIND = {
-    "model": (PULSES, "sweep", "switching", "endurance"),
+    "model": tuple(LAWS),
     "sweep_rate": ("sweep",),
     "compliance": ("sweep",),
     "window": ("endurance",),
+    "read_voltage": (PULSES, "retention", "endurance", "read-noise", "levels", "tabular"),
 }
 Values = Float[np.ndarray, " _"]
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the user may set: law ("auto": the lowest BIC), sweep rate in V/s, compliance in A, smallest window."""
+    """What the user may set: law ("auto": the lowest BIC), sweep rate in V/s, compliance in A, smallest window.
+
+    `read_voltage` in V is here to be refused where nothing is read; the tables hold it. A fit of many laws calls
+    `tell(number, of, law)` before each.
+    """
 
     model: str = "auto"
     sweep_rate: float | None = None
     compliance: float | None = None
     window: float | None = None
+    read_voltage: float | None = None
+    tell: Callable[[int, int, str], None] = lambda number, of, law: None
 
 
 @dataclass(frozen=True)
@@ -70,7 +79,8 @@ class Outcome:
     """What every kind gives: a line that says what was found and whether it may be trusted, and what goes with it.
 
     A device where there is one, `spread` (how devices differ), numbers with intervals, sentences, plots by the name of
-    their file; `facts` are further numbers of fit.json.
+    their file; `facts` are further numbers of fit.json, `example` beginnings of the paths of `device` that nobody
+    measured.
     """
 
     headline: str
@@ -80,6 +90,7 @@ class Outcome:
     plots: dict[str, Plot] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     spread: dict[str, AbstractSpread] = field(default_factory=dict)
+    example: str = ""
 
     def summary(self) -> dict[str, Any]:
         """Headline, facts, estimates and warnings."""
@@ -160,12 +171,34 @@ def named(tables: Sequence[Table], name: str = "auto", options: Reading | None =
     return PULSES
 
 
+def no_law(model: str, name: str, names: Collection[str]) -> InputError:
+    """One sentence for a model that the kind of that name does not have: it may be a law of another kind."""
+    laws = {kind: importlib.import_module(f"memspike.fitting.{module}").LAWS for kind, module in LAWS.items()}
+    others = [kind for kind, own in laws.items() if model in own]
+    if not others:
+        return unknown("model", model, names)
+    return InputError(
+        f"{model} is a law of {' and '.join(others)}, and what is fitted is {name}; allowed: {', '.join(names)}."
+    )
+
+
 def check(options: Options, name: str) -> None:
     """InputError for an option that the kind does not have."""
     for option, own in OF_KIND.items():
         if name not in own and getattr(options, option) != getattr(Options, option):
             flag = option.replace("_", "-")
-            raise InputError(f"--{flag} is for {' and '.join(own)}, and what is fitted is {name}; leave it out.")
+            raise InputError(f"--{flag} is for {', '.join(own)}, and what is fitted is {name}; leave it out.")
+
+
+def timed(tables: Sequence[Table]) -> None:
+    """InputError where nobody says the unit of a time."""
+    for table in tables:
+        for column in table.of("time"):
+            if column.assumed:
+                raise InputError(
+                    f"{table.file}: nobody says the unit of column '{column.name}'; "
+                    f"--column {column.name}=time:us, for example, does."
+                )
 
 
 def fit_tables(tables: list[Table], options: Options, name: str = "auto") -> Outcome:
@@ -178,11 +211,5 @@ def fit_tables(tables: list[Table], options: Options, name: str = "auto") -> Out
             f"Columns of kind {seen} do not tell what was measured; name it with --kind {'|'.join(known)}."
         )
     check(options, found)
-    for table in tables:
-        for column in table.of("time"):
-            if column.assumed:
-                raise InputError(
-                    f"{table.file}: nobody says the unit of column '{column.name}'; "
-                    f"--column {column.name}=time:us, for example, does."
-                )
+    timed(tables)
     return known[found](tables, options)

@@ -17,8 +17,10 @@ from memspike.fitting.kinds import Curve, Options, Outcome, Plot, kind
 from memspike.fitting.records import Rows, Values, Z, estimate, gather, groups, shown, spread, undetermined
 from memspike.fitting.table import Estimate, Table
 from memspike.parts.errors import InputError
+from memspike.parts.units import counted
 
 FEWEST = 8  # writes
+EXAMPLE = "levels t_c t_read nu_ noise"
 UNIT = 1e-6  # S: unit of the law of the error
 FLOOR = 1e-3  # smallest s(g) over the mean error
 KNOWN_SHARE = 2 * float(stats.norm.sf(3))  # of a Gaussian beyond 3 s.d.
@@ -95,7 +97,7 @@ def _writes(tables: list[Table]) -> tuple[Rows, list[str], int | None]:
     pulse = rows["pulse"]
     changed[1:] |= pulse[1:] < pulse[:-1]
     last = np.append(np.flatnonzero(changed[1:]), len(changed) - 1)
-    notes.append(f"A write–verify log: the last read of each of {len(last)} writes counts.")
+    notes.append(f"A log of {counted(len(last), 'write')} with verification: the last read of each counts.")
     return {kind: column[last] for kind, column in rows.items()}, notes, int(np.median(np.diff(last, prepend=-1)))
 
 
@@ -119,8 +121,8 @@ def _tails(z: Values) -> tuple[list[Estimate], list[str]]:
     notes = []
     if share.low > KNOWN_SHARE:
         notes.append(
-            f"{beyond} of {n} errors lie beyond 3 s.d. (a Gaussian: {KNOWN_SHARE:.2%}): the tails are heavier than "
-            "those of the device, and the s.d. holds them too."
+            f"{counted(beyond, 'error')} of {n} beyond 3 s.d. (a Gaussian: {KNOWN_SHARE:.2%}): the tails are heavier "
+            "than those of the device, and the s.d. holds them too."
         )
     skew = float(stats.skew(z))
     if abs(skew) > 4 * np.sqrt(6 / n):
@@ -138,13 +140,14 @@ def levels(tables: list[Table], options: Options) -> Outcome:
     rows, notes, taken = _writes(tables)
     g, target = rows["g"], rows["target"]
     if len(g) < FEWEST or not (target > 0).any():
-        raise InputError(f"{tables[0].file} has {len(g)} writes to targets; at least {FEWEST} are needed.")
+        raise InputError(f"{tables[0].file} has {counted(len(g), 'write')} to targets; at least {FEWEST} are needed.")
     used = (g > 0) & (target >= 0)
     if not used.all():
-        notes.append(f"{int((~used).sum())} writes that read 0 S or less were left out: errors near 0 S are too small.")
+        notes.append(f"{counted(int((~used).sum()), 'write')} at 0 S or less left out: errors near 0 S are too small.")
     g, target = g[used], target[used]
     if len(g) < FEWEST:
-        raise InputError(f"{tables[0].file} has {len(g)} writes that read more than 0 S; at least {FEWEST} are needed.")
+        writes = counted(len(g), "write")
+        raise InputError(f"{tables[0].file} has {writes} with a read above 0 S; at least {FEWEST} are needed.")
     top = float(max(target.max(), 1e-12))
     share, error = target / top, (g - target) / UNIT
     most = min(len(np.unique(target)), 4) - 1
@@ -171,7 +174,8 @@ def levels(tables: list[Table], options: Options) -> Outcome:
     estimates = (*told, *coefficients, *tails)
     notes += [*more, *undetermined(estimates), "Drift and read noise of this device are 0: levels do not tell them."]
     facts: dict[str, Any] = {"kind": "levels", "writes": len(g), "levels": _levels(g, target), "reads_per_write": taken}
-    headline = f"{len(g)} writes to {len(np.unique(target))} targets: {shown(told[len(told) // 2])}."
+    headline = f"{counted(len(g), 'write')} to {counted(len(np.unique(target)), 'target')}: "
+    headline += f"{shown(told[len(told) // 2])}."
     device = PCMJoshi(
         g_min=0.0,
         g_max=top,
@@ -181,7 +185,7 @@ def levels(tables: list[Table], options: Options) -> Outcome:
         nu_sd=Cubic(),
         noise=InversePower(scale=0.0),
     )
-    return Outcome(headline, device, estimates, tuple(notes), _plots(g, target, law, top), facts)
+    return Outcome(headline, device, estimates, tuple(notes), _plots(g, target, law, top), facts, example=EXAMPLE)
 
 
 def _plots(g: Values, target: Values, law: _Law, top: float) -> dict[str, Plot]:

@@ -10,6 +10,7 @@ from memspike.fitting.kinds import Options
 from memspike.fitting.table import Table
 from memspike.parts import units
 from memspike.parts.errors import InputError
+from memspike.parts.units import counted
 
 Values = Float[np.ndarray, " points"]
 FEWEST = 20
@@ -134,7 +135,7 @@ def loops(table: Table, options: Options) -> Loops:
     v, i = v[known], i[known]
     if len(v) < FEWEST or np.ptp(v) == 0 or np.abs(i).max() == 0:
         raise InputError(
-            f"{table.file} has {len(v)} points; at least {FEWEST} with changing v and some current needed."
+            f"{table.file} has {counted(len(v), 'point')}; at least {FEWEST} with changing v and some current needed."
         )
     if len(v) > MOST:
         raise InputError(f"{table.file} has {len(v)} points; at most {MOST} fit. Give fewer cycles or every nth point.")
@@ -152,7 +153,7 @@ def loops(table: Table, options: Options) -> Loops:
     held = np.abs(i) >= (1 - PLATEAU) * limit
     notes += ["No current is negative, so they are magnitudes: each has the sign of its voltage."] if absolute else []
     missing = int((~known).sum())
-    notes += [f"{missing} rows without a value were left out."] if missing else []
+    notes += [f"{counted(missing, 'row')} without a value left out."] if missing else []
     return Loops(v, i, _times(kept, v, options), limit, held, _cycles(kept, v), tuple(notes))
 
 

@@ -12,6 +12,7 @@ from memspike.fitting.instruments.reader import read as read_table
 from memspike.fitting.table import Table, Trace
 from memspike.fitting.traces import to_traces, where
 from memspike.parts.errors import InputError
+from memspike.parts.units import counted
 
 Ramps = Float[np.ndarray, "_ _"]
 NAMES = {1: "potentiation", -1: "depression"}
@@ -68,11 +69,11 @@ def _check_ways(traces: Sequence[Trace]) -> None:
     if sum(map(len, ramps.values())) < len(traces):
         return
     files = {trace.file for trace in traces}
+    holder = f"{files.pop()} holds" if len(files) == 1 and files != {""} else "The traces hold"
     for way, others in ramps.items():
         if not others:
             raise InputError(
-                f"{files.pop() if files != {''} and len(files) == 1 else 'The traces'} "
-                f"hold{'s' if not files else ''} {len(ramps[-way])} ramps of {NAMES[-way]} but none of {NAMES[way]}; "
+                f"{holder} {counted(len(ramps[-way]), 'ramp')} of {NAMES[-way]} but none of {NAMES[way]}; "
                 "a device needs both, in one file or two."
             )
     ends = {w: [f(f(t.g[np.isfinite(t.g)]) for t in own) for f in (min, max)] for w, own in ramps.items()}

@@ -35,6 +35,7 @@ from memspike.fitting.records import (
 from memspike.fitting.table import Estimate, Table
 from memspike.fitting.telegraph import APART, Telegraph, telegraph
 from memspike.parts.errors import InputError
+from memspike.parts.units import counted
 
 FEWEST = 64  # reads of a record
 UNEVEN = 0.01  # of the time step
@@ -42,6 +43,7 @@ TAPER = 0.5  # share of a record in the two flanks of the taper
 LOWEST = 2  # first ordinate used
 FEW_RECORDS = 10  # fewer do not tell how they differ
 PER_EFOLD = 2  # oscillations of the device in an e-fold of frequencies: fewer look like lines in a record
+EXAMPLE = "device.device.pulses device.device.curvature"
 CLEAR = 10.0  # log-likelihood by which two levels must beat coloured noise
 
 
@@ -174,7 +176,7 @@ def _record(label: str, t: Values, g: Values) -> Record | str:
     steps = np.diff(t)
     dt = float(np.median(steps)) if len(steps) else 0.0
     if len(g) < FEWEST:
-        return f"{label} has {len(g)} reads; at least {FEWEST} are needed."
+        return f"{label} has {counted(len(g), 'read')}; at least {FEWEST} are needed."
     if dt <= 0 or np.abs(steps - dt).max() > UNEVEN * dt:
         return f"{label} is not read at equal intervals: steps of {steps.min():.3g} to {steps.max():.3g} s."
     if not np.std(g) > 1e-9 * np.mean(g):
@@ -300,11 +302,11 @@ def read_noise(tables: list[Table], options: Options) -> Outcome:
     telegraphs = [replace(e, name=f"{label} {e.name}".strip()) for label, chain in switching for e in chain.estimates]
     if switching:
         notes.append(
-            f"{len(switching)} of {len(records)} records switch between two levels (random telegraph noise) and are "
-            "left out of the 1/f law."
+            f"{counted(len(switching), 'record')} of {len(records)} left out of the 1/f law: random telegraph noise "
+            "between two levels."
         )
     if not steady:
-        headline = f"All {len(records)} records switch between two levels; there is no 1/f law."
+        headline = f"{counted(len(records), 'record')} of telegraph noise between two levels; there is no 1/f law."
         return Outcome(headline, None, tuple(telegraphs), tuple(notes), {}, facts)
     found = whittle(steady)
     facts["records"] = _rows(steady, found)
@@ -321,9 +323,9 @@ def read_noise(tables: list[Table], options: Options) -> Outcome:
     notes.append(
         f"Read noise tells nothing about pulses and their range: those of the device inside, {reach}, are an example."
     )
-    headline = f"Read noise of {len(steady)} records: Q {shown(given['scale'])} at 25 µS, {shown(gamma)}"
-    headline += f", {len(switching)} of {len(records)} records are telegraphs." if switching else "."
-    return Outcome(headline, device, (*law, *telegraphs), tuple(notes), _plots(steady, found), facts)
+    headline = f"Read noise of {counted(len(steady), 'record')}: Q {shown(given['scale'])} at 25 µS, {shown(gamma)}"
+    headline += f", {counted(len(switching), 'telegraph')} left out." if switching else "."
+    return Outcome(headline, device, (*law, *telegraphs), tuple(notes), _plots(steady, found), facts, example=EXAMPLE)
 
 
 def _rows(records: list[Record], found: Spectral) -> list[dict[str, Any]]:

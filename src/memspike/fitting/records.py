@@ -7,36 +7,17 @@ import numpy as np
 from jaxtyping import Float, Num
 from scipy import optimize, stats
 
-from memspike.fitting.conductances import read_voltage
+from memspike.fitting.conductances import conductances
 from memspike.fitting.instruments.options import Options as Reading
 from memspike.fitting.table import Column, Estimate, Table
 from memspike.parts import units
 from memspike.parts.errors import InputError
+from memspike.parts.units import counted
 
 Values = Float[np.ndarray, " _"]
 Z = float(stats.norm.ppf(0.975))
 WIDE = 100.0  # a positive number whose interval spans a larger factor is not determined
 Rows = dict[str, np.ndarray]
-
-
-def conductances(table: Table) -> list[tuple[str, Values]]:
-    """Name and conductance in S of every column that has one; InputError where there is none.
-
-    Resistances are inverted; currents are divided by the read voltage (a column, or a fact of the table).
-    """
-    found = [(c.name, c.values) for c in table.of("conductance")]
-    with np.errstate(divide="ignore"):
-        found += [(c.name, 1 / c.values) for c in table.of("resistance")]
-    currents = table.of("current")
-    if found or not currents:
-        if not found:
-            raise InputError(f"{table.file} has no column of conductance, resistance or current.")
-        return found
-    given = read_voltage(table, Reading(), [])
-    if given is None:
-        raise InputError(f"{table.file} holds currents but no read voltage; give it in V with --read-voltage.")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return [(c.name, np.abs(c.values / given)) for c in currents]
 
 
 def _entries(column: Column) -> np.ndarray:
@@ -57,16 +38,16 @@ def gather(tables: Sequence[Table], needs: Sequence[str] = (), takes: Sequence[s
     a column has them, NaN or "" where it is missing from a table. "device" is the series where no column tells it. Rows
     without a finite conductance or a needed number are left out. InputError where a needed kind is missing.
     """
-    kinds = [*needs, *takes]
+    kinds, notes = [*needs, *takes], []
     parts: dict[str, list[np.ndarray]] = {kind: [] for kind in ("g", "series", "file", "name", *kinds)}
     for table in tables:
         for kind in needs:
             if not table.of(kind):
                 raise InputError(f"{table.file} has no column of kind {kind}; name it with --column NAME={kind}.")
-        for name, g in conductances(table):
+        for value, g in conductances(table, Reading(), notes):
             parts["g"].append(g)
-            series = f"{table.file} {name}".strip()
-            for key, text in (("series", series), ("file", table.file), ("name", name)):
+            series = f"{table.file} {value.name}".strip()
+            for key, text in (("series", series), ("file", table.file), ("name", value.name)):
                 parts[key].append(np.full(len(g), text))
             for kind in kinds:
                 column = next(iter(table.of(kind)), None)
@@ -83,7 +64,7 @@ def gather(tables: Sequence[Table], needs: Sequence[str] = (), takes: Sequence[s
     if not kept.any():
         raise InputError(f"{tables[0].file} has no row with a conductance and {' and '.join(needs) or 'a number'}.")
     lost = int((~kept).sum())
-    notes = [f"{lost} of {len(kept)} rows were left out: a number is missing."] if lost else []
+    notes += [f"{counted(lost, 'row')} of {len(kept)} left out: a number is missing."] if lost else []
     return {kind: column[kept] for kind, column in rows.items()}, notes
 
 
@@ -93,7 +74,7 @@ def positive(rows: Rows) -> tuple[Rows, list[str]]:
     if not good.any():
         raise InputError(f"{rows['series'][0]} has no conductance above 0 S.")
     lost = int((~good).sum())
-    notes = [f"{lost} of {len(good)} conductances are not above 0 and were left out."] if lost else []
+    notes = [f"{counted(lost, 'conductance')} of {len(good)} left out: not above 0."] if lost else []
     return {kind: column[good] for kind, column in rows.items()}, notes
 
 

@@ -39,6 +39,7 @@ from memspike.fitting.records import (
 )
 from memspike.fitting.table import Estimate, Table
 from memspike.parts.errors import InputError
+from memspike.parts.units import counted
 
 STATES_APART = 0.2  # spread of ln G over traces from which on a state dependence is looked for
 FEWEST_STATES = 5  # traces from which on it is
@@ -81,18 +82,20 @@ def _read(tables: list[Table]) -> tuple[_Traces, list[str]]:
     good = [p for p in pieces if len(np.unique(rows["time"][p])) >= 3]
     if len(good) < 2:
         raise InputError(
-            f"{tables[0].file} has {len(good)} traces of reads at 3 times or more; retention needs 2 or more, "
-            "told apart by columns of device, temperature, target, ramp or cycle."
+            f"{tables[0].file} has {counted(len(good), 'trace')} of reads at 3 times or more; retention needs 2 or "
+            "more, told apart by columns of device, temperature, target, ramp or cycle."
         )
     if len(good) < len(pieces):
         more.append(
-            f"{len(pieces) - len(good)} of {len(pieces)} traces have reads at fewer than 3 times and were left out."
+            f"{counted(len(pieces) - len(good), 'trace')} of {len(pieces)} left out: reads at fewer than 3 times."
         )
     if (rows["time"] < 0).any():
         raise InputError(f"{tables[0].file} has a time below 0 s; times count from the write on.")
     lost = np.isnan(rows["temperature"])
     if lost.any() and not lost.all():
-        raise InputError(f"{tables[0].file} lacks the temperature of {int(lost.sum())} rows; all or none need one.")
+        raise InputError(
+            f"{tables[0].file} lacks the temperature of {counted(int(lost.sum()), 'row')}; all or none need one."
+        )
     temperature = np.where(lost, 300.0, rows["temperature"])
     order = [p[np.argsort(rows["time"][p], kind="stable")] for p in good]
     at = np.concatenate(order)
@@ -237,6 +240,8 @@ def retention(tables: list[Table], options: Options) -> Outcome:
         reference_temperature=float(data.temperature.min()),
         **energies,
     )
+    silent = [*({"clock_energy", "exponent_energy"} - {*energies}), *([] if sloped else ["slope"])]
+    example = " ".join(["device", *sorted(silent)])
     reach = span(low, high)
     notes.append(
         f"Retention tells nothing about pulses and their range: those of the device inside, {reach}, are an example."
@@ -245,7 +250,7 @@ def retention(tables: list[Table], options: Options) -> Outcome:
     facts: dict[str, Any] = {"kind": "retention", "traces": len(data.start), "reads": len(data.y)}
     headline = f"Drift of {len(data.start)} traces: {shown(given['nu'])}, {shown(given['nu_sd'])} over traces"
     headline += "".join(f", {shown(e)}" for e in estimates if e.name.endswith("_energy"))
-    return Outcome(f"{headline}.", device, tuple(estimates), tuple(notes), _plots(data, found), facts, spread)
+    return Outcome(f"{headline}.", device, tuple(estimates), tuple(notes), _plots(data, found), facts, spread, example)
 
 
 def _plots(data: _Traces, found: _Found) -> dict[str, Plot]:

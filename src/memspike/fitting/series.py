@@ -1,6 +1,6 @@
 """Traces as padded arrays in double precision: reads, signed pulse counts and a smooth path through the reads."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +9,7 @@ from scipy import linalg, ndimage
 
 from memspike.fitting.table import Trace
 from memspike.parts.errors import InputError
+from memspike.parts.units import counted
 
 Reads = Float[np.ndarray, "traces reads"]
 Gaps = Float[np.ndarray, "traces gaps"]
@@ -40,6 +41,10 @@ class Series:
         """The traces that hold pulses of this direction only: ramps."""
         return (sign * self.pulses >= 0).all(1) & (self.pulses != 0).any(1)
 
+    def without(self, far: Bool[np.ndarray, "traces reads"]) -> "Series":
+        """The same without some reads."""
+        return replace(self, g=np.where(far, np.nan, self.g))
+
     def table(self, side: str) -> Reads:
         """The ramps of one direction, conductances in S."""
         return self.g[self.side(dict(SIDES)[side])]
@@ -49,10 +54,10 @@ def _finite(trace: Trace) -> Trace:
     """A trace as a fit can use it; InputError for what no device shows."""
     where = " ".join(part for part in (trace.file, f"ramp {trace.ramp}" if trace.ramp else "") if part) or "A trace"
     if len(trace.pulses) != len(trace.g) - 1:
-        raise InputError(f"{where} has {len(trace.g)} reads and {len(trace.pulses)} gaps; one gap less is needed.")
+        raise InputError(f"{where} has {len(trace.g)} reads, {len(trace.pulses)} gaps; one gap less is needed.")
     known = np.isfinite(trace.g)
     if known.sum() < FEWEST:
-        raise InputError(f"{where} has {known.sum()} reads; at least {FEWEST} are needed.")
+        raise InputError(f"{where} has {counted(int(known.sum()), 'read')}; at least {FEWEST} are needed.")
     if not (trace.g[known] > 0).all():
         worst = float(trace.g[known].min())
         raise InputError(f"{where} holds a conductance of {worst:g} S; a finite value above 0 is needed.")

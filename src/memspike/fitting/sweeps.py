@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from memspike.fitting.kinds import Curve, Options, Outcome, Plot, kind
+from memspike.fitting.kinds import Curve, Options, Outcome, Plot, kind, no_law
 from memspike.fitting.least_squares import NORMAL_95
 from memspike.fitting.loop_fit import Found, fit_law, profiled
 from memspike.fitting.loops import Loops, loops
 from memspike.fitting.state_laws import LAWS, Coordinate
 from memspike.fitting.table import Estimate, Table
 from memspike.parts import units
-from memspike.parts.errors import InputError, unknown
+from memspike.parts.errors import InputError
 
 WIDEST_RATIO = 10.0  # an interval with a wider ratio of its ends tells nothing of the parameter
 WIDEST_SHARE = 0.5  # the same for shares (of 1) and voltages (of the largest one)
@@ -48,7 +48,7 @@ def estimates(name: str, found: Found, volts: float) -> tuple[Estimate, ...]:
 def _wanted(model: str) -> list[str]:
     names = [n for n in LAWS if model == "auto" or n == model or (model == "ion-drift" and n.startswith(model))]
     if not names:
-        raise unknown("model", model, ["auto", *LAWS])
+        raise no_law(model, "sweep", ["auto", *LAWS])
     return names
 
 
@@ -122,11 +122,15 @@ def fit_sweep(tables: list[Table], options: Options) -> Outcome:
         raise InputError(f"A sweep fit takes one file, {len(tables)} are given; put the cycles of a device into one.")
     names, data = _wanted(options.model), loops(tables[0], options)
     known = int((~data.held).sum())
-    tried = {name: fit_law(name, [data])[0] for name in names if known > len(LAWS[name].names) + 2}
+    tried, many = {}, [name for name in names if known > len(LAWS[name].names) + 2]
+    for number, name in enumerate(many, 1):
+        options.tell(number, len(many), name)
+        tried[name] = fit_law(name, [data])[0]
     tried = {name: found for name, found in tried.items() if np.isfinite(found.bic)}
     if not tried:
         raise InputError(f"{tables[0].file} has {known} points below the compliance; too few for {', '.join(names)}.")
     best = min(tried, key=lambda name: tried[name].bic)
+    options.tell(len(many), len(many), f"intervals of {best}")
     found = profiled(best, [data], [tried[best]])[0]
     told = estimates(best, found, float(np.abs(data.v).max()))
     facts = {"model": best, **_row(data, found), "points": len(data.v), "cycles": data.cycles}

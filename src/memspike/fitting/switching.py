@@ -12,9 +12,10 @@ from jaxtyping import Float
 from scipy import optimize, stats
 
 from memspike.devices.memristors import VTEAM
-from memspike.fitting.kinds import Curve, Options, Outcome, Plot, kind
+from memspike.fitting.kinds import Curve, Options, Outcome, Plot, kind, no_law
 from memspike.fitting.table import Estimate, Table
-from memspike.parts.errors import InputError, unknown
+from memspike.parts.errors import InputError
+from memspike.parts.units import counted
 
 Values = Float[np.ndarray, " _"]
 FEWEST = 5
@@ -122,7 +123,7 @@ def _sides(table: Table) -> dict[str, tuple[Values, Values, float]]:
     for side, (volts_, _, signed) in found.items():
         if len(volts_) and (len(volts_) < FEWEST or len(np.unique(volts_)) < 3):
             raise InputError(
-                f"{table.file}: {len(volts_)} times of direction {side}; {FEWEST} at 3 voltages are needed."
+                f"{table.file}: {counted(len(volts_), 'time')} of direction {side}; {FEWEST} at 3 voltages are needed."
             )
         if len(np.unique(np.sign(signed))) > 1:
             raise InputError(f"{table.file}: direction {side} has voltages of both signs; one polarity a direction.")
@@ -167,7 +168,7 @@ def fit_switching(tables: list[Table], options: Options) -> Outcome:
     if len(tables) != 1:
         raise InputError(f"A fit of switching times takes one file, {len(tables)} are given.")
     if options.model not in ("auto", *LAWS):
-        raise unknown("model", options.model, ["auto", *LAWS])
+        raise no_law(options.model, "switching", ["auto", *LAWS])
     sides = _sides(tables[0])
     names = [n for n in LAWS if options.model in ("auto", n)]
     tried = {n: {side: fit_side(LAWS[n], *row[:2]) for side, row in sides.items()} for n in names}

@@ -20,6 +20,7 @@ from memspike.fitting.records import Rows, Values, estimate, gather, groups, und
 from memspike.fitting.table import Estimate, Table
 from memspike.fitting.traces import restarts
 from memspike.parts.errors import InputError
+from memspike.parts.units import counted
 
 POINTS, QUANTILES = 101, 101
 NEAR = 0.2  # share of the steps of a direction that a point of the grid looks at
@@ -167,8 +168,8 @@ def tabular(tables: list[Table], options: Options) -> Outcome:
         raise InputError(
             f"{tables[0].file} has no device with {FEWEST} steps in each direction; tables of ΔG need more ramps."
         )
-    if len(whole) < len(found):
-        notes.append(f"{len(found) - len(whole)} of {len(found)} devices have fewer than {FEWEST} steps each way.")
+    if lost := len(found) - len(whole):
+        notes.append(f"{counted(lost, 'device')} of {len(found)} left out: fewer than {FEWEST} steps each way.")
     rng = np.random.default_rng(0)
     grids, sides, estimates = [], {1: [], -1: []}, []
     for name, own in whole.items():
@@ -195,7 +196,7 @@ def tabular(tables: list[Table], options: Options) -> Outcome:
     facts: dict[str, Any] = {"kind": "tabular", "devices": list(whole), "steps": {
         name: {"up": len(own[1].g), "down": len(own[-1].g)} for name, own in whole.items()}}  # fmt: skip
     spread: dict[str, AbstractSpread] = {"which": AnyOf(len(whole))} if len(whole) > 1 else {}
-    headline = f"Step tables of {len(whole)} device{'s' if len(whole) > 1 else ''}, {POINTS} conductances each."
+    headline = f"Step tables of {counted(len(whole), 'device')}, {POINTS} conductances each."
     notes += undetermined(estimates)
     return Outcome(headline, device, tuple(estimates), tuple(notes), _plots(whole, device), facts, spread)
 

@@ -12,6 +12,7 @@ from memspike.fitting.instruments.options import Options
 from memspike.fitting.instruments.quantities import sign_of
 from memspike.fitting.table import Column, Table, Trace
 from memspike.parts.errors import InputError
+from memspike.parts.units import counted
 
 Vector = Float[np.ndarray, " _"]
 FEWEST_POINTS = 3
@@ -80,10 +81,7 @@ def _trace(table: Table, g: Vector, rows: Sequence[int], pulses: Vector, device:
 def _checked(trace: Trace) -> Trace:
     known = trace.g[np.isfinite(trace.g)]
     if len(known) < FEWEST_POINTS:
-        raise InputError(
-            f"{where(trace)} has {len(known)} {'value' if len(known) == 1 else 'values'}; "
-            f"a ramp needs at least {FEWEST_POINTS}."
-        )
+        raise InputError(f"{where(trace)} has {counted(len(known), 'value')}; a ramp needs at least {FEWEST_POINTS}.")
     if known.max() == known.min():
         raise InputError(f"{where(trace)} is constant at {known[0]:g} S; a ramp that goes up or down is needed.")
     return trace

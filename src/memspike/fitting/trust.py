@@ -70,7 +70,7 @@ def compared(
     """
     name, sign = SIDES[side]
     g, on = data.table(name), data.side(sign)
-    if not len(g):
+    if not np.isfinite(g[:, :1]).any():
         return None
     seen = measured(g)
     pulses = np.median(data.pulses[on][:, : len(seen.mean) - 1], axis=0)

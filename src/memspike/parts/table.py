@@ -35,6 +35,7 @@ from memspike.parts.registry import REGISTRIES, Registry
 Table = Mapping[str, Any]
 TYPE = ("type", "model")
 SPREAD = "spread"  # how devices of a file differ: for those who fabricate, not for who builds one
+EXAMPLE = "example"  # beginnings of the paths that nobody measured: for who shows a device
 # where a table keeps the keys of the type that it replaces
 BEFORE = "~"
 
@@ -259,7 +260,7 @@ def build(wanted: type, value: Any, where: str, base: Any = None, registry: Regi
             return _changed(base, given, where, wanted)
     else:
         if name.endswith(".toml"):
-            own = {k: v for k, v in read_table(Path(name)).items() if k != SPREAD}
+            own = {k: v for k, v in read_table(Path(name)).items() if k not in (SPREAD, EXAMPLE)}
             return build(wanted, {**own, **given}, where, base, registry)
         make = _named(name, wanted, where, registry)
         given = _kept(make, value.get(BEFORE) or {}) | given

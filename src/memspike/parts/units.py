@@ -53,6 +53,11 @@ def show(value: float, unit: str) -> str:
     return f"{value / scale:.6g} {prefixed}"
 
 
+def counted(n: int, noun: str) -> str:
+    """`n` things as one writes them: 1 ramp, 2 ramps."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
 def scaled(largest: float, unit: str) -> tuple[float, str]:
     """The scale in which a number of that size is short, and `unit` with its prefix: 5e-5 S → 1e-6, "µS"."""
     for prefix in ("G", "M", "k", "", "m", "µ", "n", "p", "f"):

@@ -213,24 +213,20 @@ def setting_for(device: AbstractStateDevice, name: str) -> SweepSetting:
 
 
 def plot_device(
-    device: AbstractDevice, name: str = "", spread: dict[str, AbstractSpread] | None = None
+    device: AbstractDevice, name: str = "", spread: dict[str, AbstractSpread] | None = None, *, pulses: bool = True
 ) -> dict[str, Figure]:
     """Figures that show a device of scalar parameters, by name.
 
     Pulse devices: "pulses" (staircase with spread), "steps" (ΔG against G), "drift" (what asymmetry does), "time"
     (reads after programming). State devices: "loops" (I–V at three frequencies), "transients". `name` is that of a
-    preset, for its sweep; `spread` is the device-to-device spread of the population. InputError for a device with
-    array parameters.
+    preset, for its sweep; `spread` is the device-to-device spread of the population; without `pulses`, "time" is the
+    only figure of a pulse device. InputError for a device with array parameters.
     """
     if any(np.size(p.value) > 1 for p in parameters(device)):
         raise InputError("plot_device draws one device; this one has parameters for many. Take one of them first.")
     if isinstance(device, AbstractPulseDevice):
-        return {
-            "pulses": pulse_figure(device, spread),
-            "steps": step_figure(device),
-            "drift": drift_figure(device),
-            "time": time_figure(device),
-        }
+        draws = {"pulses": lambda device: pulse_figure(device, spread), "steps": step_figure, "drift": drift_figure}
+        return {name: draw(device) for name, draw in {**(draws if pulses else {}), "time": time_figure}.items()}
     if isinstance(device, AbstractStateDevice):
         setting = setting_for(device, name)
         return {"loops": loop_figure(device, setting), "transients": transient_figure(device, setting)}
@@ -238,11 +234,16 @@ def plot_device(
 
 
 def write_device(
-    device: AbstractDevice, folder: Path, *, name: str = "", spread: dict[str, AbstractSpread] | None = None
+    device: AbstractDevice,
+    folder: Path,
+    *,
+    name: str = "",
+    spread: dict[str, AbstractSpread] | None = None,
+    pulses: bool = True,
 ) -> list[Path]:
     """Write the figures of `plot_device` as PNG files into `folder`; → their paths."""
     written = []
-    for label, figure in plot_device(device, name, spread).items():
+    for label, figure in plot_device(device, name, spread, pulses=pulses).items():
         write_bytes(folder / f"{label}.png", png(figure))
         written.append(folder / f"{label}.png")
     return written

@@ -15,6 +15,7 @@ from memspike.fitting.candidate import SHARES, innovations, mean_curve
 from memspike.fitting.fit import Fit
 from memspike.fitting.series import SIDES as SIGNS
 from memspike.parts import units
+from memspike.parts.units import counted
 from memspike.report.figures import ACCENT, MUTED, SECOND, new_figure, single
 from memspike.report.kinds import percent
 from memspike.report.outcome_page import write_pages
@@ -39,6 +40,11 @@ def _unit(fit: Fit) -> tuple[float, str]:
     return 1 / scale, unit
 
 
+def _with_ramps(fit: Fit) -> dict[str, tuple[str, str]]:
+    """The directions that have ramps of their own, with title and colour."""
+    return {side: shown for side, shown in SIDES.items() if len(fit.data.table(side))}
+
+
 def _steps(fit: Fit, side: str) -> _Steps:
     factor, sign = _unit(fit)[0], dict(SIGNS)[side]
     step = np.diff(fit.data.g, axis=1)
@@ -60,38 +66,35 @@ def _binned(x: Values, y: Values) -> tuple[Values, Values, Values]:
 
 def ramps_figure(fit: Fit) -> Figure:
     """Every measured ramp, their mean, and the mean response of the fitted law; all traces where there are no ramps."""
-    figure, axes = new_figure(9.6, 3.6, columns=2)
+    sides = _with_ramps(fit)
+    figure, axes = new_figure(4.8 * max(len(sides), 1), 3.6, columns=max(len(sides), 1))
     factor, unit = _unit(fit)
-    for axis, (side, (title, colour)) in zip(axes[0], SIDES.items(), strict=True):
+    for axis, (side, (title, colour)) in zip(axes[0], sides.items(), strict=False):
         g = factor * fit.data.table(side)
-        if len(g):
-            lines = axis.plot(g.T, color=MUTED, lw=0.5, alpha=0.45)
-            lines[0].set_label(f"{len(g)} measured ramps")
-            axis.plot(factor * mean_curve(fit.data.table(side)), color="black", lw=3, label="their mean")
-            axis.plot(factor * getattr(fit.best, f"curve_{side}"), color=colour, lw=1.6, label=fit.model)
-            axis.set_title(f"{title}: rms {100 * getattr(fit, f'rms_{side}'):.2f} % of the range", fontsize=10)
-            axis.legend(frameon=False, fontsize=9)
-        else:
-            axis.plot(factor * fit.data.g.T, color=MUTED, lw=0.5)
-            axis.set_title(f"no ramps of {title} alone", fontsize=10)
+        lines = axis.plot(g.T, color=MUTED, lw=0.5, alpha=0.45)
+        lines[0].set_label(counted(len(g), "measured ramp"))
+        axis.plot(factor * mean_curve(fit.data.table(side)), color="black", lw=3, label="their mean")
+        axis.plot(factor * getattr(fit.best, f"curve_{side}"), color=colour, lw=1.6, label=fit.model)
+        axis.set_title(f"{title}: rms {100 * getattr(fit, f'rms_{side}'):.2f} % of the range", fontsize=10)
+        axis.legend(frameon=False, fontsize=9)
+    if not sides:
+        axes[0, 0].plot(factor * fit.data.g.T, color=MUTED, lw=0.5)
+        axes[0, 0].set_title(f"{counted(len(fit.data.g), 'trace')} of pulses both ways", fontsize=10)
+    for axis in axes[0]:
         axis.set(xlabel="read", ylabel=f"conductance ({unit})")
     return figure
 
 
 def trajectories_figure(fit: Fit) -> Figure:
     """Change since the first read: mean and s.d. at every read, measured and simulated by the fitted device."""
-    figure, axes = new_figure(9.6, 6.4, columns=2, rows=2)
+    figure, axes = new_figure(4.8 * len(fit.trajectories), 6.4, columns=len(fit.trajectories), rows=2)
     factor, unit = _unit(fit)
-    for column, (side, (title, colour)) in enumerate(SIDES.items()):
-        pair = fit.trajectories.get(side)
+    for column, (side, (seen, drawn)) in enumerate(fit.trajectories.items()):
+        title, colour = SIDES[side]
         for row, what in enumerate(("mean", "sd")):
             axis = axes[row, column]
             axis.set(xlabel="read", ylabel=f"{'mean' if what == 'mean' else 's.d.'} of the change ({unit})")
-            if pair is None:
-                axis.set_title(f"no ramps of {title} alone", fontsize=10)
-                continue
-            seen, drawn = pair
-            axis.plot(factor * getattr(seen, what), color="black", lw=2.4, label=f"{seen.ramps} measured ramps")
+            axis.plot(factor * getattr(seen, what), color="black", lw=2.4, label=counted(seen.ramps, "measured ramp"))
             axis.plot(factor * getattr(drawn, what), color=colour, lw=1.4, label="simulated device")
             axis.legend(frameon=False, fontsize=9)
         axes[0, column].set_title(title, fontsize=10)
@@ -99,8 +102,9 @@ def trajectories_figure(fit: Fit) -> Figure:
 
 
 def residuals_figure(fit: Fit) -> Figure:
-    """Standardised innovations of the filter against normal quantiles, and the mean of the ramps minus the law."""
-    figure, axes = new_figure(9.6, 3.4, columns=2)
+    """Standardised innovations of the filter against normal quantiles, and, of ramps, their mean minus the law."""
+    ramps = bool(_with_ramps(fit))
+    figure, axes = new_figure(9.6 if ramps else 5.4, 3.4, columns=1 + ramps)
     for number, (side, (title, colour)) in enumerate(SIDES.items()):
         rows = innovations(fit.best.problem, fit.best.maximum, number)
         z = np.sort(np.concatenate([r[np.isfinite(r)] for r in rows])) if rows else np.zeros(0)
@@ -112,8 +116,9 @@ def residuals_figure(fit: Fit) -> Figure:
     axes[0, 0].axline((0, 0), slope=1, color="black", lw=0.8)
     axes[0, 0].set(xlabel="normal quantile", ylabel="standardised innovation")
     axes[0, 0].legend(frameon=False)
-    axes[0, 1].axhline(0, color="black", lw=0.8)
-    axes[0, 1].set(xlabel="read", ylabel="mean of ramps − law (% of range)")
+    if ramps:
+        axes[0, 1].axhline(0, color="black", lw=0.8)
+        axes[0, 1].set(xlabel="read", ylabel="mean of ramps − law (% of range)")
     return figure
 
 
@@ -157,7 +162,7 @@ def _headline(fit: Fit) -> str:
         rows.append(
             (
                 title,
-                f"{facts['ramps']} ramps, {facts['points']} reads",
+                f"{counted(int(facts['ramps']), 'ramp')}, {counted(int(facts['points']), 'read')}",
                 percent(getattr(fit, f"rms_{side}")) if facts["ramps"] else "–",
                 units.show(getattr(fit, f"noise_{side}"), "S"),
                 percent(getattr(fit, f"variation_{side}")),
@@ -174,6 +179,7 @@ def _headline(fit: Fit) -> str:
         "NL labels are those of the best exponential law.",
         *(f"{name} was left out: {why}." for name, why in fit.dropped.items()),
         *fit.warnings,
+        *fit.notes,
     ]
     first = f"<p class=big>{html.escape(fit.headline)}</p>" if fit.headline else ""
     return (

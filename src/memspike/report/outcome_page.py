@@ -64,7 +64,7 @@ def write_outcome(result: Outcome, folder: Path) -> Path:
     summary = json.dumps(facts, indent=2, ensure_ascii=False, default=lambda x: np.asarray(x).tolist())
     page = document("memspike fit", "fitted device", parts)
     if result.device is not None:
-        description.write(result.device, folder / "device.toml", result.spread)
+        description.write(result.device, folder / "device.toml", result.spread, result.example)
     return write_pages(folder, page, summary, images)
 
 

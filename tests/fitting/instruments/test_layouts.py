@@ -181,6 +181,7 @@ def test_quoted_thousands_are_ohms(layout, layouts):
         ("pulse,R\n1,12000\n2,11000\n3,10000", "resistance", 12000.0),
         ("kOhm\n12\n11\n10", "resistance", 12e3),
         ("Ω\n12000\n11000\n10000", "resistance", 12e3),
+        ("pulse width / ns;G / S\n100;1e-6\n100;2e-6\n100;1e-6", "width", 1e-7),
         ("U / V;I / nA\n0,1;5\n0,2;7\n0,3;9", "current", 5e-9),
         ("G_uS\n1,5\n1,6\n1,7", "conductance", 1.5e-6),
         ("0,00123\n0,00124\n0,00125", "conductance", 1.23e-3),
@@ -211,6 +212,10 @@ def test_names_and_numbers(tmp_path, text, kind, first):
         ("R\n1.5\n1.4\n1.3", "likely kOhm"),
         ("I,V\n10,1\n11,1\n12,1", "likely uA"),
         ("G (a.u.)\n0.1\n0.2\n0.3", "conductance.*--column 1="),
+        ("SET (furlong),RESET (furlong)\n1e-6,3e-6\n2e-6,2e-6\n3e-6,1e-6", "'furlong' is not a unit.*1=conductance:uS"),
+        ("V (furlong),I (A)\n0.1,1e-6\n0.2,2e-6\n0.3,3e-6", "'furlong' is not a unit.*1=voltage:mV"),
+        ("SET / furlong\n1e-6\n2e-6\n3e-6", "'furlong' is not a unit"),
+        ("pulse width [blinks],G (S)\n1,1e-6\n1,2e-6\n1,1e-6", "'blinks' is not a unit.*1=width:us"),
         ("G (V)\n0.1\n0.2\n0.3", "no unit of a conductance"),
         ("0.1\n0.5\n0.9", "--g-range"),
         ("1e-6,-2e-6\n-1e-6,2e-6\n1e-6,-3e-6", "--column 1="),
@@ -248,6 +253,9 @@ def test_options_overrule(tmp_path):
     assert values(read(path, Options(unit="kOhm")), "resistance")[0][0] == 1e4
     trace = to_traces(read(path, Options(unit="nA", read_voltage=0.1)), Options(read_voltage=0.1))[0]
     np.testing.assert_allclose(trace.g, [1e-7, 2e-7, 3e-7])
+    path.write_text("SET (furlong)\n1\n2\n3\n")
+    assert values(read(path, Options(unit="uS")), "conductance")[0][0] == 1e-6
+    assert values(read(path, Options(columns={"1": ("conductance", "uS")})), "conductance")[0][0] == 1e-6
 
 
 @pytest.mark.parametrize(

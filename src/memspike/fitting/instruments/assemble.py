@@ -41,6 +41,7 @@ class Part:
     cells: list[str | float]
     rows: tuple[int, ...]
     chosen: bool = False  # by an option
+    odd: str = ""  # a text in brackets that is no unit
     values: Float[np.ndarray, " rows"] = field(default_factory=lambda: np.empty(0))
 
     def where(self, k: int | None = None) -> str:
@@ -72,14 +73,13 @@ def _parts(file: str, raw: Raw, options: Options) -> list[Part]:
             unit = unit_of(column.unit)
             if unit and unit.base and kind in UNNAMED:
                 kind = KIND_OF[unit.base]
-        part = Part(file, column.name, k + 1, kind, unit, list(column.cells), raw.rows)
+        odd = "" if column.unit else said.odd
+        part = Part(file, column.name, k + 1, kind, unit, list(column.cells), raw.rows, k in chosen, odd)
         if k in chosen:
-            part.kind, part.chosen = chosen[k][0], True
+            part.kind = chosen[k][0]
             part.unit = values_unit(chosen[k][1]) if chosen[k][1] else unit
             if part.unit and part.unit.base not in QUANTITIES.get(part.kind, ("",)):
                 part.unit = None
-        elif said.odd and not column.unit and kind in VALUES:
-            raise doubts.odd_unit(part, said.odd)
         parts.append(part)
     return parts
 
@@ -210,6 +210,9 @@ def assemble(file: str, raw: Raw, options: Options) -> Table:
     parts = _settle_unnamed(_parts(file, raw, options), raw, options, notes)
     _apply_unit(parts, options)
     for part in parts:
+        open_ = part.unit is None and not part.chosen and options.g_range is None
+        if part.odd and open_ and part.kind in (*UNITS, *UNNAMED):
+            raise doubts.odd_unit(part)
         if part.unit and part.unit.base and part.unit.base not in QUANTITIES.get(part.kind, (part.unit.base,)):
             raise doubts.wrong_unit(part, part.name)
         if part.kind == "direction":
@@ -233,4 +236,8 @@ def assemble(file: str, raw: Raw, options: Options) -> Table:
         names = " and ".join(p.name for p in silent[:2])
         notes.append(f"{names} have no unit: read in V and A; --column {silent[0].number}=voltage:mV says otherwise.")
     said = {} if options.read_voltage is None else {"read voltage": options.read_voltage}
+    other = next((p for p in parts if p.kind in VALUES), None)
+    if said and not any(p.kind == "current" for p in parts):
+        holds = f", {other.name} holds {other.kind}s" if other else " holds no currents"
+        raise InputError(f"{file}{holds}; leave the read voltage out.")
     return Table(file, raw.form, _columns(parts, raw, notes), raw.rows, {**raw.facts, **said}, tuple(notes))

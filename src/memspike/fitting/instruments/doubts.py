@@ -10,6 +10,7 @@ from memspike.fitting.instruments.quantities import Unit
 from memspike.fitting.instruments.raw import Raw
 from memspike.fitting.table import UNITS
 from memspike.parts.errors import InputError
+from memspike.parts.units import counted
 
 if TYPE_CHECKING:
     from memspike.fitting.instruments.assemble import Part
@@ -24,12 +25,13 @@ APART = 1e3  # columns without names that differ by more are of several quantiti
 SIGNED = 0.2  # share of values that must be positive or negative to be no accident
 
 
-def odd_unit(part: "Part", text: str) -> InputError:
+def odd_unit(part: "Part") -> InputError:
     """A header with a text in brackets that may be a unit."""
-    unit = {"resistance": "kOhm", "current": "uA"}.get(part.kind, "uS")
+    kind = part.kind if part.kind in UNITS else "conductance"
+    unit = {"Ω": "kOhm", "A": "uA", "V": "mV", "s": "us", "K": "degC"}.get(UNITS[kind], "uS")
     return InputError(
-        f"{part.where()} is headed '{part.name}', and '{text}' is not a unit that is known; "
-        f"say what it is, as --column {part.number}={part.kind}:{unit}."
+        f"{part.where()} is headed '{part.name}', and '{part.odd}' is not a unit that is known; "
+        f"say what it is, as --column {part.number}={kind.replace(' ', '-')}:{unit}."
     )
 
 
@@ -140,7 +142,7 @@ def _missing_below_zero(part: "Part", notes: list[str]) -> None:
     first = f"{part.where(int(bad[0]))} is {part.cells[int(bad[0])]}"
     if len(bad) > SIGNED * np.isfinite(part.values).sum():
         raise InputError(
-            f"{first}, as {len(bad) - 1} others of the column below 0 or 0: no conductances; say what they are, "
+            f"{first}, and {counted(len(bad), 'value')} at or below 0: no conductances; say what they are, "
             f"as --column {part.number}=current:A with --read-voltage -0.1."
         )
     more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""

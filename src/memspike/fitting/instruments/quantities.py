@@ -69,6 +69,7 @@ _BASES = {
 _OTHER = {"Hz", "W", "J", "C", "F", "a.u.", "a.u", "au", "arb. u.", "arb.u.", "norm", "normalized", "normalised"}
 _UNIT = re.compile(rf"([fpnuµμmkKMG]?)({'|'.join(map(re.escape, _BASES))})")
 _BRACKET = re.compile(r"[(\[]\s*([^)\]]*?)\s*[)\]]")
+_APART = re.compile(r" / (\S+)$")
 _SLASH = re.compile(r"^(.*\w)\s*(?:/|\bin\b|\s)\s*(\S+)$")
 
 
@@ -146,17 +147,16 @@ def _kind(words: str, name: str) -> str:
 def meaning(name: str) -> Meaning:
     """What a header says; a name that is a unit alone says its kind."""
     inside = [text for text in _BRACKET.findall(name) if text and not text.isdigit()]
-    unit, odd, plain = None, "", _BRACKET.sub(" ", name).strip()
+    unit, plain = None, _BRACKET.sub(" ", name).strip()
     for text in inside:
         unit = unit_of(text) or unit
-    if inside and unit is None:
-        odd = inside[0]
     if unit is None and (alone := unit_of(name)) and alone.base and (len(name.strip()) > 1 or alone.base == "Ω"):
         return Meaning(KIND_OF[alone.base], alone)
     if unit is None and (match := _SLASH.match(plain.replace("_", " "))) and (tail := unit_of(match[2])):
         head = _kind(words_of(match[1]), match[1])
         if head and tail.base in (*QUANTITIES.get(head, ()), ""):
             unit, plain = tail, match[1]
+    odd = next((text for text in (*inside, *_APART.findall(name)) if not unit and text.lower() not in SIGNS), "")
     kind = _kind(words_of(plain), plain)
     if unit and unit.base == "K" and kind in ("", "time"):  # T (K)
         kind = "temperature"
