@@ -252,3 +252,21 @@ def test_pulses_of_any_order_amplitude_and_number():
     for draw in (ramps_figure, residuals_figure):
         (axis,) = draw(found).axes  # no empty ones beside it
         assert axis.lines
+
+
+@pytest.mark.parametrize("name", ["soft-bounds", "power-step", "piecewise-step-9"])
+def test_many_values_of_one_pulse_are_interpolated(name, monkeypatch):
+    """Values and derivatives of thousands of shares are those of the law itself, outside of the range too."""
+    law = LAWS[name][0]
+    problem = Problem(law.shape, (), np.zeros(2 * len(law.shape.scales) + len(NOISES) + len(DOSES), bool), 0)
+    low, high = problem.box()
+    theta, share = 0.5 * (low + high), np.random.default_rng(0).uniform(-0.1, 1.1, (2, 40, 100))
+    theta[: 2 * problem.size] = np.tile(law.shape.vector(MODERATE[name]), 2)
+    ones = np.ones_like(share)
+    for side in (0, 1):
+        near, slopes = problem.after(theta, side, share, ones), problem.moved(theta, side, share, ones)
+        with monkeypatch.context() as context:
+            context.setattr(likelihood, "MANY", share.size)
+            np.testing.assert_allclose(near, problem.after(theta, side, share, ones), atol=2e-7)
+            exact = problem.moved(theta, side, share, ones)
+        np.testing.assert_allclose(slopes, exact, atol=2e-5 * np.abs(exact).max())

@@ -31,6 +31,7 @@ DOSES = ("voltage_slope_up", "voltage_slope_down", "width_exponent_up", "width_e
 DOSE_BOUND = 50.0
 STEP = 5e-4  # of θ, in differences; wider than the zones in which laws take a limit
 BLOCKS = 1024, 8192  # values of a law in one call
+MANY = 4096  # values of one pulse of a law that are rather interpolated
 POOL = ThreadPoolExecutor(max_workers=2, thread_name_prefix="fit")  # both directions at once
 
 
@@ -141,6 +142,27 @@ def _respond(shape: Shape, side: int, natural: Vector, share: Any, pulses: Any) 
     return found[: share.size].reshape(share.shape)
 
 
+GRID = np.linspace(-OUTSIDE, 1 + OUTSIDE, BLOCKS[0])
+
+
+def _many(share: Any, pulses: Any) -> bool:
+    """Whether values are so many, all of one pulse, that they are rather interpolated."""
+    return share.size > MANY and bool(np.all(pulses == 1))
+
+
+def _table(shape: Shape, side: int, natural: Vector) -> Vector:
+    """One pulse of the law on `GRID`."""
+    return _respond(shape, side, natural, GRID, np.ones(()))
+
+
+def _between(tables: Float[np.ndarray, "*n grid"], share: Any) -> Any:
+    """Values of `tables` on `GRID` at shares inside of it, linear in between."""
+    place = (share + OUTSIDE) / (GRID[1] - GRID[0])
+    k = np.minimum(place.astype(np.int32), len(GRID) - 2)
+    part = place - k
+    return tables[..., k] * (1 - part) + tables[..., k + 1] * part
+
+
 class Problem(NamedTuple):
     """One candidate on one set of traces. A vector θ is law up, law down, `NOISES`, `DOSES`."""
 
@@ -166,17 +188,23 @@ class Problem(NamedTuple):
 
     def after(self, theta: Vector, side: int, share: Any, pulses: Any) -> Any:
         """Shares after `pulses` > 0 in a direction; the law is continued by a shift outside of the range."""
-        inside = np.clip(share, -OUTSIDE, 1 + OUTSIDE)
-        return _respond(self.shape, side, self.law(theta, side), inside, pulses) + (share - inside)
+        inside, natural = np.clip(share, -OUTSIDE, 1 + OUTSIDE), self.law(theta, side)
+        if _many(inside, pulses):
+            return _between(_table(self.shape, side, natural), inside) + (share - inside)
+        return _respond(self.shape, side, natural, inside, pulses) + (share - inside)
 
     def moved(self, theta: Vector, side: int, share: Any, pulses: Any) -> Any:
         """Derivatives of `after` in θ of that direction [parameters, …], by central differences."""
-        found = []
+        inside = np.clip(share, -OUTSIDE, 1 + OUTSIDE)
+        at, found, many = self.law, [], _many(inside, pulses)
         for k in range(side * self.size, (side + 1) * self.size):
             h = STEP * (np.arange(len(theta)) == k)
-            ends = [self.after(theta + sign * h, side, share, pulses) for sign in (1, -1)]
+            ends = [
+                _table(self.shape, side, natural) if many else _respond(self.shape, side, natural, inside, pulses)
+                for natural in (at(theta + h, side), at(theta - h, side))
+            ]
             found.append((ends[0] - ends[1]) / (2 * STEP))
-        return np.stack(found)
+        return _between(np.stack(found), inside) if many else np.stack(found)
 
     def _counts(self, theta: Vector, group: Group, side: int) -> tuple[Any, Any]:
         """Where a group is pulsed in a direction, and how many reference pulses that is worth."""
