@@ -216,7 +216,7 @@ def heard_table() -> str:
 
 
 def asymmetry_tables() -> str:
-    names = ("asymmetry-devices", "asymmetry-eight", "asymmetry-mnist", "fast-tiles-mnist", "asymmetry-labels")
+    names = ("asymmetry-devices", "asymmetry-eight", "asymmetry-mnist", "asymmetry-labels")
     return "\n\n".join(asymmetry_table(entry) for name in names for entry in recorded(f"study-{name}"))
 
 

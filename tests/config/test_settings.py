@@ -178,7 +178,11 @@ WRONG = [
     ("pcm-eprop", ["learning.rule.feedback=randm"], "allowed: adaptive, random, symmetric. Did you mean 'random'"),
     # kinds that do not fit
     ("memprop-digits", ["neuron.m1=pcm"], "neuron.m1 is 'pcm', a PCM; a relaxing device is needed"),
-    ("memprop-digits", ["synapse.device=knowm"], "synapse.device is 'knowm', a MetastableSwitch; a pulse device"),
+    (
+        "memprop-digits",
+        ["synapse.device=knowm"],
+        "synapse.device is 'knowm', a MetastableSwitch, which forgets without a voltage; a pulse device",
+    ),
     ("memprop-digits", ["array.adc.bits=6"], "array.adc is 'identity'; types that have it: dac, adc"),
     ("memprop-digits", ["learning.rule.feedback=symmetric"], "learning.rule is 'bptt'; types that have it: eprop"),
     ("memprop-digits", ["synapse=3"], "synapse is 3; a name or a table is needed"),

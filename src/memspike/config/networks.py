@@ -19,6 +19,7 @@ from memspike.networks.local import LocalLayer, LocalNetwork
 from memspike.networks.populations import Associative, Competitive
 from memspike.networks.recurrent import Recurrent
 from memspike.networks.simulate import Layer
+from memspike.neurons.analog import Analog
 from memspike.neurons.base import AbstractNeuron
 from memspike.neurons.filters import AbstractFilter, AlphaFilter, ExponentialFilter
 from memspike.neurons.lif import ALIF, AbstractSpikingNeuron, TraceLIF
@@ -112,18 +113,25 @@ class RecurrentTopology(AbstractTopology):
     read_voltage: float = option(0.2, "row voltage of a spike", unit="V", bounds=(1e-6, 10))
     loops: bool = option(False, "neurons are connected with themselves, too")
     adaptive: float = option(1.0, "share of the neurons that adapt (alif)", bounds=(0, 1))
+    filter: AbstractFilter = part(
+        lambda: ExponentialFilter(tau=0.1e-3), "synaptic filter of neurons with analog spikes (mif)"
+    )
 
     def build(self, base: Ingredients) -> Recurrent:
         """Three crossbars: input, recurrent, output; the first two are those of the layer."""
         layers = _sized(self.layers, base.outputs)
         if len(layers) != 2:
             raise InputError(f"network.layers has {len(layers) - 1} sizes; a recurrent network has one spiking layer.")
-        neuron = _neuron(layers[0], base, AbstractSpikingNeuron, "network.layers.0", "spikes, such as lif or alif")
+        kinds = AbstractSpikingNeuron | AbstractNeuron
+        neuron = _neuron(layers[0], base, kinds, "network.layers.0", "spikes, such as lif, alif or mif")
         sizes = (base.inputs, layers[0].size or 0, base.outputs)
         shapes = ((sizes[0], sizes[1]), (sizes[1], sizes[1]), (sizes[1], sizes[2]))
         owners = (layers[0], *layers)
         pairs = enumerate(zip(owners, shapes, strict=True))
         crossbars: Any = tuple(base.crossbar(one, shape, f"network.layers.{k // 2}") for k, (one, shape) in pairs)
+        if isinstance(neuron, AbstractNeuron):
+            current = self.read_voltage * crossbars[0].cell.unit()
+            neuron = Analog(neuron, layers[0].filter or self.filter, current, self.read_voltage)
         return Recurrent(
             sizes,
             _per_neuron(neuron, sizes[1], self.adaptive),
@@ -134,7 +142,7 @@ class RecurrentTopology(AbstractTopology):
         )
 
 
-def _per_neuron(neuron: Any, count: int, adaptive: float) -> AbstractSpikingNeuron:
+def _per_neuron(neuron: Any, count: int, adaptive: float) -> AbstractSpikingNeuron | Analog:
     """A neuron of which only the first `adaptive` share of a layer adapts."""
     if not isinstance(neuron, ALIF):
         return neuron

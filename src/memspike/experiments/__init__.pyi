@@ -8,6 +8,7 @@ from .decolle import decolle_digits as decolle_digits
 from .decolle import decolle_mnist as decolle_mnist
 from .eprop import eprop_evidence as eprop_evidence
 from .eprop import eprop_spoken as eprop_spoken
+from .eprop import eprop_spoken_mif as eprop_spoken_mif
 from .eprop import eprop_spoken_speakers as eprop_spoken_speakers
 from .matrix import matrix as matrix
 from .memory_retrieval import memory_retrieval as memory_retrieval

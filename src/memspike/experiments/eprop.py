@@ -68,6 +68,31 @@ eprop_spoken = classifier(
     reference=REFERENCE,
 )
 
+# time at the scale of the circuit, as in memprop-spoken: a frame lasts 0.3 ms and a spike of the input one step
+ANALOG: dict[str, Any] = {
+    "encoder": {"frame_time": 0.3e-3, "max_rate": 6e3},
+    "network": {"tau_out": 1e-3, "filter": {"type": "exponential", "tau": 0.1e-3}},
+    "neuron": {"type": "mif"},
+    "learning": {
+        "rule": {"rate_weight": 0.0},
+        "optimizer": {"rates": [3e-3, 3e-3, 3e-2]},
+        "start": {"gain": 0.05},
+    },
+    "simulation": {"dt": 50e-6},
+}
+
+eprop_spoken_mif = classifier(
+    "eprop-spoken-mif",
+    "the same with 128 recurrent MIF neurons, whose spikes are analog: no threshold, no pseudo-derivative",
+    EPROP,
+    SPOKEN,
+    ANALOG,
+    quick={"training.epochs": 3},
+    expected=0.9,
+    expected_quick=0.5,
+    reference=REFERENCE,
+)
+
 eprop_spoken_speakers = speakers.study(
     eprop_spoken._replace(tables=together(eprop_spoken.tables, {"learning": {"scheme": "fp32"}})),
     "eprop-spoken-speakers",

@@ -13,7 +13,8 @@ from memspike.arrays.crossbar import Crossbar, Seen, root
 from memspike.cells.base import CellState, weighted
 from memspike.networks import base
 from memspike.networks.base import AbstractNetwork, Cells, Clock, Corrections, Weights
-from memspike.neurons.lif import LIF, AbstractSpikingNeuron, SpikingState
+from memspike.neurons.analog import Analog
+from memspike.neurons.lif import LIF, AbstractSpikingNeuron
 from memspike.parts.errors import InputError
 from memspike.parts.parallel import held
 from memspike.parts.param import Parameter, check_bounds, param
@@ -58,20 +59,19 @@ class Readings(NamedTuple):
 
 
 class Activity(NamedTuple):
-    """A run: states of the neurons after every step, and outputs y; all [steps, *batch, neurons or outputs]."""
+    """A run: states of the neurons after every step, outputs y, spikes z; all [steps, *batch, neurons or outputs].
 
-    state: SpikingState
+    `z` is 0 or 1; what the neurons send is `state.z`, for neurons with analog spikes another thing.
+    """
+
+    state: Any
     y: Float[Array, "steps *batch outputs"]
+    z: Float[Array, "steps *batch neurons"]
 
     @property
     def output(self) -> Float[Array, "steps *batch outputs"]:
         """What the readout gives: y."""
         return self.y
-
-    @property
-    def z(self) -> Float[Array, "steps *batch neurons"]:
-        """Spikes, 0 or 1."""
-        return self.state.z
 
     def rate(self, dt: float) -> Float[Array, "*batch neurons"]:
         """Mean firing rate of every neuron in Hz."""
@@ -101,7 +101,7 @@ class Recurrent(AbstractNetwork):
     drawn = base.as_designed
 
     sizes: tuple[int, int, int] = eqx.field(static=True)
-    neuron: AbstractSpikingNeuron = eqx.field(default_factory=LIF)
+    neuron: AbstractSpikingNeuron | Analog = eqx.field(default_factory=LIF)
     crossbars: tuple[Crossbar, Crossbar, Crossbar] = eqx.field(  # pyright: ignore[reportIncompatibleMethodOverride]
         default_factory=lambda: (Crossbar(),) * 3
     )
@@ -155,12 +155,13 @@ class Recurrent(AbstractNetwork):
         clock: Clock,
         *,
         fixed: bool = False,
+        injected: Float[Array, "steps *batch neurons"] | None = None,
         key: PRNGKeyArray | None = None,
     ) -> Activity:
         """The network from rest under inputs x (spikes, or any row drive over `read_voltage`).
 
-        With a key reads are noisy. `fixed` holds spikes that arrive from other neurons fixed in differentiation, which
-        is what e-prop computes. InputError for inputs of another shape.
+        With a key reads are noisy. `fixed` holds what arrives from other neurons fixed in differentiation, which is
+        what e-prop computes. `injected` drives arrive as well. InputError for inputs of another shape.
         """
         if readings.input.mean.shape[0] == 1:  # nothing that changes with time
             clock = Clock(clock.dt, (clock.steps,))
@@ -178,11 +179,12 @@ class Recurrent(AbstractNetwork):
             part = readings.part(k)
             one = slice(begin, begin + length)
             noise = fold(keys[0], k) if normals is None else normals[one]
-            state, states = self._part(part, x[one], state, clock.dt, fixed, noise)
+            own = None if injected is None else injected[one]
+            state, states = self._part(part, (x[one], own), state, clock.dt, fixed, noise)
             done.append((states, self.output(part, states.z, key=fold(keys[1], k))))
             begin += length
         states, output = jax.tree.map(lambda *parts: jnp.concatenate(parts), *done)
-        return Activity(states, lowpass(output, jnp.exp(-clock.dt / self.tau_out)))
+        return Activity(states, lowpass(output, jnp.exp(-clock.dt / self.tau_out)), self.neuron.spikes(states))
 
     def _plain(self) -> bool:
         """Whether currents reach the neurons as they are, without converters."""
@@ -200,25 +202,28 @@ class Recurrent(AbstractNetwork):
         return driven(self.crossbars[2], part.output, z, self.read_voltage, key=key)
 
     def _part(
-        self, part: Readings, x: Real, start: SpikingState, dt: float, fixed: bool, noise: Any
-    ) -> tuple[SpikingState, SpikingState]:
+        self, part: Readings, given: tuple[Real, Real | None], start: Any, dt: float, fixed: bool, noise: Any
+    ) -> tuple[Any, Any]:
         """A part of a run: the input at all steps at once, then one scan. `noise`: normals, or a key for converters."""
+        x, injected = given
 
-        def advanced(state: SpikingState, arrives: Callable[[Real], Real]) -> tuple[SpikingState, SpikingState]:
-            state = self.neuron.step(state, arrives(jax.lax.stop_gradient(state.z) if fixed else state.z), dt)
+        def advanced(state: Any, arrives: Callable[[Real], Real], more: Real | None = None) -> tuple[Any, Any]:
+            drive = arrives(jax.lax.stop_gradient(state.z) if fixed else state.z)
+            state = self.neuron.step(state, drive if more is None else drive + more, dt)
             return state, state
 
         if not self._plain():
             # converters act on every step of every crossbar
             steps = jnp.arange(x.shape[0], dtype=jnp.int32)
             return jax.lax.scan(
-                lambda s, now: advanced(s, lambda z: self.drive(part, now[0], z, key=fold(noise, now[1]))),
+                lambda s, now: advanced(s, lambda z: self.drive(part, now[0], z, key=fold(noise, now[1])), now[2]),
                 start,
-                (x, steps),
+                (x, steps, injected),
             )
         mask = self.others().astype(x.dtype)
         mean, variance = part.recurrent.mean * mask, part.recurrent.variance * mask
         arriving, mean = held((x @ part.input.mean, mean))
+        arriving = arriving if injected is None else arriving + injected
         if noise is None:
             return jax.lax.scan(lambda s, now: advanced(s, lambda z: now + z @ mean), start, arriving)
         both, n = held(jnp.concatenate([mean, variance], axis=-1)), self.sizes[1]

@@ -1,3 +1,5 @@
+from .analog import Analog as Analog
+from .analog import AnalogState as AnalogState
 from .base import AbstractNeuron as AbstractNeuron
 from .driver import Driver as Driver
 from .driver import SpikeObserver as SpikeObserver

@@ -54,6 +54,10 @@ class AbstractSpikingNeuron(AbstractModel):
     def gates(self, before: SpikingState, dt: float) -> Gates:
         """The derivatives inside the neuron of the step that starts at `before`, resets held fixed."""
 
+    def spikes(self, states: SpikingState) -> Real:
+        """Spikes, 0 or 1."""
+        return states.z
+
     def init(self, shape: tuple[int, ...] = ()) -> SpikingState:
         """`shape` neurons at rest, silent."""
         zero = jnp.zeros(shape)

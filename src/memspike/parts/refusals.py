@@ -76,7 +76,7 @@ class NoRecurrence(Refusal):
 
     def __init__(self, network: str):
         super().__init__(
-            f"e-prop needs a recurrent network of spiking neurons (lif, alif); this network is a {network}. Set "
+            f"e-prop needs a recurrent network of spiking neurons (lif, alif, mif); this network is a {network}. Set "
             "network.type=recurrent and neuron=lif, or another learning.rule."
         )
 

@@ -1,6 +1,7 @@
 """e-prop: gradients of a recurrent spiking network from local traces and a broadcast error, without unrolling time."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple, cast
 
 import jax
@@ -16,6 +17,7 @@ from memspike.learning.rules.base import AbstractRule, Batch, Optimizer, Update,
 from memspike.learning.rules.eprop_online import OnlineEprop, Shown
 from memspike.networks.base import AbstractNetwork, Cells, Weights
 from memspike.networks.recurrent import Activity, Readings, Recurrent, lowpass
+from memspike.neurons.analog import Analog
 from memspike.neurons.lif import SpikingState
 from memspike.parts.param import Parameter, option, param, part
 from memspike.parts.refusals import NoRecurrence, NoStepError, OneTrial
@@ -23,6 +25,7 @@ from memspike.parts.registry import RULES
 
 Real = Float[Array, "..."]
 Feedback = Float[Array, "neurons outputs"]
+Within = Callable[[Real], Real]
 SOURCE = "Bellec et al., Nat. Commun. 11: 3625 (2020), doi 10.1038/s41467-020-17236-y"
 
 
@@ -132,8 +135,8 @@ class Eprop(AbstractRule):
         if self.online:
             activity, slopes = self.online_gradient(view, view.readings(), batch, feedback, key=view.key(key))
         else:
-            activity = view.network.run(view.readings(), batch.x, view.clock, key=view.key(key))
-            slopes = self.gradient(view, activity, batch, feedback)
+            activity, within = ran(view, batch.x, key=view.key(key))
+            slopes = self.gradient(view, activity, batch, feedback, within)
         change, inner = base.descent(optimizer, slopes, state.optimizer, weights)
         metrics = {
             "loss": view.objective.loss(activity.y, batch.target).mean(),
@@ -163,19 +166,23 @@ class Eprop(AbstractRule):
         found = (first, recurrent * network.others(), output)
         return cast(Weights, tuple(jnp.clip(g, -self.clip, self.clip) for g in found))
 
-    def gradient(self, view: View, activity: Activity, batch: Batch, feedback: Real) -> Weights:
+    def gradient(
+        self, view: View, activity: Activity, batch: Batch, feedback: Real, within: Within | None = None
+    ) -> Weights:
         """Of all three matrices, in one product of matrices each, for what the network did; mean over the batch.
 
         The sum over time of L times the filtered trace is the same as a sum over z times the learning signal carried
-        backwards through readout and neuron: no state per synapse. Equal to the online form to rounding.
+        backwards through readout and neuron: no state per synapse. Equal to the online form to rounding. `within`
+        carries it back inside neurons with analog spikes (`ran`).
         """
         network: Any = view.network
         objective: Any = view.objective
         error = objective.signal(activity.y, batch.target)
         signal = error @ feedback.T + self._off_rate(view, activity)[None]
         kappa = jnp.exp(-view.clock.dt / network.tau_out)
-        credit = _within(network, activity.state, lowpass(signal, kappa, reverse=True), view.clock.dt)
-        z, x = activity.z, self._ahead(batch.x)
+        signal = lowpass(signal, kappa, reverse=True)
+        credit = within(signal) if within else _within(network, activity.state, signal, view.clock.dt)
+        z, x = activity.state.z, self._ahead(batch.x)
         before = jnp.concatenate([jnp.zeros_like(z[:1]), z[:-1]])
         count = credit.size // (credit.shape[0] * credit.shape[-1])
         output = _outer(z, lowpass(error, kappa, reverse=True)) / count
@@ -200,7 +207,28 @@ def eprop_online() -> Eprop:
     return Eprop(online=True)
 
 
-def _within(network: Recurrent, states: SpikingState, signal: Real, dt: float) -> Real:
+def ran(view: View, x: Real, *, key: PRNGKeyArray | None = None) -> tuple[Activity, Within]:
+    """A trial, and what carries signals at what neurons send back to what drives them, inside every neuron.
+
+    For analog spikes that is the derivative of the neuron's own steps, whatever its devices, with all that arrives from
+    other neurons held fixed.
+    """
+    network: Any = view.network
+    readings, dt = view.readings(), view.clock.dt
+    if not isinstance(network.neuron, Analog):
+        activity = network.run(readings, x, view.clock, key=key)
+        return activity, lambda signal: _within(network, activity.state, signal, dt)
+
+    def sent(injected: Real) -> tuple[Real, Activity]:
+        activity = network.run(readings, x, view.clock, fixed=True, injected=injected, key=key)
+        return activity.state.z, activity
+
+    none = jnp.zeros((*x.shape[:-1], network.sizes[1]), x.dtype)
+    _, back, activity = jax.vjp(sent, none, has_aux=True)
+    return activity, lambda signal: back(signal)[0]
+
+
+def _within(network: Any, states: SpikingState, signal: Real, dt: float) -> Real:
     """dE/d(drive): signals at spikes carried backwards inside every neuron, from the last step to the first."""
     start = network.neuron.init(states.v.shape[1:])
     before = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b[:-1]]), start, states)

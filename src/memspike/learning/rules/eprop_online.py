@@ -10,15 +10,19 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from memspike.learning.objectives import AbstractStepObjective
 from memspike.networks.base import Clock, Weights
 from memspike.networks.recurrent import Activity, Readings, Recurrent, fold
-from memspike.neurons.lif import Gates, SpikingState
+from memspike.neurons.analog import Analog
+from memspike.neurons.lif import Gates
 
 Real = Float[Array, "..."]
 
 
 class Traces(NamedTuple):
-    """Of one matrix [sources, neurons]: what v and a of the target remember of the source, and the filtered e."""
+    """Of one matrix [sources, neurons]: what v and a of the target remember of the source, and the filtered e.
 
-    v: Real
+    Of neurons with analog spikes `v` is what their whole state remembers, a tree.
+    """
+
+    v: Any
     a: Real
     filtered: Real
 
@@ -26,7 +30,7 @@ class Traces(NamedTuple):
 class OnlineState(NamedTuple):
     """Neurons, output y, spikes filtered like the readout, and the traces of the input and the recurrent matrix."""
 
-    neuron: SpikingState
+    neuron: Any
     y: Float[Array, " outputs"]
     spikes: Float[Array, " neurons"]
     input: Traces
@@ -63,8 +67,12 @@ class OnlineEprop(eqx.Module):
     def init(self) -> OnlineState:
         """Everything at rest."""
         inputs, neurons, outputs = self.network.sizes
-        blank = [Traces(*(jnp.zeros((n, neurons)) for _ in range(3))) for n in (inputs, neurons)]
         neuron = self.network.neuron.init((neurons,))
+        blank = []
+        for n in (inputs, neurons):
+            zero = jnp.zeros((n, neurons))
+            whole = jax.tree.map(lambda x: jnp.zeros((n, *x.shape), x.dtype), neuron)  # noqa: B023
+            blank.append(Traces(whole if isinstance(self.network.neuron, Analog) else zero, zero, zero))
         return OnlineState(neuron, jnp.zeros(outputs), jnp.zeros(neurons), blank[0], blank[1])
 
     def _kappa(self) -> Real:
@@ -80,6 +88,20 @@ class OnlineEprop(eqx.Module):
         e = psi[None] * (v + gate.threshold[None] * a)
         return Traces(v, a, kappa * traces.filtered + e)
 
+    def _analog_traces(self, neuron: Analog, traces: Traces, source: Real, last: Any, drive: Real) -> Traces:
+        """The same for analog spikes: the state of a synapse's trace moves by the derivatives of the neuron's step.
+
+        ε_ji[t+1] = ∂s'/∂s·ε_ji[t] + ∂s'/∂I·source_i, with the state s of filter, membrane and memristors of neuron j;
+        e_ji = ∂z/∂s·ε_ji.
+        """
+
+        def one(trace: Any, arrives: Real) -> Any:
+            moved = (trace, jnp.broadcast_to(arrives, drive.shape))
+            return jax.jvp(lambda s, i: neuron.step(s, i, self.dt), (last, drive), moved)[1]
+
+        whole = jax.vmap(one)(traces.v, source)
+        return Traces(whole, traces.a, self._kappa() * traces.filtered + whole.z)
+
     def step(
         self,
         state: OnlineState,
@@ -91,16 +113,18 @@ class OnlineEprop(eqx.Module):
     ) -> tuple[OnlineState, Step]:
         """One step with what reads see at this step ([rows, columns] each); with a key, with their noise."""
         network, last, kappa = self.network, state.neuron, self._kappa()
-        gate = network.neuron.gates(last, self.dt)
-        neuron = network.neuron.step(last, network.drive(reads, now.x, last.z, key=fold(key, 0)), self.dt)
+        drive = network.drive(reads, now.x, last.z, key=fold(key, 0))
+        neuron: Any = network.neuron.step(last, drive, self.dt)
         y = kappa * state.y + network.output(reads, neuron.z, key=fold(key, 1))
         spikes = kappa * state.spikes + neuron.z
         error = self.objective.at(y, now.wanted)
         signal = feedback @ error
-        traces = [
-            self._traces(old, source, neuron.psi, last.psi, gate)
-            for old, source in ((state.input, now.ahead), (state.recurrent, last.z))
-        ]
+        pairs, kind = ((state.input, now.ahead), (state.recurrent, last.z)), network.neuron
+        if isinstance(kind, Analog):
+            traces = [self._analog_traces(kind, old, source, last, drive) for old, source in pairs]
+        else:
+            gate = kind.gates(last, self.dt)
+            traces = [self._traces(old, source, neuron.psi, last.psi, gate) for old, source in pairs]
         slopes = (*(t.filtered * signal[None] for t in traces), spikes[:, None] * error[None])
         increment = Step(cast(Weights, slopes), (traces[0].filtered, traces[1].filtered))
         return OnlineState(neuron, y, spikes, traces[0], traces[1]), increment
@@ -119,4 +143,4 @@ class OnlineEprop(eqx.Module):
         blank = [jnp.zeros(shape) for shape in self.network.shapes]
         start = (self.init(), Step(cast(Weights, tuple(blank)), (blank[0], blank[1])))
         (_, total), (states, y) = jax.lax.scan(body, start, (shown, part, jnp.arange(clock.steps)))
-        return Activity(states, y), total
+        return Activity(states, y, self.network.neuron.spikes(states)), total
