@@ -116,6 +116,12 @@ class RecurrentTopology(AbstractTopology):
     filter: AbstractFilter = part(
         lambda: ExponentialFilter(tau=0.1e-3), "synaptic filter of neurons with analog spikes (mif)"
     )
+    current: float | None = option(
+        None,
+        "current into a membrane of theirs for a read_voltage on a weight of 1; none: that of the column",
+        unit="A",
+        bounds=(0, 1e3),
+    )
 
     def build(self, base: Ingredients) -> Recurrent:
         """Three crossbars: input, recurrent, output; the first two are those of the layer."""
@@ -130,7 +136,8 @@ class RecurrentTopology(AbstractTopology):
         pairs = enumerate(zip(owners, shapes, strict=True))
         crossbars: Any = tuple(base.crossbar(one, shape, f"network.layers.{k // 2}") for k, (one, shape) in pairs)
         if isinstance(neuron, AbstractNeuron):
-            current = self.read_voltage * crossbars[0].cell.unit()
+            column = self.read_voltage * crossbars[0].cell.unit()
+            current = column if self.current is None else self.current
             neuron = Analog(neuron, layers[0].filter or self.filter, current, self.read_voltage)
         return Recurrent(
             sizes,

@@ -1,6 +1,7 @@
 """What a step of a learner comes to in shapes: nothing is computed, and whatever cannot be fails here."""
 
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -47,6 +48,34 @@ def written(scheme: Scheme, crossbar: Crossbar, cells: CellState, change: Any, k
     return scheme.apply(scheme.init(crossbar, cells), crossbar, cells, dw, key=key)
 
 
+class TouchedError(Exception):
+    """A scheme has asked for what the array does to reads."""
+
+
+class _Out:
+    """Stands for wires, tiles and converters where nothing should ask for them."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise TouchedError(name)
+
+
+OUT = _Out()
+
+
+def _bare(matrix: tuple[Crossbar, Any, Any]) -> tuple[Crossbar, Any, Any]:
+    """A matrix whose crossbar has no wires, tiles and converters to ask for."""
+    crossbar = eqx.tree_at(
+        lambda c: (c.wires, c.tiles, c.periphery), matrix[0], (OUT,) * 3, is_leaf=lambda x: x is None
+    )
+    return crossbar, *matrix[1:]
+
+
+def _shapes(tree: Any) -> Hashable:
+    """What a trace depends on: structure, shapes and types, values that are no arrays."""
+    leaves, kind = jax.tree.flatten(tree)
+    return kind, tuple((x.shape, x.dtype) if isinstance(x, jax.ShapeDtypeStruct) else x for x in leaves)
+
+
 class Tracer:
     """Traces the halves of steps; one that was traced under the same name is not traced again.
 
@@ -73,11 +102,13 @@ class Tracer:
         key, scheme = jax.random.key(0), learner.own
         flags = (name, scheme.digital, scheme.exact)
         half: Wanted = self._once(flags, lambda: eqx.filter_eval_shape(wanted, learner, trials, key))
+        own = (learner.scheme.name, repr(learner.scheme.options()))
         for matrix in zip(half.network.crossbars, half.cells, half.change, strict=True):
-            leaves, tree = jax.tree.flatten(matrix)
-            own = (learner.scheme.name, repr(learner.scheme.options()), tree, tuple((x.shape, x.dtype) for x in leaves))
-            done = self._once(own, lambda: eqx.filter_eval_shape(written, scheme, *matrix, key))  # noqa: B023
-            cells = matrix[1]
+            cells, bare = matrix[1], _bare(matrix)
+            try:  # the same on every array, unless the scheme asks for what the array does
+                done = self._once((own, _shapes(bare)), partial(eqx.filter_eval_shape, written, scheme, *bare, key))
+            except TouchedError:
+                done = self._once((own, _shapes(matrix)), partial(eqx.filter_eval_shape, written, scheme, *matrix, key))
             before, after = (jax.tree.map(lambda x: (x.shape, x.dtype), one) for one in (cells, done.cells))
             if before != after:
                 raise TypeError(f"{learner.scheme.name} leaves cells of other shapes: {before} became {after}")
