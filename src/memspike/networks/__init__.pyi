@@ -17,6 +17,7 @@ from .local import local_network as local_network
 from .populations import Associative as Associative
 from .populations import Competitive as Competitive
 from .populations import Episode as Episode
+from .reads import read_ledgers as read_ledgers
 from .recurrent import Activity as Activity
 from .recurrent import Reading as Reading
 from .recurrent import Readings as Readings

@@ -104,16 +104,11 @@ class Feedforward(AbstractNetwork):
             )
         own = int(layer.bias is not None or (self.input_bias and layer.input_bias and INPUT in sources))
         count = sum(math.prod(m) for m in maps)
-        if layer.bias is None and not own and not layer.image and rows != count:
-            raise InputError(
-                f"Layer {k} has {rows} rows but layer {k - 1} has {count} neurons; they must be equal."
-                if sources == (k - 1,)
-                else f"Layer {k} has {rows} rows but its sources {list(sources)} have {count} neurons."
-            )
-        image = layer.image or (rows - own,)
-        needed = layer.connection.rows(image) + own
-        if math.prod(image) != count or needed != rows:
-            raise InputError(f"Layer {k} has {rows} rows, {needed} are needed for {count} neurons that drive it.")
+        needed = layer.connection.rows(layer.image or (count,)) + own
+        if rows != needed or math.prod(layer.image or (count,)) != count:
+            drivers = f"layer {k - 1} has" if sources == (k - 1,) else f"its sources {list(sources)} have"
+            told = "they must be equal" if needed == count else f"{needed} are needed"
+            raise InputError(f"Layer {k} has {rows} rows but {drivers} {count} neurons; {told}.")
 
     def program(self, weights: Weights, *, key: PRNGKeyArray | None = None) -> Conductances:
         """Conductances for one weight matrix [rows, columns] a crossbar; with a key, with programming spread."""
