@@ -2,7 +2,6 @@
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
@@ -71,8 +70,8 @@ class Convolution(AbstractConnection):
     synaptic filter: a mean, as charge that is shared gives it; a maximum would need comparators. Positions that do not
     fill a pool are not read. Every read has its own read noise.
 
-    Without converters all reads of all steps are one convolution with the kernel that averaged positions make
-    together; with them, one product of matrices over all patches, and the average of what was converted.
+    All patches of all steps are one product of matrices. Currents are linear in the row voltages, so that without
+    converters these are averaged first, and the product has one row a neuron and not one a read.
     """
 
     kernel: int = option(3, "height and width of a patch in pixels", bounds=(1, 10**4))
@@ -109,67 +108,61 @@ class Convolution(AbstractConnection):
             raise InputError(f"pool is {self.pool}; the kernel has {down} × {across} positions to average.")
         return down, across
 
-    def _placed(self, v: Real, image: Map) -> tuple[Real, Real]:
-        """The image [..., height, width, channels], and the bias [..., 0 or 1]."""
-        n = math.prod(image)
-        return v[..., :n].reshape(*v.shape[:-1], *image), v[..., n:]
-
-    def reads(self, v: Float[Array, "*batch inputs"], image: Map) -> Float[Array, "*batch reads rows"]:
-        """One read a position."""
-        pixels, bias = self._placed(v, image)
-        down, across = self._used(image)
-        around, s = (self.padding, self.padding), self.stride
-        padded = jnp.pad(pixels, (*((0, 0),) * (v.ndim - 1), around, around, (0, 0)))
-
-        def shifted() -> Iterator[Real]:
-            for a in range(self.kernel):
-                for b in range(self.kernel):
-                    yield padded[..., a : a + (down - 1) * s + 1 : s, b : b + (across - 1) * s + 1 : s, :]
-            yield jnp.broadcast_to(bias[..., None, None, :], (*v.shape[:-1], down, across, bias.shape[-1]))
-
-        patches = jnp.concatenate(list(shifted()), axis=-1)
-        return patches.reshape(*v.shape[:-1], down * across, patches.shape[-1])
-
     def _used(self, image: Map) -> tuple[int, int]:
         """Positions below and beside each other that are read."""
         down, across = (n // self.pool * self.pool for n in self._positions(image))
         return down, across
+
+    def _padded(self, v: Real, image: Map) -> Real:
+        """The image [..., height, width, channels] with the pixels around it."""
+        pixels = v[..., : math.prod(image)].reshape(*v.shape[:-1], *image)
+        around = (self.padding, self.padding)
+        return jnp.pad(pixels, (*((0, 0),) * (v.ndim - 1), around, around, (0, 0)))
+
+    def reads(self, v: Float[Array, "*batch inputs"], image: Map) -> Float[Array, "*batch reads rows"]:
+        """One read a position."""
+        down, across = self._used(image)
+        bias = v[..., math.prod(image) :]
+        return _patches(self._padded(v, image), bias, self.kernel, self.stride, (down, across))
+
+    def averages(self, v: Float[Array, "*batch inputs"], image: Map) -> Float[Array, "*batch places rows"]:
+        """Of every pool the mean of the row voltages of its reads: pixels are averaged before patches are cut."""
+        pixels, pool = self._padded(v, image), self.pool
+        if pool > 1:
+            lead = (1,) * (v.ndim - 1)
+            window, apart = (*lead, pool, pool, 1), (*lead, self.stride, self.stride, 1)
+            still = (1,) * pixels.ndim
+            pixels = jax.lax.reduce_window(pixels, 0.0, jax.lax.add, window, still, "VALID", window_dilation=apart)
+            pixels = pixels / pool**2
+        down, across = (n // pool for n in self._used(image))
+        return _patches(pixels, v[..., math.prod(image) :], self.kernel, self.stride * pool, (down, across))
 
     def currents(
         self, crossbar: Crossbar, seen: Seen, v: Float[Array, "*batch inputs"], image: Map, *, key: Key = None
     ) -> Float[Array, "*batch neurons"]:
         """The average of `pool`² reads for every neuron."""
         if crossbar.periphery.ideal:
-            columns = crossbar.columns(seen)
-            found = columns.read(v, key=key, product=lambda x, w: self._convolved(x, w, image), reads=self.pool**2)
+
+            def product(x: Real, w: Real) -> Real:
+                return self.averages(x, image) @ w
+
+            found = crossbar.columns(seen).read(v, key=key, product=product, reads=self.pool**2)
             return found.reshape(*v.shape[:-1], -1)
         each = crossbar.read(seen, self.reads(v, image), key=key)
         down, across, columns = self.neurons(image, each.shape[-1])
         each = each.reshape(*v.shape[:-1], down, self.pool, across, self.pool, columns).mean((-4, -2))
         return each.reshape(*v.shape[:-1], -1)
 
-    def _convolved(
-        self, v: Float[Array, "*batch inputs"], w: Float[Array, "rows columns"], image: Map
-    ) -> Float[Array, "*batch height width columns"]:
-        """Averages over pools of patch @ w."""
-        pixels, bias = self._placed(v, image)
-        channels, columns = image[2], w.shape[1]
-        kernel = w[: self.kernel**2 * channels].reshape(self.kernel, self.kernel, channels, columns)
-        last = (self.pool - 1) * self.stride
-        steps = range(0, last + 1, self.stride)
-        wide = [jnp.pad(kernel, ((a, last - a), (b, last - b), (0, 0), (0, 0))) for a in steps for b in steps]
-        kernel = sum(wide[1:], wide[0]) / len(wide)
-        # the batch first: what is spread over devices stays so when it becomes one axis with the steps
-        stacked = jnp.moveaxis(pixels, 0, -4) if v.ndim > 2 else pixels
-        found = jax.lax.conv_general_dilated(
-            stacked.reshape(-1, *image),
-            kernel,
-            (self.stride * self.pool,) * 2,
-            ((self.padding, self.padding),) * 2,
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        )
-        found = found.reshape(*stacked.shape[:-3], *found.shape[1:])
-        found = jnp.moveaxis(found, -4, 0) if v.ndim > 2 else found
-        if not bias.shape[-1]:
-            return found
-        return found + (bias @ w[-1:])[..., None, None, :]
+
+def _patches(pixels: Real, bias: Real, kernel: int, stride: int, positions: tuple[int, int]) -> Real:
+    """Patches [..., positions, kernel² · channels + bias] of an image [..., height, width, channels].
+
+    Slices and not a gather, whose gradient is slow; a convolution of XLA is several times slower inside of a loop.
+    """
+    down, across = ((n - 1) * stride + 1 for n in positions)
+    corners = [(a, b) for a in range(kernel) for b in range(kernel)]
+    cut = [pixels[..., a : a + down : stride, b : b + across : stride, :] for a, b in corners]
+    lead = pixels.shape[:-3]
+    cut.append(jnp.broadcast_to(bias[..., None, None, :], (*lead, *positions, bias.shape[-1])))
+    rows = jnp.concatenate(cut, axis=-1)
+    return rows.reshape(*lead, math.prod(positions), rows.shape[-1])
