@@ -136,13 +136,13 @@ def stepped(layer, currents, dt, fires=True, back=None):
             arriving = arriving + sum(last[i] * UNIT * np.asarray(back[i]) for i in range(len(last)))
         source, current = layer.filter.step(source, jnp.asarray(arriving), dt)
         if layer.spiking:
-            drive = current / (float(layer.read_voltage) * UNIT)
+            drive = current / (float(layer.spike_voltage) * UNIT)
             if fires:
                 state = layer.neuron.step(state, drive, dt)
-                last = np.asarray(state.z) * float(layer.read_voltage)
+                last = np.asarray(state.z) * float(layer.spike_voltage)
             else:
                 state = state._replace(v=jnp.exp(-dt / layer.neuron.tau) * state.v + drive)
-                last = np.asarray(state.v) * float(layer.read_voltage)
+                last = np.asarray(state.v) * float(layer.spike_voltage)
         else:
             before = layer.neuron.voltage(state)
             state, v = layer.neuron.step(state, current, dt)

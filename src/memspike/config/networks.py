@@ -105,7 +105,7 @@ class FeedforwardTopology(AbstractTopology):
     filter: AbstractFilter = part(lambda: ExponentialFilter(tau=0.1e-3), "synaptic filter of the other layers")
     reading: AbstractRows = part(StaticRows, "what reading does to the synaptic devices")
     checkpoint: bool = option(True, "recompute the inside of a step in the backward pass: less memory")
-    read_voltage: float = option(0.2, "row voltage of a spike", unit="V", bounds=(1e-6, 10))
+    spike_voltage: float = option(0.2, "row voltage of a spike", unit="V", bounds=(1e-6, 10))
     bias_voltage: float = option(0.1, "voltage of bias rows, but for that of the input", unit="V", bounds=(1e-6, 10))
 
     def build(self, base: Ingredients) -> Feedforward:
@@ -126,7 +126,7 @@ class FeedforwardTopology(AbstractTopology):
             )
         # spikes of an encoder are numbers: those of the network where it has any, 1 V where all neurons are analog
         spikes = base.spikes and any(layer.spiking for layer in found)
-        volts = self.read_voltage if spikes else 1.0
+        volts = self.spike_voltage if spikes else 1.0
         return Feedforward(tuple(found), self.checkpoint, base.pixels, base.bias, volts)
 
     def _layer(self, layer: LayerSettings, k: int, before: list[Layer], base: Ingredients, where: str) -> Layer:
@@ -158,7 +158,7 @@ class FeedforwardTopology(AbstractTopology):
             layer.bias is not False,
             base.crossbar(layer, (count, count), where) if layer.recurrent else None,
             layer.loops,
-            self.read_voltage,
+            self.spike_voltage,
         )
 
 

@@ -40,7 +40,7 @@ class Layer(eqx.Module):
     neurons sent a step before, into the same filter.
 
     Neurons with a membrane drive rows by its voltage above rest, through a buffer. Spiking ones drive them by pulses
-    of `read_voltage` that last a step; currents are scaled to units of weight, so that a spike through w = 1 counts 1
+    of `spike_voltage` that last a step; currents are scaled to units of weight, so that a spike through w = 1 counts 1
     in all. Parameters of neurons may have a value for each column, or each neuron.
     """
 
@@ -56,7 +56,7 @@ class Layer(eqx.Module):
     input_bias: bool = option(True, "the bias row of the input, where it has one, drives a row here")
     recurrent: Crossbar | None = None
     loops: bool = option(False, "neurons of a recurrent layer are connected with themselves, too")
-    read_voltage: Parameter = param(0.2, "V", "row voltage of a spike", bounds=(1e-6, 10))
+    spike_voltage: Parameter = param(0.2, "V", "row voltage of a spike", bounds=(1e-6, 10))
 
     def __check_init__(self) -> None:
         if self.image:
@@ -122,18 +122,18 @@ class Layer(eqx.Module):
         """The neurons `dt` seconds later under a current in A.
 
         Spiking ones that do not fire are leaky integrators of what arrives: their membranes without threshold and
-        reset, in units of weight times `read_voltage`.
+        reset, in units of weight times `spike_voltage`.
         """
         neuron = self.neuron
         if not isinstance(neuron, AbstractSpikingNeuron):
             before = neuron.voltage(state)
             state, v = neuron.step(state, current, dt)
             return state, Trace(v, 0.5 * (before + v) - neuron.rest())
-        drive = current / (self.read_voltage * self.crossbar.cell.unit()).astype(current.dtype)
+        drive = current / (self.spike_voltage * self.crossbar.cell.unit()).astype(current.dtype)
         if fires:
             state = neuron.step(state, drive, dt)
-            sent = state.z * self.read_voltage
+            sent = state.z * self.spike_voltage
         else:
             state = state._replace(v=neuron.gates(state, dt).leak * state.v + drive)
-            sent = state.v * self.read_voltage
+            sent = state.v * self.spike_voltage
         return state, Trace(sent, sent)
