@@ -270,7 +270,7 @@ def test_a_part_may_be_a_file(tmp_path):
         ("training.batch=5000", "training.batch is 5000"),
         ("rule=eprop", "e-prop needs a recurrent network"),
         ("rule=stdp", "needs a winner-take-all layer"),
-        ("neuron=lif", "neuron is a LIF; this kind of network needs a membrane voltage"),
+        ("neuron=trace-lif", "neuron is a TraceLIF; this kind of network needs membranes or spikes"),
         ("scheme=agad", "needs a gradient array beside the weight array"),
         ("learning.objective=winner", "has no loss"),
         ("evaluation.age=[1h]", "evaluation.age needs devices that age"),

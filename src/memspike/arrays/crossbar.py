@@ -1,7 +1,7 @@
 """A crossbar: cells of devices, the wires they share, what is programmed into them and what a read returns."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -27,6 +27,7 @@ from memspike.parts.random import normal
 
 Real = Float[Array, "..."]
 Correction = Lines | None
+Product = Callable[[Real, Weight], Real]
 TRACE = 1e-4
 # share of the range of a weight that single precision may take it beyond an end
 ROUNDING = 1e-5
@@ -50,6 +51,25 @@ def root(variance: Real) -> Real:
     """√variance with a finite slope at 0."""
     positive = variance > 0
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, variance, 1.0)), 0.0)
+
+
+class Columns(NamedTuple):
+    """Of every weight the conductance in S that reads see, and the variance in S² of one read."""
+
+    mean: Weight
+    variance: Weight
+
+    def read(self, v: Real, *, key: Key = None, product: Product = jnp.matmul, reads: int = 1) -> Real:
+        """Column currents in A for row voltages in V, v @ mean; with a key, with fresh read noise.
+
+        `product` stands for the product of matrices where the currents of several `reads` are averaged.
+        """
+        current = product(v, self.mean)
+        if key is None:
+            return current
+        variance = product(jnp.square(v), self.variance)
+        variance = variance if reads == 1 else variance / reads
+        return current + root(variance) * normal(key, current.shape)
 
 
 class Crossbar(AbstractPart):
@@ -254,16 +274,17 @@ class Crossbar(AbstractPart):
         the sum of the codes stands for.
         """
         seen = seen if isinstance(seen, Seen) else self.transfer(seen)
-        gains = self.cell.gains().astype(seen.lines.dtype)
         if self.periphery.ideal:
-            current = v @ weighted(gains, seen.lines)
-            if key is None:
-                return current
-            variance = jnp.square(v) @ weighted(jnp.square(gains), jnp.square(seen.sd))
-            return current + root(variance) * normal(key, current.shape)
+            return self.columns(seen).read(v, key=key)
         keys = (None, None) if key is None else jax.random.split(key)
         driven = self.periphery.drive(v, key=keys[0])
-        return self._converted(seen, driven, gains, key=keys[1])
+        return self._converted(seen, driven, self.cell.gains().astype(seen.lines.dtype), key=keys[1])
+
+    def columns(self, seen: Seen) -> Columns:
+        """What columns without converters make of row voltages, for many reads of the same conductances."""
+        gains = self.cell.gains().astype(seen.lines.dtype)
+        variance = weighted(jnp.square(gains), jnp.square(seen.sd))
+        return Columns(weighted(gains, seen.lines), variance)
 
     def _converted(self, seen: Seen, v: Real, gains: Real, *, key: Key) -> Real:
         """Every tile read and converted, partial sums added; one conversion for all with analog partial sums."""

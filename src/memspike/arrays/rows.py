@@ -21,6 +21,10 @@ class AbstractRows(AbstractPart):
     def effective(self, v: Float[Array, "steps *batch rows"], durations: Float[Array, " steps"]) -> Real:
         """`v` in V, held for `durations` seconds each → effective row voltages in V at mid-step."""
 
+    @abstractmethod
+    def step(self, passed: Real, v: Real, dt: float) -> tuple[Real, Real]:
+        """The same one step after the other: what has `passed` (0 at first) → what has now, effective voltages."""
+
 
 @SYNAPSES.register("static", "conductances do not move while they are read")
 class StaticRows(AbstractRows):
@@ -29,6 +33,10 @@ class StaticRows(AbstractRows):
     def effective(self, v: Real, durations: Real) -> Real:
         """`v` itself."""
         return v
+
+    def step(self, passed: Real, v: Real, dt: float) -> tuple[Real, Real]:
+        """`v` itself."""
+        return passed, v
 
 
 def _slow_switch() -> MetastableSwitch:
@@ -62,3 +70,8 @@ class DynamicalRows(AbstractRows):
         # a scan: XLA's cumulative sum can take 70 times as long on a CPU
         passed = jax.lax.scan(body, jnp.zeros_like(decay[0]), decay)[1]
         return v * jnp.exp(-passed)
+
+    def step(self, passed: Real, v: Real, dt: float) -> tuple[Real, Real]:
+        """`passed` is the exponent of the decay so far."""
+        hold = self.device.relaxation(v) * dt
+        return passed + hold, v * jnp.exp(-(passed + 0.5 * hold))

@@ -19,7 +19,7 @@ from memspike.config.networks import FeedforwardTopology, Ingredients
 from memspike.config.sections import ArraySettings, DriveSettings, FabricationSettings, LayerSettings, PulseSettings
 from memspike.config.settings import Settings, seeds_of
 from memspike.data.base import Dataset
-from memspike.data.encoders import AbstractRates, ChannelEvents, FrameEvents
+from memspike.data.encoders import AbstractEvents, AbstractRates, ChannelEvents, FrameEvents
 from memspike.data.store import load
 from memspike.data.trials import AbstractTrials, Examples
 from memspike.devices.base import AbstractPulseDevice, span
@@ -176,15 +176,18 @@ def _noisy(settings: Settings, network: AbstractNetwork) -> bool:
     return bool(getattr(network, "noise", 0.0))
 
 
-def network_of(settings: Settings, inputs: int, outputs: int, *, wires: bool = True) -> AbstractNetwork:
-    """The network of a configuration for so many rows of the first crossbar and outputs."""
+def network_of(
+    settings: Settings, inputs: int, outputs: int, *, wires: bool = True, image: tuple[int, ...] = ()
+) -> AbstractNetwork:
+    """The network of a configuration for so many rows of the first crossbar and outputs, and examples of that shape."""
     encoder, topology = settings.encoder, settings.network
     charge = float(encoder.max_rate) * settings.simulation.dt if isinstance(encoder, AbstractRates) else 1.0
     rule: Any = settings.learning.rule
     if isinstance(rule, Eprop) and rule.reference_order and not settings.learning.scheme().digital:
         topology = dataclasses.replace(topology, loops=True)
     crossbar = partial(_crossbar, settings, wires)
-    return topology.build(Ingredients(settings.neuron, crossbar, inputs, outputs, charge))
+    bias, spikes = isinstance(encoder, AbstractEvents), isinstance(encoder, AbstractRates)
+    return topology.build(Ingredients(settings.neuron, crossbar, inputs, outputs, charge, image, bias, spikes))
 
 
 def learner_of(settings: Settings, network: AbstractNetwork, steps: int, trials: int) -> Learner:
@@ -258,7 +261,7 @@ def classifier(settings: Settings, data: Dataset | None = None) -> Built:
     jax.eval_shape(settings.learning.objective.predict, jnp.zeros((trials.steps, 1, data.classes)))  # tells classes
 
     def one(wires: bool) -> Learner:
-        network = network_of(settings, inputs, data.classes, wires=wires)
+        network = network_of(settings, inputs, data.classes, wires=wires, image=data.x_train.shape[1:])
         return learner_of(settings, network, trials.steps, trials.count)
 
     whole = one(True)

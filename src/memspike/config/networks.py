@@ -1,6 +1,7 @@
 """Lists of layers → networks: what each kind of network makes of its layers."""
 
 import dataclasses
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from itertools import pairwise
@@ -14,11 +15,12 @@ from memspike.arrays.rows import AbstractRows, DynamicalRows, StaticRows
 from memspike.config.sections import LayerSettings
 from memspike.devices.volatile import MetastableSwitch
 from memspike.networks.base import AbstractNetwork
+from memspike.networks.connections import Dense, Map
 from memspike.networks.feedforward import Feedforward
+from memspike.networks.layers import INPUT, Layer
 from memspike.networks.local import LocalLayer, LocalNetwork
 from memspike.networks.populations import Associative, Competitive
 from memspike.networks.recurrent import Recurrent
-from memspike.networks.simulate import Layer
 from memspike.neurons.analog import Analog
 from memspike.neurons.base import AbstractNeuron
 from memspike.neurons.filters import AbstractFilter, AlphaFilter, ExponentialFilter
@@ -31,7 +33,9 @@ from memspike.parts.refusals import NoNames, OtherNeurons
 class Ingredients(NamedTuple):
     """What layers have where they say nothing, and how their crossbars are made.
 
-    `crossbar(layer, shape, where)` makes that of a matrix; `charge` normalises input spikes.
+    `crossbar(layer, shape, where)` makes that of a matrix; `charge` normalises input spikes, which are no voltages in V
+    where the input `spikes`. The last of the `inputs` may be a `bias`; the others are pixels of examples of the shape
+    `image`, or of their channels.
     """
 
     neuron: eqx.Module
@@ -39,6 +43,17 @@ class Ingredients(NamedTuple):
     inputs: int
     outputs: int
     charge: float = 1.0
+    image: Map = ()
+    bias: bool = False
+    spikes: bool = False
+
+    @property
+    def pixels(self) -> Map:
+        """Where the pixels of the input are: (height, width, channels), or (rows,) where they are no image."""
+        count = self.inputs - self.bias
+        if len(self.image) not in (2, 3) or math.prod(self.image) != count:
+            return (count,)
+        return (*self.image, 1) if len(self.image) == 2 else self.image
 
 
 def _sized(layers: Sequence[LayerSettings], outputs: int) -> list[LayerSettings]:
@@ -50,6 +65,18 @@ def _sized(layers: Sequence[LayerSettings], outputs: int) -> list[LayerSettings]
         if layer.size is None:
             raise InputError(f"network.layers.{k}.size is not given; only the last layer takes its size from the data.")
     return [*own[:-1], dataclasses.replace(own[-1], size=outputs)]
+
+
+def _check_plain(layers: Sequence[LayerSettings], kind: str) -> None:
+    """InputError for what layers of a feedforward network alone can have."""
+    usual = LayerSettings()
+    for k, layer in enumerate(layers):
+        for name in ("connection", "sources", "recurrent", "loops", "bias"):
+            if getattr(layer, name) != getattr(usual, name):
+                raise InputError(
+                    f"network.layers.{k}.{name} is set, which layers of a feedforward network alone have; this network "
+                    f"is {kind}."
+                )
 
 
 def _neuron(layer: LayerSettings, base: Ingredients, wanted: Any, where: str, what: str) -> Any:
@@ -71,7 +98,7 @@ class AbstractTopology(eqx.Module):
 
 
 class FeedforwardTopology(AbstractTopology):
-    """Layers of neurons with analog membranes, each driving the rows of the next crossbar."""
+    """Layers of any neurons, each driving the rows of the next crossbar, or of any later one."""
 
     layers: tuple[LayerSettings, ...] = eqx.field(
         default=(LayerSettings(size=64),), metadata={"doc": "layers, the last one may be left out"}
@@ -80,19 +107,83 @@ class FeedforwardTopology(AbstractTopology):
     filter: AbstractFilter = part(lambda: ExponentialFilter(tau=0.1e-3), "synaptic filter of the other layers")
     reading: AbstractRows = part(StaticRows, "what reading does to the synaptic devices")
     checkpoint: bool = option(True, "recompute the inside of a step in the backward pass: less memory")
+    spike_voltage: float = option(0.2, "row voltage of a spike", unit="V", bounds=(1e-6, 10))
+    bias_voltage: float = option(0.1, "voltage of bias rows, but for that of the input", unit="V", bounds=(1e-6, 10))
 
     def build(self, base: Ingredients) -> Feedforward:
-        """A chain of layers; rows include the bias row of the encoder."""
-        found, layers = [], _sized(self.layers, base.outputs)
-        sizes = [base.inputs, *(layer.size or 0 for layer in layers)]
-        for k, (layer, shape) in enumerate(zip(layers, pairwise(sizes), strict=True)):
+        """Layer after layer; the bias row of the encoder is one of the rows of those that the input drives."""
+        found: list[Layer] = []
+        layers = _sized(self.layers, base.outputs)
+        for k, layer in enumerate(layers):
             where = f"network.layers.{k}"
-            neuron = _neuron(layer, base, AbstractNeuron, where, "a membrane voltage, such as mif")
-            crossbar = base.crossbar(layer, shape, where)
-            reading = _reading(layer.reading or self.reading, crossbar.cell)
-            filter = layer.filter or (self.filter if k else self.input_filter)
-            found.append(Layer(shape, crossbar, reading, filter, neuron))
-        return Feedforward(tuple(found), self.checkpoint)
+            try:
+                found.append(self._layer(layer, k, found, base, where))
+            except InputError as error:
+                text = str(error)
+                raise error if text.startswith(("network.", "array.")) else InputError(f"{where}: {text}") from None
+        if math.prod(found[-1].map) != base.outputs:
+            raise InputError(
+                f"network.layers.{len(found) - 1} has {math.prod(found[-1].map)} neurons, but the data have "
+                f"{base.outputs} classes; the last layer must be dense."
+            )
+        # spikes of an encoder are numbers: those of the network where it has any, 1 V where all neurons are analog
+        spikes = base.spikes and any(layer.spiking for layer in found)
+        volts = self.spike_voltage if spikes else 1.0
+        return Feedforward(tuple(found), self.checkpoint, base.pixels, base.bias, volts)
+
+    def _layer(self, layer: LayerSettings, k: int, before: list[Layer], base: Ingredients, where: str) -> Layer:
+        """Layer number `k`, given those before it."""
+        sources = _sources(layer, k, where)
+        maps = [base.pixels if s == INPUT else before[s].map for s in sources]
+        image = (sum(math.prod(m) for m in maps),)
+        if not isinstance(layer.connection, Dense):
+            image = _stacked(maps, where)
+        encoder = base.bias and INPUT in sources
+        held = self.bias_voltage if layer.bias and not encoder else None
+        rows = layer.connection.rows(image) + int(encoder and layer.bias is not False) + int(held is not None)
+        size = layer.size or 0
+        neuron = _neuron(
+            layer, base, AbstractNeuron | AbstractSpikingNeuron, where, "membranes or spikes, such as mif or lif"
+        )
+        crossbar = base.crossbar(layer, (rows, size), where)
+        count = math.prod(layer.connection.neurons(image, size))
+        return Layer(
+            (rows, size),
+            crossbar,
+            _reading(layer.reading or self.reading, crossbar.cell),
+            layer.filter or (self.filter if k else self.input_filter),
+            neuron,
+            layer.connection,
+            image,
+            None if layer.sources is None else sources,
+            held,
+            layer.bias is not False,
+            base.crossbar(layer, (count, count), where) if layer.recurrent else None,
+            layer.loops,
+            self.spike_voltage,
+        )
+
+
+def _sources(layer: LayerSettings, k: int, where: str) -> tuple[int, ...]:
+    """The numbers of the layers that drive layer number `k`."""
+    if layer.sources is None:
+        return (k - 1,)
+    named = [INPUT if s == "input" else s for s in layer.sources]
+    if not named or not all(isinstance(s, int) and INPUT <= s < k for s in named) or len({*named}) < len(named):
+        allowed = "-1 (or input)" if k == 0 else f"-1 (or input) to {k - 1}, layers before it, each once"
+        raise InputError(f"{where}.sources is {list(layer.sources)}; allowed: {allowed}.")
+    return tuple(s for s in named if isinstance(s, int))
+
+
+def _stacked(maps: list[Map], where: str) -> Map:
+    """The image that several sources make together, their channels one after the other."""
+    if any(len(m) != 3 for m in maps) or len({m[:2] for m in maps}) > 1:
+        sizes = ", ".join(" × ".join(map(str, m)) for m in maps)
+        raise InputError(
+            f"{where}.connection is a convolution, which needs images of one height and width; what drives it has "
+            f"{sizes} {'neurons' if len(maps) == 1 else 'neurons each'}."
+        )
+    return (*maps[0][:2], sum(m[2] for m in maps))
 
 
 def _reading(reading: Any, cell: Any) -> AbstractRows:
@@ -125,6 +216,7 @@ class RecurrentTopology(AbstractTopology):
 
     def build(self, base: Ingredients) -> Recurrent:
         """Three crossbars: input, recurrent, output; the first two are those of the layer."""
+        _check_plain(self.layers, "recurrent")
         layers = _sized(self.layers, base.outputs)
         if len(layers) != 2:
             raise InputError(f"network.layers has {len(layers) - 1} sizes; a recurrent network has one spiking layer.")
@@ -165,6 +257,7 @@ class LocalTopology(AbstractTopology):
 
     def build(self, base: Ingredients) -> LocalNetwork:
         """A chain of layers; every crossbar has a bias row."""
+        _check_plain(self.layers, "local")
         found = []
         sizes = [base.inputs, *(layer.size or 0 for layer in self.layers)]
         if 0 in sizes[1:] or len(sizes) < 2:
@@ -188,6 +281,7 @@ class CompetitiveTopology(AbstractTopology):
 
     def build(self, base: Ingredients) -> Competitive:
         """One crossbar."""
+        _check_plain(self.layers, "competitive")
         if len(self.layers) != 1 or self.layers[0].size is None:
             raise InputError(
                 f"network.layers has {len(self.layers)} layers; a competitive network has one, with a size."
@@ -210,6 +304,7 @@ class AssociativeTopology(AbstractTopology):
 
     def build(self, base: Ingredients) -> Associative:
         """One crossbar from all neurons to all neurons."""
+        _check_plain(self.layers, "associative")
         if base.outputs != base.inputs:
             raise NoNames()
         if len(self.layers) != 1 or self.layers[0].size != base.inputs:

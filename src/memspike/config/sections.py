@@ -14,6 +14,7 @@ from memspike.learning.optimizers import adamw
 from memspike.learning.programming.schemes import ideal
 from memspike.learning.rules.base import AbstractRule
 from memspike.learning.rules.bptt import BPTT
+from memspike.networks.connections import AbstractConnection, Dense
 from memspike.neurons.filters import AbstractFilter
 from memspike.parts.param import Parameter, option, param, part
 from memspike.parts.registry import DATASETS, LOSSES, NEURONS, OPTIMIZERS, RULES, SCHEMES
@@ -89,12 +90,25 @@ class ArraySettings(eqx.Module):
 class LayerSettings(eqx.Module):
     """One layer: its size, and what is its own; what it leaves out it has from the tables of the run."""
 
-    size: int | None = option(None, "neurons; the last layer has one a class or output", bounds=(1, 10**8))
+    size: int | None = option(
+        None, "neurons, or channels of a convolution; the last layer has one a class or output", bounds=(1, 10**8)
+    )
     neuron: eqx.Module | None = eqx.field(default=None, metadata={"doc": "the neurons", "choices": NEURONS})
     synapse: AbstractCell | None = eqx.field(default=None, metadata={"doc": "the cells"})
     array: ArraySettings | None = eqx.field(default=None, metadata={"doc": "the array"})
     filter: AbstractFilter | None = eqx.field(default=None, metadata={"doc": "the synaptic filter (feedforward)"})
     reading: AbstractRows | None = eqx.field(default=None, metadata={"doc": "what reading does to the devices"})
+    connection: AbstractConnection = part(Dense, "how rows see what drives the layer (feedforward)")
+    sources: tuple[int | str, ...] | None = option(
+        None,
+        "numbers of the layers that drive this one, -1 or input for the input; the one before by default",
+        bounds=(-1, 10**4),
+    )
+    recurrent: bool = option(False, "the neurons drive rows of a second crossbar of the layer, too (feedforward)")
+    loops: bool = option(False, "and are connected with themselves there")
+    bias: bool | None = option(
+        None, "a bias row; by default where the input has one and drives the layer (feedforward)"
+    )
 
 
 class FabricationSettings(eqx.Module):

@@ -64,6 +64,38 @@ memprop_mnist = memprop(
     reference="SPICEprop, arXiv 2203.01426: 97.58 % (hidden layer ReLU, MIF neurons at the output only)",
 )
 
+# Every convolution is one array of 5 × 5 pixels and a bias row, read for 28 × 28 and 14 × 14 positions; the currents of
+# 2 × 2 of them are averaged. In all 4,704 neurons and 28,906 pairs of devices.
+CONVOLUTION = {"type": "convolution", "kernel": 5, "padding": 2, "pool": 2}
+
+memprop_conv_mnist = memprop(
+    "memprop-conv-mnist",
+    "two convolutional layers of MIF neurons and a dense one on MNIST",
+    MEMPROP,
+    {
+        "data": {"name": "mnist"},
+        "encoder": {"read_voltage": 0.2},
+        "network": {"layers": [{"size": 16, "connection": CONVOLUTION}, {"size": 32, "connection": CONVOLUTION}]},
+        "augment": {"shift": 0.5},
+        "learning": {"optimizer": {"learning_rate": 4e-3}, "start": {"gain": 1.0}},
+        "training": {"epochs": 20},
+        "evaluation": {"at_once": 100},
+    },
+    quick={
+        "network.layers.0.size": 8,
+        "network.layers.1.size": 16,
+        "training.epochs": 1,
+        "training.batch": 64,
+        "data.train": 6400,
+        "data.test": 500,
+        "evaluation.chips": 2,
+        "evaluation.fine_dt": 25e-6,
+    },
+    expected=0.99,
+    expected_quick=0.93,
+    reference="no figure is published for convolutional MIF networks; MEMprop, arXiv 2206.12992, is dense",
+)
+
 memprop_fashion = memprop(
     "memprop-fashion",
     "MIF network 784-400-10 on Fashion-MNIST",

@@ -74,7 +74,7 @@ def prepare(settings: WireSettings) -> Study:
     inputs = built.learner.network.shapes[0][0]
     for tile, r in product(study.tiles, study.resistances):
         own = training(settings, dataclasses.replace(array, r_row=r, r_column=r, tile=(tile, tile)))
-        network = network_of(own, inputs, data.classes)
+        network = network_of(own, inputs, data.classes, image=data.x_train.shape[1:])
         found.append(Wired(tile, r, own, learner_of(own, network, built.learner.clock.steps, trials.count)))
     return Study(settings, ideal, built, found)
 

@@ -1,9 +1,13 @@
 from .base import AbstractNetwork as AbstractNetwork
 from .base import Clock as Clock
 from .base import clock as clock
+from .connections import AbstractConnection as AbstractConnection
+from .connections import Convolution as Convolution
+from .connections import Dense as Dense
 from .feedforward import Feedforward as Feedforward
 from .feedforward import Membranes as Membranes
 from .feedforward import feedforward as feedforward
+from .layers import Layer as Layer
 from .local import Local as Local
 from .local import LocalActivity as LocalActivity
 from .local import LocalLayer as LocalLayer
@@ -13,10 +17,10 @@ from .local import local_network as local_network
 from .populations import Associative as Associative
 from .populations import Competitive as Competitive
 from .populations import Episode as Episode
+from .reads import read_ledgers as read_ledgers
 from .recurrent import Activity as Activity
 from .recurrent import Reading as Reading
 from .recurrent import Readings as Readings
 from .recurrent import Recurrent as Recurrent
 from .simulate import Events as Events
-from .simulate import Layer as Layer
 from .simulate import simulate as simulate

@@ -1,5 +1,7 @@
-"""A layer, and the one time loop."""
+"""What drives a network, and the one time loop."""
 
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -8,25 +10,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.arrays.crossbar import Crossbar, Seen
-from memspike.arrays.rows import AbstractRows, StaticRows
-from memspike.cells.base import Lines
 from memspike.networks.base import Clock
-from memspike.neurons.base import AbstractNeuron
-from memspike.neurons.filters import AbstractFilter, AlphaFilter
-from memspike.neurons.mif import MIF
+from memspike.networks.layers import INPUT, Layer, Trace
 from memspike.parts.errors import InputError
 
 Real = Float[Array, "..."]
-
-
-class Layer(eqx.Module):
-    """Row voltages → crossbar currents → filter → membranes; `shape` is (rows, columns)."""
-
-    shape: tuple[int, int] = eqx.field(static=True)
-    crossbar: Crossbar = eqx.field(default_factory=Crossbar)
-    rows: AbstractRows = eqx.field(default_factory=StaticRows)
-    filter: AbstractFilter = eqx.field(default_factory=AlphaFilter)
-    neuron: AbstractNeuron = eqx.field(default_factory=MIF)
 
 
 class Events(eqx.Module):
@@ -58,50 +46,177 @@ class Events(eqx.Module):
         return v.reshape(-1, *self.v.shape[1:]), jnp.asarray(durations, dtype=self.v.dtype)
 
 
-class Trace(NamedTuple):
-    """Membranes of a layer: voltage in V at step ends, and voltage above rest in mid-step (row drive)."""
+class Drive(NamedTuple):
+    """What drives the rows of a layer: pulses at few instants, and voltages in V that are held over every step."""
 
-    v: Float[Array, "steps *batch columns"]
-    above_rest: Float[Array, "steps *batch columns"]
+    events: Events | None
+    held: Float[Array, "steps *batch rows"] | None
 
 
-def _run_layer(
-    layer: Layer,
-    seen: Seen | Lines,
-    drive: Events | Float[Array, "steps *batch rows"],
-    clock: Clock,
-    *,
-    key: PRNGKeyArray | None,
-    checkpoint: bool,
-) -> Trace:
-    """The membranes of one layer: one GEMM for all events or steps, then a scan of filter and neurons.
+class Walk(NamedTuple):
+    """A layer in a run: its number, what drives it, what its crossbars see, what its neurons do."""
+
+    number: int
+    drive: Drive
+    seen: tuple[Seen, ...]
+    trace: Trace
+
+
+class _Source(NamedTuple):
+    """What a source is to a layer: voltages at events, voltages that are held, and where they are."""
+
+    events: Real | None
+    held: Real | None
+    where: tuple[int, ...]
+
+    def kind(self, events: bool) -> Real | None:
+        """One of both."""
+        return self.events if events else self.held
+
+
+def _joined(values: Sequence[Real | None], maps: Sequence[tuple[int, ...]]) -> Real | None:
+    """Sources one after the other, in the channels of every pixel; 0 V where one is None, None where all are."""
+    given = [v for v in values if v is not None]
+    if not given:
+        return None
+    lead = given[0].shape[:-1]
+    zero = jnp.zeros((), given[0].dtype)
+    placed = [
+        jnp.broadcast_to(zero, (*lead, *where)) if v is None else v.reshape(*lead, *where)
+        for v, where in zip(values, maps, strict=True)
+    ]
+    return jnp.concatenate(placed, axis=-1).reshape(*lead, -1)
+
+
+def drive_of(network: Any, k: int, inputs: Events | Real, sent: Sequence[Real], steps: int) -> Drive:
+    """What drives layer number `k`, given the input and what the layers before it send in all `steps`."""
+    layer, sources = network.layers[k], network.sources(k)
+    pulses = inputs if isinstance(inputs, Events) else None
+    if sources == (INPUT,) and layer.bias is None and layer.input_bias >= network.input_bias:
+        return Drive(pulses, None if isinstance(inputs, Events) else inputs)
+    x = inputs.v if isinstance(inputs, Events) else inputs
+    pixels, own = (x[..., :-1], x[..., -1:]) if network.input_bias else (x, None)
+
+    def of_input(v: Real, where: tuple[int, ...]) -> _Source:
+        return _Source(None, v, where) if pulses is None else _Source(v, None, where)
+
+    found = [
+        of_input(pixels, where) if s == INPUT else _Source(None, sent[s], where)
+        for s, where in zip(sources, network.source_maps(k), strict=True)
+    ]
+    bias = None
+    if layer.bias is not None:
+        bias = _Source(None, jnp.full((steps, *x.shape[1:-1], 1), layer.bias, x.dtype), (1,))
+    elif own is not None and layer.input_bias and INPUT in sources:
+        bias = of_input(own, (1,))
+
+    def whole(events: bool) -> Real | None:
+        image = _joined([one.kind(events) for one in found], [one.where for one in found])
+        if bias is None:
+            return image
+        flat = sum(math.prod(one.where) for one in found)
+        return _joined([image, bias.kind(events)], [(flat,), (1,)])
+
+    at_events = whole(True)
+    if pulses is not None and at_events is not None:
+        pulses = eqx.tree_at(lambda e: e.v, pulses, at_events)
+    return Drive(None if at_events is None else pulses, whole(False))
+
+
+def _column_currents(
+    layer: Layer, seen: Seen, drive: Drive, clock: Clock, *, key: Any
+) -> tuple[Real | None, Real | None, Real | None]:
+    """Currents of all columns at once, for all events, their weights in every step, and for all steps.
 
     Events pass the filter in closed form.
     """
-    dt, rest = clock.dt, layer.neuron.rest()
-    if isinstance(drive, Events):
-        held, durations = drive.holds()
-        jumps = layer.crossbar.read(seen, layer.rows.effective(held, durations)[1::2], key=key)
-        middles = (jnp.arange(clock.steps, dtype=jnp.result_type(float)) + 0.5) * dt
-        since = middles[:, None] - jnp.asarray(drive.times, dtype=middles.dtype)[None, :]
-        shape, source, xs = jumps.shape[1:], (), layer.filter.kernel(since)
-    else:
-        durations = jnp.full(drive.shape[0], dt, dtype=drive.dtype)
-        xs = layer.crossbar.read(seen, layer.rows.effective(drive, durations), key=key)
-        shape, source, jumps = xs.shape[1:], layer.filter.init(xs.shape[1:]), None
+    jumps, kernel, currents = None, None, None
+    for_events = key if key is None or drive.held is None else jax.random.fold_in(key, 1)
+    if drive.events is not None:
+        held, durations = drive.events.holds()
+        jumps = layer.read(seen, layer.rows.effective(held, durations)[1::2], key=for_events)
+        middles = (jnp.arange(clock.steps, dtype=jnp.result_type(float)) + 0.5) * clock.dt
+        since = middles[:, None] - jnp.asarray(drive.events.times, dtype=middles.dtype)[None, :]
+        kernel = layer.filter.kernel(since)
+    if drive.held is not None:
+        durations = jnp.full(drive.held.shape[0], clock.dt, dtype=drive.held.dtype)
+        currents = layer.read(seen, layer.rows.effective(drive.held, durations), key=key)
+    return jumps, kernel, currents
 
-    def body(carry: Any, x: Real) -> tuple[Any, Trace]:
-        source, state = carry
-        before = layer.neuron.voltage(state)
-        if jumps is None:
-            source, current = layer.filter.step(source, x, dt)
-        else:
-            current = jnp.tensordot(x, jumps, axes=1)
-        state, v = layer.neuron.step(state, current, dt)
-        return (source, state), Trace(v, 0.5 * (before + v) - rest)
 
-    carry = (source, layer.neuron.init(shape))
-    return jax.lax.scan(jax.checkpoint(body) if checkpoint else body, carry, xs)[1]
+def _run_layer(
+    layer: Layer, seen: tuple[Seen, ...], drive: Drive, clock: Clock, *, key: Any, checkpoint: bool, fires: bool
+) -> Trace:
+    """The neurons of one layer: one GEMM for all events or steps, then a scan of filter and neurons.
+
+    A recurrent layer reads its other crossbar inside the scan.
+    """
+    dt = clock.dt
+    jumps, kernel, currents = _column_currents(layer, seen[0], drive, clock, key=key)
+    first: Any = jumps if currents is None else currents
+    shape, layer = first.shape[1:], layer.of_rank(first.ndim - 1)
+    again = layer.recurrent is not None
+    back = _reader(layer.recurrent, seen[1]) if layer.recurrent is not None else None
+    for_back: Any = None if key is None or not again else jax.random.fold_in(key, 2)
+
+    def body(carry: Any, x: Any) -> tuple[Any, Trace]:
+        source, state, last = carry
+        weights, arriving, t = x
+        current: Any = None
+        if back is not None:
+            passed, v = layer.rows.step(last[0], last[1], dt)
+            own = back(v, None if t is None else jax.random.fold_in(for_back, t))
+            arriving, last = own if arriving is None else arriving + own, (passed,)
+        if arriving is not None:
+            source, current = layer.filter.step(source, arriving, dt)
+        if jumps is not None:
+            now = jnp.tensordot(weights, jumps, axes=1)
+            current = now if current is None else current + now
+        state, trace = layer.step(state, current, dt, fires=fires)
+        return (source, state, (*last, trace.above_rest) if again else last), trace
+
+    none = jnp.zeros(shape, first.dtype)
+    source = () if jumps is not None and currents is None and not again else layer.filter.init(shape)
+    carry = (source, layer.neuron.init(shape), (none, none) if again else ())
+    number = None if for_back is None else jnp.arange(clock.steps, dtype=jnp.int32)
+    return jax.lax.scan(jax.checkpoint(body) if checkpoint else body, carry, (kernel, currents, number))[1]
+
+
+def _reader(crossbar: Crossbar, seen: Seen) -> Callable[[Real, Any], Real]:
+    """Reads of the same conductances inside a loop."""
+    if not crossbar.periphery.ideal:
+        return lambda v, key: crossbar.read(seen, v, key=key)
+    columns = crossbar.columns(seen)
+    return lambda v, key: columns.read(v, key=key)
+
+
+def walk(
+    network: Any,
+    seen: Sequence[Any],
+    inputs: Events | Real,
+    clock: Clock,
+    *,
+    checkpoint: bool = True,
+    key: PRNGKeyArray | None = None,
+) -> list[Walk]:
+    """The layers of a run from rest, one after the other; arguments as of `simulate`."""
+    keys = [None] * len(seen) if key is None else list(jax.random.split(key, len(seen)))
+    if network.input_voltage != 1.0 and not isinstance(inputs, Events):
+        inputs = network.input_voltage * inputs
+    own, done = iter(zip(seen, keys, strict=True)), []
+    for k, layer in enumerate(network.layers):
+        found, each = zip(*(next(own) for _ in layer.crossbars()), strict=True)
+        used = [
+            one if isinstance(one, Seen) else crossbar.transfer(one)
+            for crossbar, one in zip(layer.crossbars(), found, strict=True)
+        ]
+        parts = zip(used, layer.connected(), strict=True)
+        reads = tuple(one if mask is None else Seen(one.lines * mask[None], one.sd * mask[None]) for one, mask in parts)
+        drive = drive_of(network, k, inputs, [at.trace.above_rest for at in done], clock.steps)
+        fires = k + 1 < len(network.layers)
+        trace = _run_layer(layer, reads, drive, clock, key=each[0], checkpoint=checkpoint, fires=fires)
+        done.append(Walk(k, drive, reads, trace))
+    return done
 
 
 def simulate(
@@ -114,24 +229,19 @@ def simulate(
     key: PRNGKeyArray | None = None,
     checkpoint: bool = True,
 ) -> tuple[Float[Array, "steps *batch columns"], ...]:
-    """Membrane voltages in V at the end of every step, one array [steps, ..., neurons] a layer.
+    """Membrane voltages in V at the end of every step, one array [steps, ..., neurons] a layer; row pulses of neurons
+    that spike, and of those in the last layer their membranes without threshold (`Layer.step`).
 
-    `seen` holds the conductances of every layer, or what `Crossbar.transfer` made of them once for many calls.
+    `seen` holds the conductances of every crossbar, or what `Crossbar.transfer` made of them once for many calls.
     `inputs` are row voltages in V: `Events`, or an array [steps, ..., rows] held over each step of `dt`
     seconds. The membrane of a neuron minus its rest voltage drives its row of the next crossbar through
     a buffer. With a `key`, crossbars are read with their read noise. `checkpoint` recomputes the inside
     of a step in the backward pass: less memory, and faster on a CPU.
     """
     rows = inputs.v.shape[-1] if isinstance(inputs, Events) else inputs.shape[-1]
-    if rows != network.layers[0].shape[0]:
-        raise InputError(f"The input has {rows} rows; the first layer has {network.layers[0].shape[0]}.")
+    if rows != network.input_rows:
+        raise InputError(f"The input has {rows} rows; the first layer has {network.input_rows}.")
     if not isinstance(inputs, Events) and inputs.shape[0] != steps:
         raise InputError(f"The input has {inputs.shape[0]} steps; {steps} were asked for.")
-    keys = [None] * len(seen) if key is None else list(jax.random.split(key, len(seen)))
-    traces = []
-    drive: Events | Real = inputs
-    for layer, one, k in zip(network.layers, seen, keys, strict=True):
-        trace = _run_layer(layer, one, drive, Clock(dt, (steps,)), key=k, checkpoint=checkpoint)
-        traces.append(trace.v)
-        drive = trace.above_rest
-    return tuple(traces)
+    clock = Clock(dt, (steps,))
+    return tuple(at.trace.v for at in walk(network, seen, inputs, clock, checkpoint=checkpoint, key=key))

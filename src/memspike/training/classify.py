@@ -186,7 +186,7 @@ def samples(given: Classification, evaluator: Evaluator, chips: Chip, predicted:
         "dt": np.asarray(dt),
     }
     if isinstance(activity, Membranes) and isinstance(network, Feedforward):
-        rest = [np.asarray(layer.neuron.rest()) for layer in network.layers]
+        rest = [float(jnp.mean(layer.rest())) for layer in network.layers]
         traces = {f"trace_{k}": np.asarray(v) + rest[k] for k, v in enumerate(activity.layers)}
         stored = {
             f"g_{k}": np.asarray(c.cell.stored(s))

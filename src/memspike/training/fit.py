@@ -220,9 +220,9 @@ def _culprit(population: Population, chip: Chip, piece: Piece, number: int, whic
     view = learner.view(network, chip.cells, None if chip.wires is None else chip.wires.corrections)
     activity = learner.rule.run(chip.rule, view, x, key=None)
     if isinstance(activity, Membranes):
-        for name, v in zip(network.names, activity.layers, strict=True):
+        for k, v in enumerate(activity.layers, start=1):
             if not is_finite(v):
-                return f"the membranes of {name}"
+                return f"the membranes of layer {k}"
     batch = Batch(x, target, learner.objective.counts(learner.clock.steps), jnp.asarray(True))
     _, change, _ = learner.rule.update(chip.rule, view, batch, learner.transformation(), key=jax.random.key(0))
     for name, one in zip(network.names, change, strict=True):

@@ -55,12 +55,15 @@ def membrane_facts(evaluator: Evaluator, learner: Learner, chips: Chip) -> dict[
 
     def one(k: int) -> Swing | None:
         made, chip = (jax.tree.map(lambda x: x[k], tree) for tree in (population.chips, chips))
-        network = evaluator.network(made, None if learner is population.learner else learner)
+        network: Any = evaluator.network(made, None if learner is population.learner else learner)
         view = learner.view(network, chip.cells, None)
         view = view._replace(corrections=exact_corrections(network, chip.cells, aged=False))
         x = evaluator.trials.shown(evaluator.x[0], view.clock.dt, key=keys.shown[k, 0])
-        activity = learner.rule.run(chip.rule, view, x, key=None if keys.read is None else keys.read[k, 0])
-        return swing(activity) if isinstance(activity, Membranes) else None
+        activity: Any = learner.rule.run(chip.rule, view, x, key=None if keys.read is None else keys.read[k, 0])
+        if not isinstance(activity, Membranes):
+            return None
+        analog = tuple(v for v, layer in zip(activity.layers, network.layers, strict=True) if not layer.spiking)
+        return swing(Membranes(analog)) if analog else None
 
     found = [jax.jit(one, static_argnums=0)(k) for k in range(population.count)]
     if found[0] is None:

@@ -1,0 +1,168 @@
+"""What the rows of a crossbar see of that which drives a layer: all of it, or patches of an image in turn."""
+
+import math
+from abc import abstractmethod
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from memspike.arrays.crossbar import Crossbar, Seen
+from memspike.devices.base import Key
+from memspike.devices.part import AbstractPart
+from memspike.parts.errors import InputError
+from memspike.parts.param import option
+
+Real = Float[Array, "..."]
+Map = tuple[int, ...]
+"""Where neurons are: (neurons,), or (height, width, channels), of which the last runs fastest in a flat array."""
+
+
+class AbstractConnection(AbstractPart):
+    """From what drives a layer to the rows of its crossbar, and from the columns to the neurons."""
+
+    @abstractmethod
+    def rows(self, image: Map) -> int:
+        """Rows that an image needs, without a bias row; InputError where it cannot be connected."""
+
+    @abstractmethod
+    def neurons(self, image: Map, columns: int) -> Map:
+        """Where the neurons behind so many columns are."""
+
+    @abstractmethod
+    def reads(self, v: Float[Array, "*batch inputs"], image: Map) -> Float[Array, "*batch reads rows"]:
+        """Row voltages in V of every read of the array; what `v` has beyond the image is the bias row."""
+
+    @abstractmethod
+    def currents(
+        self, crossbar: Crossbar, seen: Seen, v: Float[Array, "*batch inputs"], image: Map, *, key: Key = None
+    ) -> Float[Array, "*batch neurons"]:
+        """Currents in A into the neurons for voltages in V of the image; with a key, with fresh read noise."""
+
+
+class Dense(AbstractConnection):
+    """Every row drives every neuron."""
+
+    def rows(self, image: Map) -> int:
+        """As many as the image has places."""
+        return math.prod(image)
+
+    def neurons(self, image: Map, columns: int) -> Map:
+        """One a column."""
+        return (columns,)
+
+    def reads(self, v: Float[Array, "*batch inputs"], image: Map) -> Float[Array, "*batch reads rows"]:
+        """One read."""
+        return v[..., None, :]
+
+    def currents(
+        self, crossbar: Crossbar, seen: Seen, v: Float[Array, "*batch inputs"], image: Map, *, key: Key = None
+    ) -> Float[Array, "*batch neurons"]:
+        """`Crossbar.read`."""
+        return crossbar.read(seen, v, key=key)
+
+
+class Convolution(AbstractConnection):
+    """One array reads the patches of an image in turn: each column is a kernel, each position has its own neurons.
+
+    Rows are the pixels of a patch (rows of the image, then columns, then channels), and a bias row. Pixels outside of
+    the image are at 0 V. The currents of `pool` × `pool` neighbouring positions are held and averaged before the
+    synaptic filter: a mean, as charge that is shared gives it; a maximum would need comparators. Positions that do not
+    fill a pool are not read. Every read has its own read noise.
+
+    All patches of all steps are one product of matrices. Currents are linear in the row voltages, so that without
+    converters these are averaged first, and the product has one row a neuron and not one a read.
+    """
+
+    kernel: int = option(3, "height and width of a patch in pixels", bounds=(1, 10**4))
+    stride: int = option(1, "pixels from a position to the next", bounds=(1, 10**4))
+    padding: int = option(0, "pixels at 0 V around the image", bounds=(0, 10**4))
+    pool: int = option(1, "the currents of so many × so many positions are averaged", bounds=(1, 10**4))
+
+    def rows(self, image: Map) -> int:
+        """kernel² · channels."""
+        self._positions(image)
+        return self.kernel**2 * image[2]
+
+    def neurons(self, image: Map, columns: int) -> Map:
+        """(height, width, columns)."""
+        return (*(n // self.pool for n in self._positions(image)), columns)
+
+    def _positions(self, image: Map) -> tuple[int, int]:
+        """Positions of the kernel below and beside each other."""
+        if len(image) != 3:
+            raise InputError(f"A convolution needs an image; it is driven by {math.prod(image)} rows without places.")
+        if self.padding >= self.kernel:
+            raise InputError(
+                f"padding is {self.padding}; allowed: 0 to {self.kernel - 1}, less than the kernel, which sees nothing "
+                "beyond it."
+            )
+        space = [n + 2 * self.padding - self.kernel for n in image[:2]]
+        if min(space) < 0:
+            size = " × ".join(str(n + 2 * self.padding) for n in image[:2])
+            raise InputError(
+                f"The kernel of {self.kernel} × {self.kernel} is larger than the image of {size}, padding included."
+            )
+        down, across = (n // self.stride + 1 for n in space)
+        if self.pool > min(down, across):
+            raise InputError(f"pool is {self.pool}; the kernel has {down} × {across} positions to average.")
+        return down, across
+
+    def _used(self, image: Map) -> tuple[int, int]:
+        """Positions below and beside each other that are read."""
+        down, across = (n // self.pool * self.pool for n in self._positions(image))
+        return down, across
+
+    def _padded(self, v: Real, image: Map) -> Real:
+        """The image [..., height, width, channels] with the pixels around it."""
+        pixels = v[..., : math.prod(image)].reshape(*v.shape[:-1], *image)
+        around = (self.padding, self.padding)
+        return jnp.pad(pixels, (*((0, 0),) * (v.ndim - 1), around, around, (0, 0)))
+
+    def reads(self, v: Float[Array, "*batch inputs"], image: Map) -> Float[Array, "*batch reads rows"]:
+        """One read a position."""
+        down, across = self._used(image)
+        bias = v[..., math.prod(image) :]
+        return _patches(self._padded(v, image), bias, self.kernel, self.stride, (down, across))
+
+    def averages(self, v: Float[Array, "*batch inputs"], image: Map) -> Float[Array, "*batch places rows"]:
+        """Of every pool the mean of the row voltages of its reads: pixels are averaged before patches are cut."""
+        pixels, pool = self._padded(v, image), self.pool
+        if pool > 1:
+            lead = (1,) * (v.ndim - 1)
+            window, apart = (*lead, pool, pool, 1), (*lead, self.stride, self.stride, 1)
+            still = (1,) * pixels.ndim
+            pixels = jax.lax.reduce_window(pixels, 0.0, jax.lax.add, window, still, "VALID", window_dilation=apart)
+            pixels = pixels / pool**2
+        down, across = (n // pool for n in self._used(image))
+        return _patches(pixels, v[..., math.prod(image) :], self.kernel, self.stride * pool, (down, across))
+
+    def currents(
+        self, crossbar: Crossbar, seen: Seen, v: Float[Array, "*batch inputs"], image: Map, *, key: Key = None
+    ) -> Float[Array, "*batch neurons"]:
+        """The average of `pool`² reads for every neuron."""
+        if crossbar.periphery.ideal:
+
+            def product(x: Real, w: Real) -> Real:
+                return self.averages(x, image) @ w
+
+            found = crossbar.columns(seen).read(v, key=key, product=product, reads=self.pool**2)
+            return found.reshape(*v.shape[:-1], -1)
+        each = crossbar.read(seen, self.reads(v, image), key=key)
+        down, across, columns = self.neurons(image, each.shape[-1])
+        each = each.reshape(*v.shape[:-1], down, self.pool, across, self.pool, columns).mean((-4, -2))
+        return each.reshape(*v.shape[:-1], -1)
+
+
+def _patches(pixels: Real, bias: Real, kernel: int, stride: int, positions: tuple[int, int]) -> Real:
+    """Patches [..., positions, kernel² · channels + bias] of an image [..., height, width, channels].
+
+    Slices and not a gather, whose gradient is slow; a convolution of XLA is several times slower inside of a loop.
+    """
+    down, across = ((n - 1) * stride + 1 for n in positions)
+    corners = [(a, b) for a in range(kernel) for b in range(kernel)]
+    cut = [pixels[..., a : a + down : stride, b : b + across : stride, :] for a, b in corners]
+    lead = pixels.shape[:-3]
+    cut.append(jnp.broadcast_to(bias[..., None, None, :], (*lead, *positions, bias.shape[-1])))
+    rows = jnp.concatenate(cut, axis=-1)
+    return rows.reshape(*lead, math.prod(positions), rows.shape[-1])
