@@ -71,11 +71,11 @@ eprop_spoken = classifier(
 # time at the scale of the circuit, as in memprop-spoken: a frame lasts 0.3 ms and a spike of the input one step
 ANALOG: dict[str, Any] = {
     "encoder": {"frame_time": 0.3e-3, "max_rate": 6e3},
-    "network": {"tau_out": 1e-3, "current": 1e-6, "filter": {"type": "exponential", "tau": 0.1e-3}},
+    "network": {"tau_out": 1e-3, "current": 20e-6, "filter": {"type": "exponential", "tau": 0.1e-3}},
     "neuron": {"type": "mif"},
     "learning": {
         "rule": {"rate_weight": 0.0},
-        "optimizer": {"rates": [3e-3, 3e-3, 3e-2]},
+        "optimizer": {"rates": [1.5e-3, 1.5e-3, 1.5e-2]},
         "start": {"gain": 0.05},
     },
     "simulation": {"dt": 50e-6},
