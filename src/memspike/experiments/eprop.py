@@ -74,11 +74,12 @@ ANALOG: dict[str, Any] = {
     "network": {"tau_out": 1e-3, "current": 20e-6, "filter": {"type": "exponential", "tau": 0.1e-3}},
     "neuron": {"type": "mif"},
     "learning": {
-        "rule": {"rate_weight": 0.0},
-        "optimizer": {"rates": [1.5e-3, 1.5e-3, 1.5e-2]},
+        "rule": {"rate_weight": 0.0, "clip": 30.0},
+        "optimizer": {"rates": [1.5e-3, 3e-4, 1.5e-2]},
         "start": {"gain": 0.05},
     },
     "simulation": {"dt": 50e-6},
+    "training": {"epochs": 20},
 }
 
 eprop_spoken_mif = classifier(

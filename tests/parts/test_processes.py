@@ -1,0 +1,27 @@
+"""Tasks in processes of their own."""
+
+import math
+import os
+
+import pytest
+
+from memspike.parts.processes import each
+
+
+def identity(_):
+    return os.getpid()
+
+
+def test_every_task_has_its_number_and_result():
+    assert dict(each(math.sqrt, [1.0, 4.0, 9.0], 2)) == {0: 1.0, 1: 2.0, 2: 3.0}
+    assert dict(each(math.sqrt, [], 2)) == {}
+
+
+def test_one_process_is_this_one():
+    assert dict(each(os.path.abspath, ["/a"], 4)) == {0: "/a"}
+    assert dict(each(identity, [1, 2], 1)) == {0: os.getpid(), 1: os.getpid()}
+
+
+def test_an_error_in_a_task_is_told():
+    with pytest.raises(ValueError, match="math domain error|nonnegative"):
+        list(each(math.sqrt, [1.0, -1.0], 2))
