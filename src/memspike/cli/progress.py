@@ -85,7 +85,7 @@ class RunProgress:
         """Show the newest status."""
         now = time.monotonic()
         pace = self.pace.after(status.step, now)
-        words = [f"loss {status.loss:.3f}"]
+        words = [] if status.loss is None else [f"loss {status.loss:.3f}"]
         if status.accuracy is not None:
             words.append(f"test {status.accuracy:.2%}")
         if pace:
@@ -96,4 +96,4 @@ class RunProgress:
             self.bar.update(self.task, completed=status.step, total=status.total, info=info)
         elif now - self.last > QUIET_SECONDS or status.step == status.total:
             self.last = now
-            self.console.print(f"step {status.step}/{status.total}, {info}")
+            self.console.print(", ".join(filter(None, (f"step {status.step}/{status.total}", info))))

@@ -290,7 +290,7 @@ def inspected(study: Study, folder: RunFolder, report: Report) -> dict[Combinati
     for n, (k, rows) in enumerate(each(of_device, [tasks[k] for k in todo], study.settings.study.processes)):
         done[todo[k]] = rows
         folder.write_json(f"traced/{names[todo[k]]}", rows)
-        report(Progress(n + 1, len(todo), 0.0, None))
+        report(Progress(n + 1, len(todo), None, None))
     for k in sorted(done):
         found |= {Combination(*one): Found(*what) for one, what in done[k]}
     return found
@@ -306,7 +306,7 @@ def explore(study: Study, folder: RunFolder, *, resume: bool, report: Report) ->
     outcomes: dict[Combination, dict[str, Any]] = {}
     for n, (k, outcome) in enumerate(each(trained, tasks, settings.study.processes)):
         outcomes[chosen[k]] = {"status": "run", **outcome}
-        report(Progress(n + 1, len(tasks), 0.0, outcome.get("accuracy_mean")))
+        report(Progress(n + 1, len(tasks), None, outcome.get("accuracy_mean")))
     rows = [
         {**one._asdict(), "status": what.status, "reason": what.reason, **outcomes.get(one, {})}
         for one, what in found.items()

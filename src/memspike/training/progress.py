@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 
 class Progress(NamedTuple):
-    """How far a run is: steps done of all, mean loss of the last piece, last test accuracy or None."""
+    """How far a run is: steps done of all, mean loss of the last piece and last test accuracy, or None."""
 
     step: int
     total: int
-    loss: float
+    loss: float | None
     accuracy: float | None
 
 
