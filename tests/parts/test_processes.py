@@ -23,5 +23,5 @@ def test_one_process_is_this_one():
 
 
 def test_an_error_in_a_task_is_told():
-    with pytest.raises(ValueError, match="math domain error|nonnegative"):
+    with pytest.raises(ValueError, match=r"math domain error|nonnegative"):
         list(each(math.sqrt, [1.0, -1.0], 2))
