@@ -1,6 +1,7 @@
 """Layers of a configuration: what they come to, and what is refused before anything is written."""
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ def settings_of(*changes, name="memprop-digits"):
     return resolve(name, [*SMALL, *changes]).settings
 
 
-def network(*changes, inputs=65, image=(8, 8)):
+def network(*changes, inputs=65, image=(8, 8)) -> Any:
     return network_of(settings_of(*changes), inputs, 10, image=image)
 
 

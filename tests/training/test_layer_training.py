@@ -4,6 +4,7 @@ import pytest
 
 import memspike as ms
 from memspike.experiments import resolve
+from memspike.parts.atomic import read_arrays
 
 LAYERS = "network.layers.0"
 CASES = {
@@ -37,6 +38,6 @@ def test_digits_are_learned(tmp_path, name):
     changes = [*CASES[name], "evaluation.chips=0", "evaluation.fine_dt=none"]
     result = ms.experiments.run(resolve("memprop-digits", changes).settings, tmp_path / "run")
     assert result["test_accuracy"] > 0.9
-    samples = ms.parts.atomic.read_arrays(tmp_path / "run/samples.npz")
+    samples = read_arrays(tmp_path / "run/samples.npz")
     traces = [samples[f"trace_{k}"].shape[-1] for k in range(len(samples["rest"]))]
     assert traces == {"convolution": [128, 32, 10], "recurrent": [64, 10], "spikes": [64, 10]}[name]

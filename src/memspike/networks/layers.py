@@ -48,7 +48,7 @@ class Layer(eqx.Module):
     crossbar: Crossbar = eqx.field(default_factory=Crossbar)
     rows: AbstractRows = eqx.field(default_factory=StaticRows)
     filter: AbstractFilter = eqx.field(default_factory=AlphaFilter)
-    neuron: AbstractNeuron | AbstractSpikingNeuron = eqx.field(default_factory=MIF)
+    neuron: Any = eqx.field(default_factory=MIF)
     connection: AbstractConnection = part(Dense, "how rows see what drives the layer")
     image: Map = eqx.field(static=True, default=())
     sources: tuple[int, ...] | None = eqx.field(static=True, default=None)
@@ -59,6 +59,8 @@ class Layer(eqx.Module):
     spike_voltage: Parameter = param(0.2, "V", "row voltage of a spike", bounds=(1e-6, 10))
 
     def __check_init__(self) -> None:
+        if not isinstance(self.neuron, AbstractNeuron | AbstractSpikingNeuron):
+            raise InputError(f"The neuron is a {type(self.neuron).__name__}; one with a membrane or spikes is needed.")
         if self.image:
             self.connection.rows(self.image)
         if isinstance(self.rows, DynamicalRows) and not isinstance(self.connection, Dense):

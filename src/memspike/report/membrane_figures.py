@@ -100,10 +100,11 @@ def rasters(samples: Arrays) -> Figure:
 
 
 def conductances(samples: Arrays) -> Figure:
-    """Histograms of both devices of the pairs, a panel for every layer."""
+    """Histograms of both devices of the pairs, a panel for every crossbar."""
     layers = sum(re.fullmatch(r"g_\d+", name) is not None for name in samples)
     figure, axes = new_figure(4.2 * layers, 3.0, columns=layers)
-    for k, name in enumerate(_layer_names(layers)):
+    recurrent = layers > len(_traces(samples))
+    for k, name in enumerate(samples["names"].tolist() if recurrent else _layer_names(layers)):
         axis = axes[0, k]
         both = [half.ravel() for half in np.split(samples[f"g_{k}"] * 1e6, 2)]
         bins = np.linspace(min(b.min() for b in both), max(b.max() for b in both), 46)

@@ -186,13 +186,15 @@ def samples(given: Classification, evaluator: Evaluator, chips: Chip, predicted:
         "dt": np.asarray(dt),
     }
     if isinstance(activity, Membranes) and isinstance(network, Feedforward):
-        rest = [float(jnp.mean(layer.rest())) for layer in network.layers]
+        pairs = zip(network.layers, activity.layers, strict=True)
+        rest = [np.asarray(layer.of_rank(v.ndim).rest()) for layer, v in pairs]
         traces = {f"trace_{k}": np.asarray(v) + rest[k] for k, v in enumerate(activity.layers)}
         stored = {
             f"g_{k}": np.asarray(c.cell.stored(s))
             for k, (c, s) in enumerate(zip(network.crossbars, chip.cells, strict=True))
         }
-        return found | traces | stored | {"rest": np.asarray(rest)}
+        named = {"rest": np.asarray([r.mean() for r in rest]), "names": np.asarray(network.names)}
+        return found | traces | stored | named
     other: Any = activity
     spikes = activity.layers[-1].s if isinstance(activity, LocalActivity) else other.z
     return found | {"z": np.moveaxis(np.asarray(spikes), 1, 0).astype(np.uint8)}
