@@ -240,7 +240,7 @@ def covering(possible: list[Combination]) -> list[Combination]:
     found = [Combination(*row) for row in all_pairs(axes, filter_func=lambda row: tuple(row) in heads)]
     found = [one for one in found if one in allowed]
     left = {pair for one in possible for pair in pairs(one)} - {pair for one in found for pair in pairs(one)}
-    while left:  # what a search that never turns back has missed
+    while left:  # what a search that never turns back has missed (its issue 2)
         best = max(possible, key=lambda one: sum(pair in left for pair in pairs(one)))
         found.append(best)
         left -= set(pairs(best))
