@@ -133,6 +133,8 @@ class FeedforwardTopology(AbstractTopology):
 
     def _layer(self, layer: LayerSettings, k: int, before: list[Layer], base: Ingredients, where: str) -> Layer:
         """Layer number `k`, given those before it."""
+        if layer.loops and not layer.recurrent:
+            raise InputError(f"{where}.loops is true, but the layer is not recurrent; set {where}.recurrent=true.")
         sources = _sources(layer, k, where)
         maps = [base.pixels if s == INPUT else before[s].map for s in sources]
         image = (sum(math.prod(m) for m in maps),)

@@ -105,10 +105,10 @@ class Layer(eqx.Module):
         columns, count = self.shape[1], math.prod(self.map)
 
         def one(leaf: Any) -> Any:
-            if not jnp.ndim(leaf):
+            if jnp.shape(leaf) not in ((columns,), (count,)):
                 return leaf
-            leaf = jnp.tile(leaf, count // columns) if jnp.shape(leaf) == (columns,) else leaf
-            return leaf.reshape((1,) * (rank - 1) + (count,))
+            each = jnp.tile(leaf, count // leaf.size)
+            return each.reshape((1,) * (rank - 1) + (count,))
 
         return eqx.tree_at(lambda layer: layer.neuron, self, jax.tree.map(one, self.neuron))
 
