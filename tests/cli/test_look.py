@@ -74,7 +74,7 @@ def test_look_repeats_the_options_and_says_what_a_fit_asks(call, tmp_path):
     options = ("--column", "G=conductance:uS", "--column", "t=time:ms")
     text = call("data", "look", path, *options)[1]
     assert (
-        f"kind: retention, read-noise or pulses; --kind says which, as memspike fit {path} {' '.join(options)} " in text
+        f"kind: read-noise, retention or pulses; --kind says which, as memspike fit {path} {' '.join(options)} " in text
     )
     text = call("data", "look", write(path, "t (s),G (uS),R (Ohm)\n1,5,200\n2,4,250\n3,2,500\n"))[1]
     assert "before a fit: a.csv: R (Ohm) gives 1000 times the conductance of G (uS)" in text

@@ -128,7 +128,7 @@ def test_every_array_cell_and_scheme_has_the_same_keys(keys, tmp_path, monkeypat
         ("stdp-patterns", ["learning.scheme=tiki-taka"], "synapse.type=stack"),
         ("stdp-patterns", ["learning.rule=stdp-waveform"], "one memory device a weight"),
         ("stdp-patterns", ["learning.rule=eprop"], "recurrent"),
-        ("stdp-patterns", ["training.batch=2"], "one presentation at a time"),
+        ("stdp-patterns", ["training.batch=2"], "one trial at a time"),
         ("stdp-patterns", ["simulation.parts=3"], "once a presentation"),
         ("stdp-patterns", ["network=associative"], "tells no classes"),
         ("stdp-patterns", ["neuron=lif"], "alif"),

@@ -116,7 +116,6 @@ def test_the_same_keys_for_every_rule(rule, keys):
         ("eprop-evidence", "learning.objective=windowed", "error at every step"),
         ("eprop-evidence", "training.update_every=3", "decolle alone"),
         ("memprop-digits", "array.tile=[3,1]", "does not fit"),
-        ("memprop-digits", "neuron=lif", "needs a membrane voltage"),
         ("memprop-digits", "evaluation.age=[1s]", "devices that age"),
         ("memprop-digits", "training.batch=5000", "training.batch is 5000"),
         ("pcm-eprop", "evaluation.compensation=global", "evaluation.compensation is global, which pcm-eprop does not"),

@@ -137,9 +137,9 @@ def load() -> dict[str, Fitter]:
 
 
 def recognised(tables: Sequence[Table]) -> list[str]:
-    """The kinds whose columns all tables have."""
+    """The kinds whose columns all tables have, in the order of the alphabet."""
     load()
-    return [name for name, fits in NEEDS.items() if all(map(fits, tables))]
+    return sorted(name for name, fits in NEEDS.items() if all(map(fits, tables)))
 
 
 def named(tables: Sequence[Table], name: str = "auto", options: Reading | None = None) -> str:
