@@ -91,7 +91,7 @@ memprop_conv_mnist = memprop(
         "evaluation.chips": 2,
         "evaluation.fine_dt": 25e-6,
     },
-    expected=0.99,
+    expected=0.989,  # after two epochs of a training of three; one of 20 has not been measured
     expected_quick=0.93,
     reference="no figure is published for convolutional MIF networks; MEMprop, arXiv 2206.12992, is dense",
 )
