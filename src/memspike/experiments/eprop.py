@@ -89,7 +89,7 @@ eprop_spoken_mif = classifier(
     SPOKEN,
     ANALOG,
     quick={"training.epochs": 3},
-    expected=0.97,
+    expected=0.87,
     expected_quick=0.74,
     reference=REFERENCE,
 )
