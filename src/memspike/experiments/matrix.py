@@ -187,13 +187,11 @@ class Inspector:
     """Builds and traces combinations; what two of them share is traced once."""
 
     def __init__(self) -> None:
-        self._tracer, self._data = Tracer(), {}
+        self._tracer, self._data = Tracer(), None
 
     def _trace(self, one: Combination) -> None:
         settings = one.settings()
-        if not self._data:
-            self._data[None] = data_set(settings)
-        data = self._data[None]
+        data = self._data = self._data or data_set(settings)
         trials = examples_of(settings, data)
         network = network_of(settings, trials.encoder.channels(data.x_train.shape[1:]), data.classes)
         learner = learner_of(settings, network, trials.steps, trials.count)
@@ -253,8 +251,10 @@ def trained(task: tuple[Combination, int, int, str]) -> dict[str, Any]:
     jax.clear_caches()
     try:
         result = nested(one.settings(seeds, seed), Path(folder), report=lambda _: None)
-    except RunError as error:
+    except RunError as error:  # such as a loss that is not finite
         return {"reason": str(error)}
+    except Exception as error:  # a fault of ours, which the other trainings shall outlive
+        return {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
     spread = {"accuracy_sd": result["test_accuracy_sd"]} if seeds > 1 else {}
     return {"accuracy_mean": result["test_accuracy"], **spread}
 

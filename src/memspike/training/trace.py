@@ -14,7 +14,7 @@ from memspike.cells.base import CellState
 from memspike.data.trials import AbstractTrials
 from memspike.learning.programming.base import Applied, Scheme
 from memspike.learning.rules.base import Batch, dense
-from memspike.networks.base import AbstractNetwork, Cells, unity, wired
+from memspike.networks.base import AbstractNetwork, Cells, lines_of, unity, wired
 from memspike.training.learner import Learner
 
 
@@ -31,8 +31,7 @@ def wanted(learner: Learner, trials: AbstractTrials, key: PRNGKeyArray) -> Wante
     network = learner.made(key)
     scheme, rule = learner.own, learner.rule
     cells = learner.start.cells(network, scheme.digital, key=key)
-    lines = tuple(c.cell.stored(state) for c, state in zip(network.crossbars, cells, strict=True))
-    corrections = unity(network, lines) if wired(network) else None
+    corrections = unity(network, lines_of(network, cells)) if wired(network) else None
     view, batch = learner.view(network, cells, corrections), () if learner.batch == 1 else (learner.batch,)
     state = rule.init(view, learner.transformation(), batch, key=key)
     cells, _ = rule.prepare(view, key=key)
