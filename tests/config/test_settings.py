@@ -297,6 +297,19 @@ def test_written_settings_read_back_as_a_file_are_the_same(name, quick, tmp_path
         np.testing.assert_array_equal(one, two)
 
 
+def test_what_was_taken_away_stays_away_in_a_file(tmp_path):
+    taken = ["evaluation.fine_dt", "array.drive", "training.checkpoint_every"]
+    experiment = EXPERIMENTS.get("memprop-digits").value
+    settings = resolve("memprop-digits", [f"{key}=none" for key in taken]).settings
+    file = tmp_path / "config.toml"
+    file.write_text(tomli_w.dumps(written(settings, experiment.tables)))
+    again = resolve(str(file)).settings
+    assert (again.evaluation.fine_dt, again.array.drive, again.training.checkpoint_every) == (None, None, None)
+    assert written(again) == written(settings)
+    usual = resolve("memprop-digits").settings
+    assert written(usual, experiment.tables) == written(usual)
+
+
 # one of every kind of network; the others have the same parts with other values
 ONE_BY_ONE = {"memprop-digits", "pcm-eprop", "decolle-digits", "stdp-patterns", "memory-retrieval"}
 

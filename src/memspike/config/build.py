@@ -20,6 +20,7 @@ from memspike.config.sections import ArraySettings, DriveSettings, FabricationSe
 from memspike.config.settings import Settings, seeds_of
 from memspike.data.base import Dataset
 from memspike.data.encoders import AbstractEvents, AbstractRates, ChannelEvents, FrameEvents
+from memspike.data.pulse_trains import FramePulseRate
 from memspike.data.store import load
 from memspike.data.trials import AbstractTrials, Examples
 from memspike.devices.base import AbstractPulseDevice, span
@@ -283,7 +284,7 @@ def facts(settings: Settings) -> dict[str, Any]:
         found["target_rate_hz"] = float(rule.target_rate)
     if isinstance(cell, MultiDevice):
         found["devices_per_side"] = cell.per_side
-    if isinstance(settings.encoder, FrameEvents | ChannelEvents):
+    if isinstance(settings.encoder, FrameEvents | ChannelEvents | FramePulseRate):
         found["input"] = "frames"
     return found
 

@@ -168,11 +168,22 @@ def checked(root: type, tables: Mapping[str, Any]) -> Any:
     return root(**{k: table.convert(v, known[k], k, table.default_of(known[k])) for k, v in values.items()})
 
 
-def written(settings: Any) -> dict[str, Any]:
-    """Settings as the tables of a file."""
+def written(settings: Any, tables: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Settings as the tables of a file; where it lies on top of other `tables`, what is none here and set there is said."""
     found = plain(settings)
     found.pop("type")
+    _say_none(found, settings, tables or {})
     return found
+
+
+def _say_none(found: dict[str, Any], part: Any, tables: Mapping[str, Any]) -> None:
+    """The word none for every key of the tables that is None in the part and so not in `found`."""
+    for name, usual in tables.items():
+        value = getattr(part, name, usual)
+        if value is None:
+            found[name] = "none"
+        elif isinstance(usual, Mapping) and isinstance(found.get(name), dict):
+            _say_none(found[name], value, usual)
 
 
 class Resolver:

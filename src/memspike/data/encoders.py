@@ -46,19 +46,18 @@ def _flat(x: Float[Array, "*batch _ _"]) -> Float[Array, "*batch pixels"]:
 
 
 class AbstractEvents(AbstractEncoder):
-    """Pixels in [0, 1] are the heights of short row pulses, read_voltage·(pixel − offset), at the event times.
+    """Pixels in [0, 1] become short row pulses at the event times.
 
-    With an offset the pulses have both signs. One more row is a bias and gets `read_voltage` at every event.
+    One more row is a bias and gets `read_voltage` at every event.
     """
 
     read_voltage: Parameter = param(
         100e-3, "V", "row voltage of a full-scale pixel and of the bias row", bounds=(1e-6, 10)
     )
-    offset: Parameter = param(0.0, "1", "pixel value that gives no voltage", bounds=(-1, 1))
     times: tuple[float, ...] = option((0.0,), "instants of the row pulses, ascending", unit="s", bounds=(0, 1e6))
     width: float = option(10e-6, "length of a row pulse", unit="s", bounds=(1e-15, 1e3))
     interval: float = option(
-        50e-6, "from frame to frame, of the encoders frames and channels", unit="s", bounds=(1e-15, 1e3)
+        50e-6, "from frame to frame, or from pulse to pulse of a train", unit="s", bounds=(1e-15, 1e3)
     )
 
     def __check_init__(self) -> None:
@@ -74,21 +73,29 @@ class AbstractEvents(AbstractEncoder):
         """A trial may be as long as one likes."""
 
     def encode(self, x: Float[Array, "*batch _ _"], steps: int, dt: float, *, key: PRNGKeyArray) -> Events:
-        """Row pulses, by no chance."""
-        return self(_flat(x))
+        """Row pulses; those of a train begin by chance."""
+        return self(_flat(x), key=key)
 
     @abstractmethod
-    def heights(self, pixels: Float[Array, "*batch pixels"]) -> Float[Array, "events *batch rows_less_one"]:
+    def heights(
+        self, pixels: Float[Array, "*batch pixels"], *, key: PRNGKeyArray | None = None
+    ) -> Float[Array, "events *batch rows_less_one"]:
         """Row voltages in V at every event, without the bias row."""
 
-    def __call__(self, pixels: Float[Array, "*batch pixels"]) -> Events:
+    def __call__(self, pixels: Float[Array, "*batch pixels"], *, key: PRNGKeyArray | None = None) -> Events:
         """Row voltages in V of `pixels` and of the bias row, one event for each of the `times`."""
-        heights = self.heights(pixels)
+        heights = self.heights(pixels, key=key)
         bias = self.read_voltage * jnp.ones_like(heights[..., :1])
         return Events(jnp.concatenate([heights, bias], axis=-1), self.times, self.width)
 
 
-class AbstractFrames(AbstractEvents):
+class AbstractAmplitudes(AbstractEvents):
+    """Pixels are the heights of the pulses, read_voltage·(pixel − offset); with an offset they have both signs."""
+
+    offset: Parameter = param(0.0, "1", "pixel value that gives no voltage", bounds=(-1, 1))
+
+
+class AbstractFrames(AbstractAmplitudes):
     """One event for every frame, the first axis of an example; pixels are flat, frame by frame."""
 
     def fitted(self, shape: tuple[int, ...]) -> Any:
@@ -112,7 +119,7 @@ class AbstractFrames(AbstractEvents):
 
 
 @ENCODERS.register("image", "all rows at each of the times")
-class AmplitudeEvents(AbstractEvents):
+class AmplitudeEvents(AbstractAmplitudes):
     """Each pixel has a row of its own, pulsed alike at every event."""
 
     def fitted(self, shape: tuple[int, ...]) -> "AmplitudeEvents":
@@ -123,7 +130,7 @@ class AmplitudeEvents(AbstractEvents):
         """One row a pixel and the bias."""
         return math.prod(shape) + 1
 
-    def heights(self, pixels: Float[Array, "*batch pixels"]) -> Float[Array, "events *batch pixels"]:
+    def heights(self, pixels: Float[Array, "*batch pixels"], *, key: PRNGKeyArray | None = None) -> Float[Array, "events *batch pixels"]:
         """The same at every event."""
         v = self.read_voltage * (pixels - self.offset)
         return jnp.broadcast_to(v, (len(self.times), *v.shape))
@@ -140,7 +147,7 @@ class FrameEvents(AbstractFrames):
         """One row a pixel and the bias."""
         return math.prod(shape) + 1
 
-    def heights(self, pixels: Float[Array, "*batch pixels"]) -> Float[Array, "events *batch pixels"]:
+    def heights(self, pixels: Float[Array, "*batch pixels"], *, key: PRNGKeyArray | None = None) -> Float[Array, "events *batch pixels"]:
         """Zero but for the pixels of the frame."""
         *batch, count = pixels.shape
         frames = len(self.times)
@@ -157,7 +164,7 @@ class ChannelEvents(AbstractFrames):
         """One row a channel and the bias."""
         return self.frame_size(math.prod(shape)) + 1
 
-    def heights(self, pixels: Float[Array, "*batch pixels"]) -> Float[Array, "events *batch channels"]:
+    def heights(self, pixels: Float[Array, "*batch pixels"], *, key: PRNGKeyArray | None = None) -> Float[Array, "events *batch channels"]:
         """The frame of the event."""
         *batch, count = pixels.shape
         frames = pixels.reshape(*batch, len(self.times), self.frame_size(count))

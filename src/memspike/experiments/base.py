@@ -151,7 +151,7 @@ def run(settings: Any, out: Path, *, resume: bool = False, report: Report = sile
     experiment: Experiment = EXPERIMENTS.get(settings.experiment).value
     ready = experiment.prepare(settings)
     folder = RunFolder(out)
-    folder.start(written(settings), resume=resume)
+    folder.start(written(settings, experiment.tables), resume=resume)
     found = experiment.carry(ready, folder, resume=resume, report=report)
     result = {
         "experiment": settings.experiment,

@@ -159,19 +159,23 @@ def _run_layer(
     back = _reader(layer.recurrent, seen[1]) if layer.recurrent is not None else None
     for_back: Any = None if key is None or not again else jax.random.fold_in(key, 2)
 
+    # one event is cheaper weighed in each step, many are in one product, whose backward pass is one, too
+    injected = None
+    if jumps is not None and kernel is not None and len(jumps) > 1:
+        injected, kernel = jnp.tensordot(kernel, jumps, axes=1), None
+
     def body(carry: Any, x: Any) -> tuple[Any, Trace]:
         source, state, last = carry
-        weights, arriving, t = x
-        current: Any = None
+        weights, current, arriving, t = x
         if back is not None:
             passed, v = layer.rows.step(last[0], last[1], dt)
             own = back(v, None if t is None else jax.random.fold_in(for_back, t))
             arriving, last = own if arriving is None else arriving + own, (passed,)
+        if jumps is not None and weights is not None:
+            current = jnp.tensordot(weights, jumps, axes=1)
         if arriving is not None:
-            source, current = layer.filter.step(source, arriving, dt)
-        if jumps is not None:
-            now = jnp.tensordot(weights, jumps, axes=1)
-            current = now if current is None else current + now
+            source, filtered = layer.filter.step(source, arriving, dt)
+            current = filtered if current is None else filtered + current
         state, trace = layer.step(state, current, dt, fires=fires)
         return (source, state, (*last, trace.above_rest) if again else last), trace
 
@@ -179,7 +183,7 @@ def _run_layer(
     source = () if jumps is not None and currents is None and not again else layer.filter.init(shape)
     carry = (source, layer.neuron.init(shape), (none, none) if again else ())
     number = None if for_back is None else jnp.arange(clock.steps, dtype=jnp.int32)
-    return jax.lax.scan(jax.checkpoint(body) if checkpoint else body, carry, (kernel, currents, number))[1]
+    return jax.lax.scan(jax.checkpoint(body) if checkpoint else body, carry, (kernel, injected, currents, number))[1]
 
 
 def _reader(crossbar: Crossbar, seen: Seen) -> Callable[[Real, Any], Real]:

@@ -78,7 +78,7 @@ def classify(given: Classification, folder: RunFolder, *, resume: bool, report: 
     return {
         **accuracies(scores),
         **_more(given, evaluator, done, other),
-        **membrane_facts(evaluator, given.learner, done.chips),
+        **membrane_facts(evaluator, given.learner, done.chips, given.evaluation.fine_dt),
         **_numbers(given, done),
         **given.facts,
     }

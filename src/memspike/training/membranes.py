@@ -48,17 +48,23 @@ def swing(activity: Membranes) -> Swing:
     )
 
 
-def membrane_facts(evaluator: Evaluator, learner: Learner, chips: Chip) -> dict[str, Any]:
-    """`swing` of the first test examples on all chips, for a result; nothing of networks without membranes."""
-    population = evaluator.population
+def membrane_facts(evaluator: Evaluator, learner: Learner, chips: Chip, dt: float | None = None) -> dict[str, Any]:
+    """`swing` of the first test examples on all chips, for a result; nothing of networks without membranes.
+
+    `dt` is another time step.
+    """
+    population, dt = evaluator.population, learner.clock.dt if dt is None else dt
     keys = evaluator.keys(learner.noisy)
 
     def one(k: int) -> Swing | None:
         made, chip = (jax.tree.map(lambda x: x[k], tree) for tree in (population.chips, chips))
         network: Any = evaluator.network(made, None if learner is population.learner else learner)
         view = learner.view(network, chip.cells, None)
-        view = view._replace(corrections=exact_corrections(network, chip.cells, aged=False))
-        x = evaluator.trials.shown(evaluator.x[0], view.clock.dt, key=keys.shown[k, 0])
+        view = view._replace(
+            clock=view.clock if dt == view.clock.dt else view.clock.at_step(dt),
+            corrections=exact_corrections(network, chip.cells, aged=False),
+        )
+        x = evaluator.trials.shown(evaluator.x[0], dt, key=keys.shown[k, 0])
         activity: Any = learner.rule.run(chip.rule, view, x, key=None if keys.read is None else keys.read[k, 0])
         if not isinstance(activity, Membranes):
             return None

@@ -1,0 +1,107 @@
+"""The membranes of a run against an independent adaptive solution of its circuit: python scripts/adaptive.py RUN…
+
+SciPy solves the equations of all layers at once, written here anew, between the row pulses of the first test examples;
+the traces of `samples.npz` are at the fine step of the run. Dense layers of MIF neurons, static reading.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.integrate import solve_ivp
+from scipy.special import expit
+
+from memspike.config import build
+from memspike.experiments.base import resolve
+from memspike.training.evaluate import Evaluator
+
+
+def circuit(pairs, taus, p):
+    """dy/dt of two filter stages of the first layer, one of every other, and v, x1, x2 of all neurons; their places."""
+    sizes = [g.shape[1] for g in pairs]
+    stages = [2 * sizes[0], *sizes[1:]]
+    ends = np.cumsum([0, *(s + 3 * n for s, n in zip(stages, sizes, strict=True))])
+
+    def rate(_, y):
+        dy, sent = np.empty_like(y), None
+        for k, (n, s, tau) in enumerate(zip(sizes, stages, taus, strict=True)):
+            own, d = y[ends[k] : ends[k + 1]], dy[ends[k] : ends[k + 1]]
+            if k == 0:
+                d[:n], d[n:s] = -own[:n] / tau, (own[:n] - own[n:s]) / tau
+                current = own[n:s]
+            else:
+                d[:s] = (sent @ pairs[k] - own[:s]) / tau
+                current = own[:s]
+            v, *x = (own[s + j * n : s + (j + 1) * n] for j in range(3))
+            leak = 0.0
+            for j, (e, share) in enumerate(zip((0.0, p["e2"]), x, strict=True)):
+                on, off = expit((v - e - p["v_on"]) / p["v_scale"]), expit((p["v_off"] - v + e) / p["v_scale"])
+                d[s + (j + 1) * n : s + (j + 2) * n] = ((1 - share) * on - share * off) / p["tau"]
+                leak = leak + (share / p["r_on"] + (1 - share) / p["r_off"]) * (v - e)
+            d[s : s + n] = (current - leak) / p["c"]
+            sent = v - p["rest"]
+        return dy
+
+    return rate, [(a + s, n) for a, s, n in zip(ends, stages, sizes, strict=False)]
+
+
+def solved(pairs, taus, p, heights, times, grid):
+    """Membranes [grid, neurons] in V of every layer, from rest, with row pulses `heights` [events, rows] at `times`."""
+    rate, places = circuit(pairs, taus, p)
+    n0 = pairs[0].shape[1]
+    y = np.zeros(places[-1][0] + 3 * places[-1][1])
+    for at, n in places:
+        y[at : at + n], y[at + n : at + 2 * n], y[at + 2 * n : at + 3 * n] = p["rest"], p["x1"], p["x2"]
+    found, stops = [], [*times[1:], grid[-1] + 1e-12]
+    for start, stop, v in zip(times, stops, heights, strict=True):
+        y[:n0] += v @ pairs[0]
+        inside = grid[(grid > start) & (grid <= stop)]
+        options = {"method": "DOP853", "rtol": 1e-8, "atol": 1e-11, "t_eval": np.union1d(inside, [stop])}
+        got = solve_ivp(rate, (start, stop), y, **options)
+        found.append(got.y[:, np.isin(got.t, inside)])
+        y = got.y[:, -1].copy()
+    whole = np.concatenate(found, axis=1)
+    return [whole[at : at + n].T for at, n in places]
+
+
+def deviations(run):
+    """Of every layer the largest deviation in V over the samples of a run."""
+    settings = resolve(str(run / "config.toml")).settings
+    built = build.classifier(settings)
+    evaluator = Evaluator(built.population, built.data, settings.evaluation.at_once)
+    files = np.load(run / "samples.npz")
+    dt, layers = float(files["dt"]), built.learner.network.layers
+    images = jnp.asarray(built.data.x_test[: len(files["labels"])])
+    events = evaluator.trials.shown(images, dt, key=evaluator.keys(built.learner.noisy).shown[0, 0])
+    neuron = layers[0].neuron
+    rest = neuron.init()
+    p = {name: float(getattr(neuron.m1, name)) for name in ("v_on", "v_off", "v_scale", "tau", "r_on", "r_off")}
+    p |= {"e2": float(neuron.e2), "c": float(neuron.capacitance), "rest": float(rest.v)}
+    with jax.enable_x64(True):  # rest in full precision
+        states = type(neuron)().init()
+        p |= {"rest": float(states.v), "x1": float(states.x1), "x2": float(states.x2)}
+    pairs = [files[f"g_{k}"][0].astype(float) - files[f"g_{k}"][1] for k in range(len(layers))]
+    taus = [float(layer.filter.tau) for layer in layers]
+    steps = files["trace_0"].shape[0]
+    grid, worst = (np.arange(steps) + 1) * dt, np.zeros(len(layers))
+    for sample in range(len(images)):
+        heights = np.asarray(events.v[:, sample], float)
+        for k, v in enumerate(solved(pairs, taus, p, heights, events.times, grid)):
+            worst[k] = max(worst[k], np.abs(v - files[f"trace_{k}"][:, sample]).max())
+    return dt, worst
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("runs", nargs="+", type=Path)
+    for run in parser.parse_args().runs:
+        dt, worst = deviations(run)
+        told = {"run": run.name, "dt": dt, "deviation_mv": [round(1e3 * float(w), 4) for w in worst]}
+        print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main()
