@@ -7,6 +7,7 @@ the traces of `samples.npz` are at the fine step of the run. Dense layers of MIF
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -73,7 +74,8 @@ def deviations(run):
     built = build.classifier(settings)
     evaluator = Evaluator(built.population, built.data, settings.evaluation.at_once)
     files = np.load(run / "samples.npz")
-    dt, layers = float(files["dt"]), built.learner.network.layers
+    network: Any = built.learner.network
+    dt, layers = float(files["dt"]), network.layers
     images = jnp.asarray(built.data.x_test[: len(files["labels"])])
     events = evaluator.trials.shown(images, dt, key=evaluator.keys(built.learner.noisy).shown[0, 0])
     neuron = layers[0].neuron

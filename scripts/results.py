@@ -33,6 +33,7 @@ ACCURATE = Column("test_accuracy", "test accuracy, mean ± s.d.", "percent with 
 SEARCHED = ACCURATE._replace(key="ideal_accuracy")
 CHIPS = ACCURATE._replace(key="chips_accuracy", title="20 noisy chips")
 FINE = Column("test_accuracy_fine_step", "at a 10 µs step", "percent", digits=2)
+FROZEN = "memristors frozen"
 WALL = Column("wall_s", "training, shared machine", "fixed", "s", 0)
 
 
@@ -85,8 +86,34 @@ def accuracy_table() -> str:
     lines = []
     for entry in sorted(recorded("run-*"), key=lambda e: e["order"]):
         r = entry["result"]
-        lines.append([entry["title"], seeded(r), *(cell(r, column) for column in shown), code(entry)])
-    return markdown(["network", ACCURATE.title, *(column.title for column in shown), "command"], lines)
+        cells = (frozen(entry), *(cell(r, column) for column in shown))
+        lines.append([entry["title"], seeded(r), *cells, code(entry)])
+    return markdown(["network", ACCURATE.title, FROZEN, *(column.title for column in shown), "command"], lines)
+
+
+def frozen(entry: dict) -> str:
+    """The accuracy of the same command with frozen memristors, if it was measured."""
+    command = f"{entry['command']} --set neuron.integrator=frozen-memristors"
+    found = [one["result"] for one in recorded("frozen-*") if one["command"] == command]
+    return cell(found[0], ACCURATE) if found else ""
+
+
+def spikes_table() -> str:
+    """MEMprop in the range of the published waveforms, and what its membranes do."""
+    shown = (
+        FINE,
+        CHIPS,
+        Column("membrane_outside", "time outside of −50 to 130 mV", "percent", digits=2),
+        Column("spikes_per_active_neuron", "spikes of an active neuron", "fixed", digits=1),
+    )
+    lines = []
+    for entry in sorted(recorded("spikes-*"), key=lambda e: e["order"]):
+        r = entry["result"]
+        ends = " to ".join(f"{1e3 * r[f'membrane_{end}']:.0f}" for end in ("low", "high"))
+        cells = (frozen(entry), *(cell(r, column) for column in shown), f"{ends} mV", f"{entry['adaptive_mv']:.2f} mV")
+        lines.append([entry["title"], seeded(r), *cells, code(entry)])
+    titles = (ACCURATE.title, FROZEN, *(column.title for column in shown), "membranes", "off an adaptive solution")
+    return markdown(["inputs as spike trains over 5 ms or more", *titles, "command"], lines)
 
 
 def bench(header: str, rows: Iterable[dict], *cells: str) -> str:
@@ -286,6 +313,10 @@ settled on held-out training images (`data.hold_out`). *Noisy chips*: the first 
 chips with 5 % programming spread, read with 1 % noise. Published for comparison: SPICEprop (arXiv 2203.01426)
 reports 97.58 % on MNIST and 75.26 % on Fashion-MNIST, with a ReLU hidden layer and MIF neurons at the output
 only."""
+SPIKES = """\
+Membranes at the 10 µs step, of the first 250 test examples; a spike is an upward crossing of 30 mV. *Adaptive*: the
+largest deviation of a membrane from `scripts/adaptive.py`, which solves the equations of three test examples anew by
+SciPy's DOP853. *Frozen*: trained and tested with `neuron.integrator=frozen-memristors`, where neurons are linear."""
 SPEED = """\
 Both compute the same gradient, forward and backward, in one run of `make bench` on two cores of a shared
 machine; the ratio counts, not the milliseconds."""
@@ -296,7 +327,7 @@ equations, Synaptogen its own model of another device (`make bench`)."""
 
 def block(brief: bool) -> str:
     """The tables of docs/results.md, or the few of README.md."""
-    parts = [accuracy_table(), INTRODUCTION, bench_table(), SPEED]
+    parts = [accuracy_table(), INTRODUCTION, spikes_table(), SPIKES, bench_table(), SPEED]
     if not brief:
         parts += [device_table(), DEVICES, updates_table(), array_table(), wired_training_table()]
     parts += [wire_study_table(), heard_table()]
@@ -331,6 +362,8 @@ def table(check: bool) -> int:
 def record(options: argparse.Namespace) -> int:
     result = json.loads((options.folder / "result.json").read_text())
     entry = {"title": options.title, "command": options.command, "order": options.order, "result": result}
+    if options.adaptive is not None:
+        entry["adaptive_mv"] = options.adaptive
     (RESULTS / f"{options.kind}-{options.name}.json").write_text(json.dumps(entry, indent=2, ensure_ascii=False) + "\n")
     return 0
 
@@ -395,7 +428,8 @@ def parsed() -> argparse.Namespace:
         verbs[name].add_argument("--command", required=True)
     verbs["record"].add_argument("--title", required=True)
     verbs["record"].add_argument("--order", type=int, required=True)
-    verbs["record"].add_argument("--kind", choices=("run", "heard"), default="run")
+    verbs["record"].add_argument("--kind", choices=("run", "heard", "spikes", "frozen"), default="run")
+    verbs["record"].add_argument("--adaptive", type=float, help="mV, of scripts/adaptive.py; for the kind spikes")
     verbs["table"].add_argument("--check", action="store_true")
     return parser.parse_args()
 

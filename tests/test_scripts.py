@@ -1,10 +1,13 @@
 """Every script of scripts/ runs: at a tiny size, or only to check what it would write."""
 
 import importlib.util
+import json
 import subprocess
 import sys
 
 import pytest
+
+from memspike import experiments
 
 TINY = ("--set", "task.steps=40", "--set", "task.inputs=5", "--set", "network.layers=[6]")
 CASES = {
@@ -16,8 +19,8 @@ CASES = {
     ),
     "tune_tiki_taka.py": (["agad", "--trials", "2", "--updates", "50"], "'period'"),
 }
-# downloads; see the tests of the data store
-EXCLUDED = {"offline_data.sh"}
+# downloads, see the tests of the data store; and one with a test of its own below
+EXCLUDED = {"offline_data.sh", "adaptive.py"}
 
 
 def test_every_script_has_a_case(root):
@@ -34,3 +37,17 @@ def test_a_script_runs(root, name):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert said in done.stdout
+
+
+def test_membranes_agree_with_an_adaptive_solution_of_their_circuit(root, tmp_path):
+    """SciPy solves the same equations, written anew, of a network driven by spike trains: within 1 mV."""
+    keys = ["training.epochs=2", "data.train=320", "data.test=20", "evaluation.chips=0", "network.layers=[12]"]
+    experiments.run(experiments.resolve("memprop-digits-spikes", keys).settings, tmp_path / "run")
+    done = subprocess.run(
+        [sys.executable, root / "scripts/adaptive.py", tmp_path / "run"], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["dt"] == pytest.approx(10e-6)
+    assert len(said["deviation_mv"]) == 2
+    assert 0 < max(said["deviation_mv"]) < 1

@@ -169,7 +169,7 @@ def checked(root: type, tables: Mapping[str, Any]) -> Any:
 
 
 def written(settings: Any, tables: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Settings as the tables of a file; where it lies on top of other `tables`, what is none here and set there is said."""
+    """Settings as the tables of a file, which says none where other `tables` that it lies on have a value."""
     found = plain(settings)
     found.pop("type")
     _say_none(found, settings, tables or {})

@@ -9,11 +9,11 @@ from .encoders import ImageBernoulli as ImageBernoulli
 from .encoders import ImageLatency as ImageLatency
 from .encoders import ImageRate as ImageRate
 from .encoders import LatencySpikes as LatencySpikes
+from .included import digits as digits
+from .included import evidence as evidence
 from .pulse_trains import FramePulseRate as FramePulseRate
 from .pulse_trains import PulseLatency as PulseLatency
 from .pulse_trains import PulseRate as PulseRate
-from .included import digits as digits
-from .included import evidence as evidence
 from .spoken import Cochlea as Cochlea
 from .spoken import spoken_digits as spoken_digits
 from .store import load as load

@@ -17,6 +17,7 @@ from memspike.parts.param import Parameter, check_bounds, check_count, option, p
 from memspike.parts.registry import ENCODERS
 
 Real = Float[Array, "..."]
+Chance = PRNGKeyArray | None
 
 
 class AbstractEncoder(eqx.Module):
@@ -78,11 +79,11 @@ class AbstractEvents(AbstractEncoder):
 
     @abstractmethod
     def heights(
-        self, pixels: Float[Array, "*batch pixels"], *, key: PRNGKeyArray | None = None
+        self, pixels: Float[Array, "*batch pixels"], *, key: Chance = None
     ) -> Float[Array, "events *batch rows_less_one"]:
         """Row voltages in V at every event, without the bias row."""
 
-    def __call__(self, pixels: Float[Array, "*batch pixels"], *, key: PRNGKeyArray | None = None) -> Events:
+    def __call__(self, pixels: Float[Array, "*batch pixels"], *, key: Chance = None) -> Events:
         """Row voltages in V of `pixels` and of the bias row, one event for each of the `times`."""
         heights = self.heights(pixels, key=key)
         bias = self.read_voltage * jnp.ones_like(heights[..., :1])
@@ -130,7 +131,9 @@ class AmplitudeEvents(AbstractAmplitudes):
         """One row a pixel and the bias."""
         return math.prod(shape) + 1
 
-    def heights(self, pixels: Float[Array, "*batch pixels"], *, key: PRNGKeyArray | None = None) -> Float[Array, "events *batch pixels"]:
+    def heights(
+        self, pixels: Float[Array, "*batch pixels"], *, key: Chance = None
+    ) -> Float[Array, "events *batch pixels"]:
         """The same at every event."""
         v = self.read_voltage * (pixels - self.offset)
         return jnp.broadcast_to(v, (len(self.times), *v.shape))
@@ -147,7 +150,9 @@ class FrameEvents(AbstractFrames):
         """One row a pixel and the bias."""
         return math.prod(shape) + 1
 
-    def heights(self, pixels: Float[Array, "*batch pixels"], *, key: PRNGKeyArray | None = None) -> Float[Array, "events *batch pixels"]:
+    def heights(
+        self, pixels: Float[Array, "*batch pixels"], *, key: Chance = None
+    ) -> Float[Array, "events *batch pixels"]:
         """Zero but for the pixels of the frame."""
         *batch, count = pixels.shape
         frames = len(self.times)
@@ -164,7 +169,9 @@ class ChannelEvents(AbstractFrames):
         """One row a channel and the bias."""
         return self.frame_size(math.prod(shape)) + 1
 
-    def heights(self, pixels: Float[Array, "*batch pixels"], *, key: PRNGKeyArray | None = None) -> Float[Array, "events *batch channels"]:
+    def heights(
+        self, pixels: Float[Array, "*batch pixels"], *, key: Chance = None
+    ) -> Float[Array, "events *batch channels"]:
         """The frame of the event."""
         *batch, count = pixels.shape
         frames = pixels.reshape(*batch, len(self.times), self.frame_size(count))

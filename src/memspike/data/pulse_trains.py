@@ -7,16 +7,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
-from memspike.data.encoders import AbstractEvents
+from memspike.data.encoders import AbstractEvents, Chance
 from memspike.parts.errors import InputError
 from memspike.parts.param import option
 from memspike.parts.registry import ENCODERS
 
 Real = Float[Array, "..."]
 Pixels = Float[Array, "*batch pixels"]
-Chance = PRNGKeyArray | None
 
 
 class AbstractTrains(AbstractEvents):
