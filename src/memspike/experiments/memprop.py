@@ -181,6 +181,7 @@ memprop_fashion_spikes = memprop(
         "training": {"epochs": 4},
     },
     SPIKES,
+    {"learning": {"optimizer": {"learning_rate": 4e-3}}, "simulation": {"dt": 100e-6}},
     quick={
         "network.layers.0.size": 100,
         "training.epochs": 1,
