@@ -1,7 +1,8 @@
 """The membranes of a run against an independent adaptive solution of its circuit: python scripts/adaptive.py RUN…
 
 SciPy solves the equations of all layers at once, written here anew, between the row pulses of the first test examples;
-the traces of `samples.npz` are at the fine step of the run. Dense layers of MIF neurons, static reading.
+the traces of `samples.npz` are at the fine step of the run, those of `--dt` are made anew. Dense layers of MIF neurons,
+static reading.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from scipy.special import expit
 
 from memspike.config import build
 from memspike.experiments.base import resolve
+from memspike.networks import simulate
 from memspike.training.evaluate import Evaluator
 
 
@@ -68,16 +70,16 @@ def solved(pairs, taus, p, heights, times, grid):
     return [whole[at : at + n].T for at, n in places]
 
 
-def deviations(run):
-    """Of every layer the largest deviation in V over the samples of a run."""
+def deviations(run, dt):
+    """Of every layer the largest deviation in V over the samples of a run; at its fine step, or at steps of `dt`."""
     settings = resolve(str(run / "config.toml")).settings
     built = build.classifier(settings)
     evaluator = Evaluator(built.population, built.data, settings.evaluation.at_once)
     files = np.load(run / "samples.npz")
     network: Any = built.learner.network
-    dt, layers = float(files["dt"]), network.layers
+    own, layers = float(files["dt"]), network.layers
     images = jnp.asarray(built.data.x_test[: len(files["labels"])])
-    events = evaluator.trials.shown(images, dt, key=evaluator.keys(built.learner.noisy).shown[0, 0])
+    events = evaluator.trials.shown(images, own, key=evaluator.keys(built.learner.noisy).shown[0, 0])
     neuron = layers[0].neuron
     rest = neuron.init()
     p = {name: float(getattr(neuron.m1, name)) for name in ("v_on", "v_off", "v_scale", "tau", "r_on", "r_off")}
@@ -87,20 +89,26 @@ def deviations(run):
         p |= {"rest": float(states.v), "x1": float(states.x1), "x2": float(states.x2)}
     pairs = [files[f"g_{k}"][0].astype(float) - files[f"g_{k}"][1] for k in range(len(layers))]
     taus = [float(layer.filter.tau) for layer in layers]
-    steps = files["trace_0"].shape[0]
-    grid, worst = (np.arange(steps) + 1) * dt, np.zeros(len(layers))
+    traces = [files[f"trace_{k}"] for k in range(len(layers))]
+    if dt is not None:
+        lines = tuple(jnp.asarray(files[f"g_{k}"]) for k in range(len(layers)))
+        traces = simulate(network, lines, events, steps=round(len(traces[0]) * own / dt), dt=dt)
+    dt, worst = dt or own, np.zeros(len(layers))
+    grid = (np.arange(len(traces[0])) + 1) * dt
     for sample in range(len(images)):
         heights = np.asarray(events.v[:, sample], float)
         for k, v in enumerate(solved(pairs, taus, p, heights, events.times, grid)):
-            worst[k] = max(worst[k], np.abs(v - files[f"trace_{k}"][:, sample]).max())
+            worst[k] = max(worst[k], np.abs(v - np.asarray(traces[k])[:, sample]).max())
     return dt, worst
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", nargs="+", type=Path)
-    for run in parser.parse_args().runs:
-        dt, worst = deviations(run)
+    parser.add_argument("--dt", type=float, help="time step in s")
+    given = parser.parse_args()
+    for run in given.runs:
+        dt, worst = deviations(run, given.dt)
         told = {"run": run.name, "dt": dt, "deviation_mv": [round(1e3 * float(w), 4) for w in worst]}
         print(json.dumps(told))
 
