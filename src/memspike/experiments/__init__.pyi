@@ -18,6 +18,7 @@ from .memprop import memprop_mnist as memprop_mnist
 from .memprop import memprop_spoken as memprop_spoken
 from .memprop import memprop_spoken_speakers as memprop_spoken_speakers
 from .pcm_eprop import pcm_eprop as pcm_eprop
+from .pcm_eprop_ablation import pcm_eprop_ablation as pcm_eprop_ablation
 from .pcm_eprop_table import pcm_eprop_effects as pcm_eprop_effects
 from .pcm_eprop_table import pcm_eprop_life as pcm_eprop_life
 from .pcm_eprop_table import pcm_eprop_table as pcm_eprop_table

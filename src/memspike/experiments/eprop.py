@@ -62,6 +62,7 @@ eprop_spoken = classifier(
     "online e-prop on differential PCM: 128 LIF neurons learn spoken digits; learning.scheme=fp32 without devices",
     EPROP,
     SPOKEN,
+    {"training": {"epochs": 20}},
     quick={"training.epochs": 3},
     expected=0.9,
     expected_quick=0.5,
@@ -95,9 +96,9 @@ eprop_spoken_mif = classifier(
 )
 
 eprop_spoken_speakers = speakers.study(
-    eprop_spoken._replace(tables=together(eprop_spoken.tables, {"learning": {"scheme": "fp32"}})),
+    eprop_spoken._replace(tables=together(EPROP, SPOKEN, {"learning": {"scheme": "fp32"}})),
     "eprop-spoken-speakers",
-    "eprop-spoken with digital weights and each of the six speakers left out of the training in turn",
+    "eprop-spoken, ten epochs, with digital weights and each of the six speakers left out of the training in turn",
     quick={"training.epochs": 1},
     expected=0.9,
     expected_quick=0.5,

@@ -161,7 +161,7 @@ def around(settings: GenerationSettings, wrap: Wrap) -> GenerationSettings:
     )
 
 
-def line(settings: TableSettings, row: dict[str, str], keys: Keys, wrap: Wrap | None = None) -> Line:
+def line(settings: GenerationSettings, row: dict[str, str], keys: Keys, wrap: Wrap | None = None) -> Line:
     """The training of a line: that of the table with other values of some keys, and a wrapper around its device."""
     tables = {key: value for key, value in written(settings).items() if key != "study"}
     training = changed(GenerationSettings, tables, keys | {"experiment": "pcm-eprop"})
