@@ -252,6 +252,6 @@ def test_layers_that_do_not_fit_are_refused(keys, words):
 
 def test_a_convolution_learns_the_digits(tmp_path):
     changes = ["network.layers=[8,64]", "network.layers.0.connection={type='convolution', padding=1, pool=2}"]
-    changes += ["learning.optimizer=adamax", "learning.optimizer.learning_rate=0.02"]
+    changes += ["learning.optimizer=adamax", "learning.optimizer.learning_rate=0.005"]
     settings = resolve("decolle-digits", changes, quick=True).settings
     assert experiments.run(settings, tmp_path / "run")["test_accuracy"] > 0.7
