@@ -1,18 +1,26 @@
 """DECOLLE: traces against plain loops, the rule against autodiff of the local losses."""
 
+import re
+
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
+from memspike import experiments
+from memspike.arrays import ADC, Periphery
+from memspike.config.build import classifier
+from memspike.experiments import resolve
 from memspike.learning import Batch, SummedOutput, View, dense
 from memspike.learning.rules.decolle import Decolle, ErrorTriggered
-from memspike.networks import Clock
+from memspike.networks import Clock, Convolution, Dense, LocalLayer, LocalNetwork
 from memspike.networks.local import local_network
 from memspike.networks.recurrent import Reading
 from memspike.neurons.lif import TraceLIF
 from memspike.neurons.surrogate import Box, FastSigmoid, Logistic
+from memspike.parts.errors import InputError
 
 KEY, DT = jax.random.key(0), 1e-3
 
@@ -156,3 +164,94 @@ def test_it_learns(x64):
     losses = jax.jit(lambda keys: jax.lax.scan(step, start, keys)[1])(jax.random.split(KEY, 150))
     trivial = 0.104  # of the outputs that are best whatever was shown
     assert losses[-10:].mean() < 0.65 * trivial
+
+
+def convolutional(**fields):
+    """A convolution with pooling, a second convolution, a dense layer; readouts drawn."""
+    shapes = ((9, 3), (4 * 3, 4), (4, 5))
+    connections = (Convolution(padding=1, pool=2), Convolution(kernel=2), Dense())
+    images = ((4, 4, 1), (2, 2, 3), (1, 1, 4))
+    neurons = (12, 4, 5)
+    layers = [
+        LocalLayer(s, jnp.zeros((n, 3)), jnp.zeros(3), connection=c, image=i, **fields)
+        for s, n, c, i in zip(shapes, neurons, connections, images, strict=True)
+    ]
+    return LocalNetwork(tuple(layers), 2.0).with_readouts(KEY)
+
+
+@pytest.mark.parametrize("price", [0.0, 0.3])
+def test_on_convolutions_the_rule_is_autodiff_of_the_local_losses(x64, price):
+    """All layers as they run, what a layer hears of the one before cut by stop_gradient."""
+    network = convolutional()
+    x = jax.random.bernoulli(jax.random.key(1), 0.4, (12, 4, 16)).astype(float)
+    target, counts = jax.nn.one_hot(jnp.asarray([0, 2, 1, 0]), 3, dtype=float), (jnp.arange(12) >= 3).astype(float)
+    weights = network.init_weights(3.0, key=jax.random.key(2))
+    rule, sgd = Decolle(regulariser=price), optax.sgd(1.0)
+    view = view_of(network, tuple(jnp.clip(w, -0.99, 0.99) for w in weights), 12)
+    weights = view.weights()
+    state = rule.init(view, sgd, (4,), key=KEY)
+    change = rule.update(state, view, Batch(x, target, counts, jnp.asarray(True)), sgd, key=KEY).change
+
+    def loss(weights):
+        now, total = x, 0.0
+        for w, layer in zip(weights, network.layers, strict=True):
+            reading = Reading(w, jnp.zeros_like(w))
+            _, local = layer.run(reading, jax.lax.stop_gradient(now), layer.init((4,)), DT)
+            off = local.y - target[None]
+            huber = jnp.where(jnp.abs(off) < 1, 0.5 * off**2, jnp.abs(off) - 0.5).mean(-1)
+            active = jax.nn.sigmoid(local.u).mean(-1)
+            own = price * (jax.nn.relu(local.u + 0.01).mean(-1) + 0.003 * jax.nn.relu(0.1 - active))
+            total, now = total + ((huber + own) * counts[:, None]).sum(0).mean(), local.s
+        return total
+
+    for ours, true in zip(change, jax.grad(loss)(weights), strict=True):
+        assert float(jnp.abs(true).max()) > 1e-4
+        np.testing.assert_allclose(-ours, true, rtol=1e-6, atol=1e-9)
+
+
+def test_a_convolution_is_one_array_read_at_every_position(x64):
+    """With converters, and traces in loops; outer products are those of the whole gradient."""
+    network = convolutional()
+    x = jax.random.bernoulli(jax.random.key(1), 0.4, (12, 4, 16)).astype(float)
+    weights = network.init_weights(1.0, key=jax.random.key(2))
+    view = view_of(network, weights, 12)
+    plain = network.run(view.readings(), x, view.clock)
+    fine = ADC(bits=24, range=1e-2)
+    crossbars = tuple(eqx.tree_at(lambda c: c.periphery, c, Periphery(adc=fine)) for c in network.crossbars)
+    other = LocalNetwork(
+        tuple(eqx.tree_at(lambda one: one.crossbar, one, c) for one, c in zip(network.layers, crossbars, strict=True))
+    )
+    read = other.run(other.read(view.cells), x, view.clock)
+    np.testing.assert_allclose(read.layers[0].u, plain.layers[0].u, atol=1e-3)
+    p, w = np.asarray(plain.layers[0].p), np.asarray(view.weights()[0])
+    image = np.pad(p[5, 0, :16].reshape(4, 4), 1)
+    drive = np.zeros((4, 4, 3))
+    for i, j in np.ndindex(4, 4):
+        drive[i, j] = image[i : i + 3, j : j + 3].ravel() @ w[:9] + w[9]
+    pooled = drive.reshape(2, 2, 2, 2, 3).mean((1, 3)).ravel()
+    np.testing.assert_allclose(network.layers[0].drive(view.readings()[0], plain.layers[0].p)[5, 0], pooled, atol=1e-9)
+    target = jax.nn.one_hot(jnp.asarray([0, 2, 1, 0]), 3, dtype=float)
+    batch = Batch(x, target, jnp.ones(12), jnp.asarray(True))
+    outer = Decolle(outer=True).product(network.layers[0], plain.layers[0], batch)
+    assert outer.rows.shape == (12 * 4 * 4, 10)
+    assert outer.columns.shape == (12 * 4 * 4, 3)
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        (["network.layers.0.connection.kernel=11"], "network.layers.0: The kernel of 11 × 11 is larger than the image"),
+        (["network.layers=[9,9]", "network.layers.1.sources=[input]"], "network.layers.1.sources is set"),
+    ],
+)
+def test_layers_that_do_not_fit_are_refused(keys, words):
+    changes = ["network.layers.0.connection=convolution", *keys]
+    with pytest.raises(InputError, match=re.escape(words)):
+        classifier(resolve("decolle-digits", changes).settings)
+
+
+def test_a_convolution_learns_the_digits(tmp_path):
+    changes = ["network.layers=[8,64]", "network.layers.0.connection={type='convolution', padding=1, pool=2}"]
+    changes += ["learning.optimizer=adamax", "learning.optimizer.learning_rate=0.005"]
+    settings = resolve("decolle-digits", changes, quick=True).settings
+    assert experiments.run(settings, tmp_path / "run")["test_accuracy"] > 0.7

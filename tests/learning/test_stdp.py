@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from memspike import InputError
+from memspike import InputError, experiments
 from memspike.arrays import Crossbar
 from memspike.cells import DifferentialPair, RangeReference, SingleReference
 from memspike.data import LatencySpikes, shapes
@@ -23,7 +23,7 @@ from memspike.learning import (
     WaveformSTDP,
 )
 from memspike.networks import Associative, Clock, Competitive
-from memspike.neurons import ALIF, Driver
+from memspike.neurons import ALIF, LIF, MIF, Analog, Driver, ExponentialFilter
 from memspike.report import stdp_window, window_figure
 
 DT = 1e-3
@@ -224,6 +224,53 @@ def test_one_winner_silences_the_others(x64):
     assert float(short.present(short.read((cells,)), x, jnp.zeros(3), 1e-3).z.sum()) > 1
     with pytest.raises(InputError, match="refractory"):
         Competitive((6, 3), neuron=ALIF(refractory=0))
+
+
+@pytest.mark.parametrize("kind", ["lif", "mif"])
+def test_any_neuron_silences_the_others_for_the_inhibition(x64, kind):
+    """The first over threshold wins; after the inhibition, at rest, the layer fires anew."""
+    spiking = kind == "lif"
+    neuron = LIF(theta=1.5, tau=2e-3) if spiking else Analog(MIF(), ExponentialFilter(tau=0.1e-3), current=2e-6)
+    dt = 1e-3 if spiking else 50e-6
+    w = jnp.asarray([[0.9, 0.5, 0.2]] * 6)
+    x = jnp.zeros((60, 6)).at[5:8].set(1.0).at[25:28].set(1.0)
+    found = {}
+    for steps in (10, 40):
+        layer = Competitive((6, 3), neuron=neuron, inhibition=steps * dt)
+        cells = layer.crossbar.cell.place(layer.crossbar.cell.init((6, 3)), w)
+        found[steps] = layer.present(layer.read((cells,)), x, jnp.ones(3), dt)
+    np.testing.assert_array_equal(found[40].z.sum(0), [1.0, 0.0, 0.0])
+    np.testing.assert_array_equal(found[10].z.sum(0), [2.0, 0.0, 0.0])
+    first, second = np.flatnonzero(found[10].z[:, 0])
+    assert second - first == 20
+    np.testing.assert_array_equal(found[10].adaptation, 1.0)  # nothing adapts
+
+
+def test_analog_neurons_win_once_a_presentation(x64):
+    layer = Competitive((6, 3), neuron=Analog(MIF(), ExponentialFilter(tau=0.1e-3), current=2e-6))
+    cells = layer.crossbar.cell.place(layer.crossbar.cell.init((6, 3)), jnp.full((6, 3), 0.5))
+    x = jnp.zeros((60, 6)).at[5:8].set(1.0).at[40:43].set(1.0)
+    assert float(layer.present(layer.read((cells,)), x, jnp.zeros(3), 50e-6).z.sum()) == 1
+
+
+# time at the scale of the MIF circuit
+CIRCUIT = [
+    "neuron=mif",
+    "simulation.dt=50us",
+    "simulation.duration=4ms",
+    "task.early=0.5ms",
+    "task.late=3ms",
+    "task.jitter=50us",
+    "learning.rule.delay=1ms",
+    "network.current=0.5uA",
+]
+
+
+@pytest.mark.parametrize("keys", [["neuron=lif"], CIRCUIT], ids=["lif", "mif"])
+def test_shapes_are_told_apart_by_any_neurons(tmp_path, keys):
+    settings = experiments.resolve("stdp-patterns", keys, quick=True).settings
+    result = experiments.run(settings, tmp_path / "run")
+    assert result["test_accuracy"] > 0.5
 
 
 def test_an_associative_network_without_weights_is_its_neurons(x64):

@@ -276,9 +276,14 @@ class Crossbar(AbstractPart):
         seen = seen if isinstance(seen, Seen) else self.transfer(seen)
         if self.periphery.ideal:
             return self.columns(seen).read(v, key=key)
+        return self.weighed(seen, v, self.cell.gains().astype(seen.lines.dtype), key=key)
+
+    def weighed(
+        self, seen: Seen, v: Float[Array, "... rows"], gains: Float[Array, " lines"], *, key: Key = None
+    ) -> Real:
+        """The same with other `gains` of the lines of a cell, such as those of one of its devices."""
         keys = (None, None) if key is None else jax.random.split(key)
-        driven = self.periphery.drive(v, key=keys[0])
-        return self._converted(seen, driven, self.cell.gains().astype(seen.lines.dtype), key=keys[1])
+        return self._converted(seen, self.periphery.drive(v, key=keys[0]), gains, key=keys[1])
 
     def columns(self, seen: Seen) -> Columns:
         """What columns without converters make of row voltages, for many reads of the same conductances."""

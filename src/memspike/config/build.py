@@ -15,7 +15,7 @@ from memspike.arrays.tiles import Tiles
 from memspike.cells.base import AbstractCell
 from memspike.cells.differential import DifferentialPair, MultiDevice
 from memspike.cells.single import RangeReference, SingleReference, Stack, midpoint
-from memspike.config.networks import FeedforwardTopology, Ingredients
+from memspike.config.networks import FeedforwardTopology, Ingredients, RecurrentTopology
 from memspike.config.sections import ArraySettings, DriveSettings, FabricationSettings, LayerSettings, PulseSettings
 from memspike.config.settings import Settings, seeds_of
 from memspike.data.base import Dataset
@@ -31,10 +31,13 @@ from memspike.devices.variation.fabricate import AbstractSpread, OfLabel, Relati
 from memspike.devices.variation.wrappers import AbstractWrapper
 from memspike.learning.rules.eprop import Eprop
 from memspike.networks.base import AbstractNetwork, Clock, clock
+from memspike.networks.feedforward import Feedforward
+from memspike.networks.recurrent import Recurrent
 from memspike.parts import table
 from memspike.parts.errors import InputError, unknown
 from memspike.parts.refusals import NoGradientArray, NothingAges, NotPlainDescent
 from memspike.parts.registry import DEVICES
+from memspike.parts.table import Recipe
 from memspike.parts.written import plain
 from memspike.training.classify import Classification, Evaluation
 from memspike.training.fit import Plan
@@ -87,12 +90,19 @@ def _drive(given: DriveSettings | None, published: Any) -> Drive | None:
 
 
 def _crossbar(settings: Settings, wires: bool, layer: LayerSettings, shape: tuple[int, int], where: str) -> Crossbar:
-    """The crossbar of a matrix [rows, columns] with the parts of a layer or of the run; without `wires`, all ideal."""
+    """The crossbar of a matrix [rows, columns] with the parts of a layer or of the run; without `wires`, all ideal.
+
+    Where some layers have a scheme of their own, those in digital memory have an array only where they ask for one.
+    """
     cell, given = layer.synapse or settings.synapse, layer.array or settings.array
     preset = settings.fabrication.preset if layer.synapse is None else ""
+    mixed = any(one.scheme is not None for one in settings.network.layers)
+    digital = (layer.scheme or settings.learning.scheme)().digital
+    if digital and mixed:
+        given = layer.array or ArraySettings()
     if not wires:
         given = dataclasses.replace(ArraySettings(), drive=given.drive)
-    if settings.learning.scheme().digital and not isinstance(settings.network, FeedforwardTopology):
+    if digital and (mixed or not isinstance(settings.network, FeedforwardTopology)):
         cell = digital_memory(cell)
     return Crossbar(
         cell,
@@ -184,7 +194,8 @@ def network_of(
     encoder, topology = settings.encoder, settings.network
     charge = float(encoder.max_rate) * settings.simulation.dt if isinstance(encoder, AbstractRates) else 1.0
     rule: Any = settings.learning.rule
-    if isinstance(rule, Eprop) and rule.reference_order and not settings.learning.scheme().digital:
+    loops = isinstance(rule, Eprop) and rule.reference_order and not settings.learning.scheme().digital
+    if loops and isinstance(topology, RecurrentTopology):
         topology = dataclasses.replace(topology, loops=True)
     crossbar = partial(_crossbar, settings, wires)
     bias, spikes = isinstance(encoder, AbstractEvents), isinstance(encoder, AbstractRates)
@@ -194,8 +205,10 @@ def network_of(
 def learner_of(settings: Settings, network: AbstractNetwork, steps: int, trials: int) -> Learner:
     """The learner of a configuration, for trials of so many steps, so many of them an epoch."""
     given, training, time = settings.learning, settings.training, settings.simulation
-    scheme = given.scheme()
-    _check_tiles(scheme.tiles, given.scheme.name, network)
+    own = schemes_of(settings, network)
+    recipes = [given.scheme if one is None else one for one in own]
+    for recipe, crossbar in zip(recipes, network.crossbars, strict=True):
+        _check_tiles(recipe().tiles, recipe.name, crossbar.cell)
     if getattr(given.rule, "outer", False) and given.optimizer.name != "sgd":
         raise NotPlainDescent(given.optimizer.name)
     per_trial = 1 if training.update_every is None else max(1, steps // training.update_every)
@@ -212,13 +225,25 @@ def learner_of(settings: Settings, network: AbstractNetwork, steps: int, trials:
         batch=training.batch,
         every=training.update_every,
         pause=time.pause,
-        noisy=not scheme.digital and _noisy(settings, network),
+        noisy=not all(one().digital for one in recipes) and _noisy(settings, network),
+        own_schemes=() if own == (None,) * len(own) else own,
     )
 
 
-def _check_tiles(tiles: int, name: str, network: AbstractNetwork) -> None:
-    if tiles > 1 and not all(isinstance(c.cell, Stack) for c in network.crossbars):
-        cell = next(c.cell for c in network.crossbars if not isinstance(c.cell, Stack))
+def schemes_of(settings: Settings, network: AbstractNetwork) -> tuple[Recipe | None, ...]:
+    """Of every matrix the scheme that its layer has for itself, or None."""
+    layers: list[Any] = [*settings.network.layers, LayerSettings()]  # a last layer may be left out
+    if isinstance(network, Recurrent):
+        owners = (layers[0], layers[0], layers[1])
+    elif isinstance(network, Feedforward):
+        owners = tuple(layers[k] for k, one in enumerate(network.layers) for _ in one.crossbars())
+    else:
+        owners = layers[: len(network.shapes)]
+    return tuple(layer.scheme for layer in owners)
+
+
+def _check_tiles(tiles: int, name: str, cell: AbstractCell) -> None:
+    if tiles > 1 and not isinstance(cell, Stack):
         raise NoGradientArray(name, type(cell).__name__)
 
 
@@ -273,7 +298,8 @@ def classifier(settings: Settings, data: Dataset | None = None) -> Built:
 def facts(settings: Settings) -> dict[str, Any]:
     """What a report says of a run beside what it has measured."""
     found: dict[str, Any] = {"endurance": settings.evaluation.endurance}
-    if settings.learning.scheme().digital:
+    own = (one.scheme or settings.learning.scheme for one in settings.network.layers)
+    if settings.learning.scheme().digital and all(one().digital for one in own):
         found["digital"] = True
     drive, cell = settings.array.drive, settings.synapse
     rule: Any = settings.learning.rule

@@ -3,8 +3,8 @@
 import dataclasses
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -67,12 +67,22 @@ def _sized(layers: Sequence[LayerSettings], outputs: int) -> list[LayerSettings]
     return [*own[:-1], dataclasses.replace(own[-1], size=outputs)]
 
 
-def _check_plain(layers: Sequence[LayerSettings], kind: str) -> None:
-    """InputError for what layers of a feedforward network alone can have."""
+@contextmanager
+def _named(where: str) -> Iterator[None]:
+    """An InputError says where, if it does not."""
+    try:
+        yield
+    except InputError as error:
+        text = str(error)
+        raise error if text.startswith(("network.", "array.")) else InputError(f"{where}: {text}") from None
+
+
+def _check_plain(layers: Sequence[LayerSettings], kind: str, *also: str) -> None:
+    """InputError for what layers of a feedforward network alone can have, except what these have `also`."""
     usual = LayerSettings()
     for k, layer in enumerate(layers):
         for name in ("connection", "sources", "recurrent", "loops", "bias"):
-            if getattr(layer, name) != getattr(usual, name):
+            if name not in also and getattr(layer, name) != getattr(usual, name):
                 raise InputError(
                     f"network.layers.{k}.{name} is set, which layers of a feedforward network alone have; this network "
                     f"is {kind}."
@@ -116,11 +126,8 @@ class FeedforwardTopology(AbstractTopology):
         layers = _sized(self.layers, base.outputs)
         for k, layer in enumerate(layers):
             where = f"network.layers.{k}"
-            try:
+            with _named(where):
                 found.append(self._layer(layer, k, found, base, where))
-            except InputError as error:
-                text = str(error)
-                raise error if text.startswith(("network.", "array.")) else InputError(f"{where}: {text}") from None
         if math.prod(found[-1].map) != base.outputs:
             raise InputError(
                 f"network.layers.{len(found) - 1} has {math.prod(found[-1].map)} neurons, but the data have "
@@ -199,8 +206,8 @@ def _reading(reading: Any, cell: Any) -> AbstractRows:
 class RecurrentTopology(AbstractTopology):
     """One layer of spiking neurons, all connected with each other, and a leaky readout."""
 
-    layers: tuple[LayerSettings, ...] = option(
-        (LayerSettings(size=100),), "the layer, and the readout if it has own parts"
+    layers: tuple[LayerSettings, ...] = eqx.field(
+        default=(LayerSettings(size=100),), metadata={"doc": "the layer, and the readout if it has own parts"}
     )
     tau_out: float = option(30e-3, "time constant of the readout", unit="s", bounds=(1e-9, 1e6))
     read_voltage: float = option(0.2, "row voltage of a spike", unit="V", bounds=(1e-6, 10))
@@ -230,9 +237,7 @@ class RecurrentTopology(AbstractTopology):
         pairs = enumerate(zip(owners, shapes, strict=True))
         crossbars: Any = tuple(base.crossbar(one, shape, f"network.layers.{k // 2}") for k, (one, shape) in pairs)
         if isinstance(neuron, AbstractNeuron):
-            column = self.read_voltage * crossbars[0].cell.unit()
-            current = column if self.current is None else self.current
-            neuron = Analog(neuron, layers[0].filter or self.filter, current, self.read_voltage)
+            neuron = _analog(neuron, layers[0], self, crossbars[0])
         return Recurrent(
             sizes,
             _per_neuron(neuron, sizes[1], self.adaptive),
@@ -241,6 +246,13 @@ class RecurrentTopology(AbstractTopology):
             read_voltage=self.read_voltage,
             loops=self.loops,
         )
+
+
+def _analog(neuron: AbstractNeuron, layer: LayerSettings, given: Any, crossbar: Any) -> Analog:
+    """A neuron with analog spikes behind the filter and with the `current` of a recurrent or competitive network."""
+    column = given.read_voltage * crossbar.cell.unit()
+    current = column if given.current is None else given.current
+    return Analog(neuron, layer.filter or given.filter, current, given.read_voltage)
 
 
 def _per_neuron(neuron: Any, count: int, adaptive: float) -> AbstractSpikingNeuron | Analog:
@@ -259,18 +271,21 @@ class LocalTopology(AbstractTopology):
 
     def build(self, base: Ingredients) -> LocalNetwork:
         """A chain of layers; every crossbar has a bias row."""
-        _check_plain(self.layers, "local")
-        found = []
-        sizes = [base.inputs, *(layer.size or 0 for layer in self.layers)]
-        if 0 in sizes[1:] or len(sizes) < 2:
+        _check_plain(self.layers, "local", "connection")
+        if not self.layers or any(layer.size is None for layer in self.layers):
             raise InputError("network.layers of a local network need a size each, e.g. network.layers=[150].")
-        for k, (layer, shape) in enumerate(zip(self.layers, pairwise(sizes), strict=True)):
+        found, image = [], base.pixels
+        for k, layer in enumerate(self.layers):
             where = f"network.layers.{k}"
             neuron = _neuron(layer, base, TraceLIF, where, "trace-lif neurons")
             neuron = dataclasses.replace(neuron, gain=neuron.gain / base.charge)
+            with _named(where):
+                image = image if isinstance(layer.connection, Dense) else _stacked([image], where)
+                shape, own = (layer.connection.rows(image), layer.size or 0), image
+                image = layer.connection.neurons(image, shape[1])
             crossbar = base.crossbar(layer, (shape[0] + 1, shape[1]), where)
-            blank = jnp.zeros((shape[1], base.outputs)), jnp.zeros(base.outputs)
-            found.append(LocalLayer(shape, *blank, crossbar, neuron))
+            blank = jnp.zeros((math.prod(image), base.outputs)), jnp.zeros(base.outputs)
+            found.append(LocalLayer(shape, *blank, crossbar, neuron, layer.connection, own))
         return LocalNetwork(tuple(found), self.amplitude)
 
 
@@ -280,6 +295,22 @@ class CompetitiveTopology(AbstractTopology):
     layers: tuple[LayerSettings, ...] = eqx.field(default=(LayerSettings(size=8),), metadata={"doc": "the one layer"})
     noise: float = option(0.2, "s.d. of what is added to a membrane in a step, in units of weight", bounds=(0, 1e6))
     read_voltage: float = option(0.2, "row voltage of a spike", unit="V", bounds=(1e-6, 10))
+    inhibition: float | None = option(
+        None,
+        "time for which a spike silences all; none: the refractory period of the neuron, of mif the presentation",
+        unit="s",
+        bounds=(1e-15, 1e9),
+    )
+    filter: AbstractFilter = part(
+        lambda: ExponentialFilter(tau=0.1e-3), "synaptic filter of neurons with analog spikes (mif)"
+    )
+    current: float | None = option(
+        None,
+        "current into a membrane of theirs for a read_voltage on a weight of 1; none: that of the column",
+        unit="A",
+        bounds=(0, 1e3),
+    )
+    threshold: float = option(30e-3, "membrane voltage at which they have fired", unit="V", bounds=(-10, 10))
 
     def build(self, base: Ingredients) -> Competitive:
         """One crossbar."""
@@ -289,10 +320,20 @@ class CompetitiveTopology(AbstractTopology):
                 f"network.layers has {len(self.layers)} layers; a competitive network has one, with a size."
             )
         layer, shape = self.layers[0], (base.inputs, self.layers[0].size)
-        neuron = _neuron(layer, base, ALIF, "network.layers.0", "alif neurons")
+        kinds = AbstractSpikingNeuron | AbstractNeuron
+        neuron = _neuron(layer, base, kinds, "network.layers.0", "spikes, such as alif, lif or mif")
         crossbar = base.crossbar(layer, shape, "network.layers.0")
+        if isinstance(neuron, AbstractNeuron):
+            neuron = _analog(neuron, layer, self, crossbar)
+            neuron = dataclasses.replace(neuron, threshold=jnp.asarray(self.threshold))
         return Competitive(
-            shape, crossbar, neuron, noise=self.noise, read_voltage=self.read_voltage, classes=base.outputs
+            shape,
+            crossbar,
+            neuron,
+            noise=self.noise,
+            read_voltage=self.read_voltage,
+            classes=base.outputs,
+            inhibition=self.inhibition,
         )
 
 

@@ -152,9 +152,12 @@ def _layer(layer: Any, tables: Mapping[str, Any]) -> Any:
     if not isinstance(layer, Mapping):
         return layer
     own = dict(layer)
-    for name in LAYERED:
+    run = {name: tables.get(name, {}) for name in LAYERED}
+    learning = tables.get("learning", {})
+    run["scheme"] = learning.get("scheme", {}) if isinstance(learning, Mapping) else {}
+    for name, whole in run.items():
         if isinstance(own.get(name), Mapping) and "type" not in own[name]:
-            own[name] = merged(tables.get(name, {}), own[name])
+            own[name] = merged(whole, own[name])
     return own
 
 

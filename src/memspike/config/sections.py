@@ -96,6 +96,7 @@ class LayerSettings(eqx.Module):
     neuron: eqx.Module | None = eqx.field(default=None, metadata={"doc": "the neurons", "choices": NEURONS})
     synapse: AbstractCell | None = eqx.field(default=None, metadata={"doc": "the cells"})
     array: ArraySettings | None = eqx.field(default=None, metadata={"doc": "the array"})
+    scheme: Recipe | None = eqx.field(default=None, metadata={"doc": "the programming scheme", "choices": SCHEMES})
     filter: AbstractFilter | None = eqx.field(default=None, metadata={"doc": "the synaptic filter (feedforward)"})
     reading: AbstractRows | None = eqx.field(default=None, metadata={"doc": "what reading does to the devices"})
     connection: AbstractConnection = part(Dense, "how rows see what drives the layer (feedforward)")

@@ -152,7 +152,7 @@ def prepare(settings: ShapesSettings) -> Study:
             f"network is '{type_of(settings.network)}'; {settings.experiment} needs network=competitive, whose neurons "
             "are named by what makes them win."
         )
-    still = dataclasses.replace(learner, scheme=Recipe(frozen, "frozen", {"digital": learner.own.digital}))
+    still = dataclasses.replace(learner, scheme=Recipe(frozen, "frozen", {"digital": learner.digital}), own_schemes=())
     order, seeds = settings.training.order, seeds_of(settings)
     population, untrained = (Population([one], trials, order, seeds) for one in (learner, still))
     return Study(population, untrained, ShapesTest(population, task.test_presentations), settings)

@@ -199,7 +199,7 @@ class SmoothMaximum(AbstractReadout):
 
 
 @LOSSES.register("windowed", "cross-entropy at every step of a window, averaged")
-class Windowed(AbstractReadout):
+class Windowed(AbstractReadout, AbstractStepObjective):
     """Each step of a window is a sample. Keep the window inside the spike, before the undershoot."""
 
     temperature: Parameter = param(5e-3, "V", "voltage that counts as one unit of score", bounds=(1e-6, 10))
@@ -214,10 +214,23 @@ class Windowed(AbstractReadout):
 
     def scores(self, v: Real) -> Real:
         """All steps between the shares `start` and `stop` of the simulated time."""
-        n = v.shape[0]
-        first = min(round(self.start * n), n - 1)
-        last = max(round(self.stop * n), first + 1)
+        first, last = self._ends(v.shape[0])
         return v[first:last] / self.temperature
+
+    def _ends(self, steps: int) -> tuple[int, int]:
+        """The first step of the window, and the first after it."""
+        first = min(round(self.start * steps), steps - 1)
+        return first, max(round(self.stop * steps), first + 1)
+
+    def stepwise(self, target: Real, steps: int) -> tuple[Real, Real]:
+        """The target, and the share of the loss that a step has."""
+        first, last = self._ends(steps)
+        inside = jnp.zeros(steps).at[first:last].set(1 / (last - first))
+        return jnp.broadcast_to(target, (steps, *target.shape)), inside
+
+    def at(self, y: Real, wanted: tuple[Real, Real]) -> Real:
+        """(softmax(y/temperature) − y*)/temperature in the window."""
+        return (jax.nn.softmax(y / self.temperature) - wanted[0]) * wanted[1] / self.temperature
 
 
 @LOSSES.register("time-mean", "cross-entropy of the mean voltage; NOT monotone in the drive")

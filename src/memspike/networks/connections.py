@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from memspike.arrays.crossbar import Crossbar, Seen
+from memspike.arrays.crossbar import Columns, Crossbar, Seen
 from memspike.devices.base import Key
 from memspike.devices.part import AbstractPart
 from memspike.parts.errors import InputError
@@ -34,10 +34,26 @@ class AbstractConnection(AbstractPart):
         """Row voltages in V of every read of the array; what `v` has beyond the image is the bias row."""
 
     @abstractmethod
+    def averages(self, v: Float[Array, "*batch inputs"], image: Map) -> Float[Array, "*batch places rows"]:
+        """The mean row voltages of the reads behind the neurons of every place."""
+
+    @abstractmethod
+    def linear(
+        self, columns: Columns, v: Float[Array, "*batch inputs"], image: Map, *, key: Key = None
+    ) -> Float[Array, "*batch neurons"]:
+        """What columns without converters give to the neurons; with a key, with fresh read noise."""
+
+    @abstractmethod
+    def pooled(self, each: Float[Array, "*batch reads columns"], image: Map) -> Float[Array, "*batch neurons"]:
+        """What all reads together give to the neurons."""
+
     def currents(
         self, crossbar: Crossbar, seen: Seen, v: Float[Array, "*batch inputs"], image: Map, *, key: Key = None
     ) -> Float[Array, "*batch neurons"]:
         """Currents in A into the neurons for voltages in V of the image; with a key, with fresh read noise."""
+        if crossbar.periphery.ideal:
+            return self.linear(crossbar.columns(seen), v, image, key=key)
+        return self.pooled(crossbar.read(seen, self.reads(v, image), key=key), image)
 
 
 class Dense(AbstractConnection):
@@ -55,11 +71,19 @@ class Dense(AbstractConnection):
         """One read."""
         return v[..., None, :]
 
-    def currents(
-        self, crossbar: Crossbar, seen: Seen, v: Float[Array, "*batch inputs"], image: Map, *, key: Key = None
+    def averages(self, v: Float[Array, "*batch inputs"], image: Map) -> Float[Array, "*batch places rows"]:
+        """Those of the one read."""
+        return v[..., None, :]
+
+    def linear(
+        self, columns: Columns, v: Float[Array, "*batch inputs"], image: Map, *, key: Key = None
     ) -> Float[Array, "*batch neurons"]:
-        """`Crossbar.read`."""
-        return crossbar.read(seen, v, key=key)
+        """`Columns.read`."""
+        return columns.read(v, key=key)
+
+    def pooled(self, each: Float[Array, "*batch reads columns"], image: Map) -> Float[Array, "*batch neurons"]:
+        """Those of the one read."""
+        return each[..., 0, :]
 
 
 class Convolution(AbstractConnection):
@@ -137,21 +161,23 @@ class Convolution(AbstractConnection):
         down, across = (n // pool for n in self._used(image))
         return _patches(pixels, v[..., math.prod(image) :], self.kernel, self.stride * pool, (down, across))
 
-    def currents(
-        self, crossbar: Crossbar, seen: Seen, v: Float[Array, "*batch inputs"], image: Map, *, key: Key = None
+    def linear(
+        self, columns: Columns, v: Float[Array, "*batch inputs"], image: Map, *, key: Key = None
     ) -> Float[Array, "*batch neurons"]:
+        """The average of `pool`² reads for every neuron: one product of averaged row voltages."""
+
+        def product(x: Real, w: Real) -> Real:
+            return self.averages(x, image) @ w
+
+        found = columns.read(v, key=key, product=product, reads=self.pool**2)
+        return found.reshape(*v.shape[:-1], -1)
+
+    def pooled(self, each: Float[Array, "*batch reads columns"], image: Map) -> Float[Array, "*batch neurons"]:
         """The average of `pool`² reads for every neuron."""
-        if crossbar.periphery.ideal:
-
-            def product(x: Real, w: Real) -> Real:
-                return self.averages(x, image) @ w
-
-            found = crossbar.columns(seen).read(v, key=key, product=product, reads=self.pool**2)
-            return found.reshape(*v.shape[:-1], -1)
-        each = crossbar.read(seen, self.reads(v, image), key=key)
         down, across, columns = self.neurons(image, each.shape[-1])
-        each = each.reshape(*v.shape[:-1], down, self.pool, across, self.pool, columns).mean((-4, -2))
-        return each.reshape(*v.shape[:-1], -1)
+        lead = each.shape[:-2]
+        each = each.reshape(*lead, down, self.pool, across, self.pool, columns).mean((-4, -2))
+        return each.reshape(*lead, -1)
 
 
 def _patches(pixels: Real, bias: Real, kernel: int, stride: int, positions: tuple[int, int]) -> Real:

@@ -145,9 +145,11 @@ class Feedforward(AbstractNetwork):
     ) -> Membranes:
         """A trial from rest: membranes above their rest voltage, or spikes."""
         options = {"steps": clock.steps, "dt": clock.dt, "key": key, "checkpoint": self.checkpoint}
-        traces = simulate(self, readings, x, **options)
-        each = zip(traces, self.layers, strict=True)
-        return Membranes(tuple(v - layer.of_rank(v.ndim).rest() for v, layer in each))
+        return self.membranes(simulate(self, readings, x, **options))
+
+    def membranes(self, v: tuple[Float[Array, "steps *batch _"], ...]) -> Membranes:
+        """Voltages in V of all layers, above rest."""
+        return Membranes(tuple(one - layer.of_rank(one.ndim).rest() for one, layer in zip(v, self.layers, strict=True)))
 
     def init_weights(self, gain: float = 1.0, *, key: PRNGKeyArray) -> Weights:
         """Normal weights with s.d. gain/√rows, one matrix a crossbar; 0 where neurons are not connected."""

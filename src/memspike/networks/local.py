@@ -9,14 +9,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from memspike.arrays.crossbar import Crossbar
+from memspike.arrays.crossbar import Columns, Crossbar
 from memspike.networks import base
 from memspike.networks.base import AbstractNetwork, Cells, Clock, Corrections, Fabricated, Weights
-from memspike.networks.recurrent import Reading, driven, programmed_readings, readings_of
+from memspike.networks.connections import AbstractConnection, Dense, Map
+from memspike.networks.recurrent import Reading, programmed_readings, readings_of
 from memspike.neurons.lif import TraceLIF
 from memspike.parts.errors import InputError
 from memspike.parts.parallel import held
-from memspike.parts.param import option
+from memspike.parts.param import option, part
 
 Real = Float[Array, "..."]
 
@@ -24,18 +25,18 @@ Real = Float[Array, "..."]
 class Traces(NamedTuple):
     """State of a layer: synaptic trace q and membrane trace p of every input, refractoriness r, last spikes s."""
 
-    q: Float[Array, "*batch rows"]
-    p: Float[Array, "*batch rows"]
-    r: Float[Array, "*batch columns"]
-    s: Float[Array, "*batch columns"]
+    q: Float[Array, "*batch inputs"]
+    p: Float[Array, "*batch inputs"]
+    r: Float[Array, "*batch neurons"]
+    s: Float[Array, "*batch neurons"]
 
 
 class Local(NamedTuple):
-    """What a layer did: membrane traces of its rows (bias included), membranes, spikes, output of its readout."""
+    """What a layer did: membrane traces of its inputs (and the bias), membranes, spikes, output of its readout."""
 
-    p: Float[Array, "steps *batch rows"]
-    u: Float[Array, "steps *batch columns"]
-    s: Float[Array, "steps *batch columns"]
+    p: Float[Array, "steps *batch inputs"]
+    u: Float[Array, "steps *batch neurons"]
+    s: Float[Array, "steps *batch neurons"]
     y: Float[Array, "steps *batch classes"]
 
 
@@ -53,26 +54,47 @@ class LocalActivity(NamedTuple):
 class LocalLayer(eqx.Module):
     """A crossbar and its neurons (`TraceLIF`). The last row of the crossbar is a bias, driven as by P = 1.
 
-    A fixed random readout Y = G·S + c, drawn with the chip, tells the layer its own error.
+    `shape` is (rows without the bias, columns). `image` is where the inputs are, () a flat array; a trace belongs to an
+    input, so that all positions of a convolution share it. A fixed random readout Y = G·S + c of all neurons, drawn
+    with the chip, tells the layer its own error.
     """
 
     source: ClassVar[str] = TraceLIF.source
     shape: tuple[int, int] = eqx.field(static=True)
-    readout: Float[Array, "columns classes"]
+    readout: Float[Array, "neurons classes"]
     offset: Float[Array, " classes"]
     crossbar: Crossbar = eqx.field(default_factory=Crossbar)
     neuron: TraceLIF = eqx.field(default_factory=TraceLIF)
+    connection: AbstractConnection = part(Dense, "how rows see what drives the layer")
+    image: Map = eqx.field(static=True, default=())
+
+    @property
+    def inputs(self) -> int:
+        """What drives the layer, without the bias."""
+        return math.prod(self.image) if self.image else self.shape[0]
+
+    @property
+    def map(self) -> Map:
+        """Where the neurons are."""
+        return self.connection.neurons(self.image, self.shape[1])
 
     def init(self, batch: tuple[int, ...] = ()) -> Traces:
         """A layer at rest."""
-        rows, columns = (jnp.zeros((*batch, n)) for n in self.shape)
-        return Traces(rows, rows, columns, columns)
+        inputs, neurons = (jnp.zeros((*batch, n)) for n in (self.inputs, math.prod(self.map)))
+        return Traces(inputs, inputs, neurons, neurons)
+
+    def drive(self, reading: Reading, traces: Real, *, key: Any = None) -> Real:
+        """W·P of every neuron for traces of the inputs and the bias; with a key, noisy."""
+        if reading.seen is None:
+            return self.connection.linear(Columns(reading.mean, reading.variance), traces, self.image, key=key)
+        current = self.connection.currents(self.crossbar, reading.seen, traces, self.image, key=key)
+        return current / self.crossbar.cell.unit()
 
     def run(self, reading: Reading, x: Real, start: Traces, dt: float, *, key: Any = None) -> tuple[Traces, Local]:
-        """The layer under input spikes x [steps, *batch, rows]; what is linear in them is one product of matrices."""
+        """The layer under input spikes x [steps, *batch, inputs]; what is linear in them is one product of matrices."""
         (q, p), traces = self.neuron.traces(x, (start.q, start.p), dt)
         traces = held(jnp.concatenate([traces, jnp.ones_like(traces[..., :1])], axis=-1))
-        drive = held(driven(self.crossbar, reading, traces, jnp.ones(()), key=key))
+        drive = held(self.drive(reading, traces, key=key))
         (r, s), (u, spikes) = self.neuron.fire(drive, (start.r, start.s), dt)
         y = spikes @ self.readout + jnp.broadcast_to(self.offset, (*spikes.shape[:-1], self.offset.shape[0]))
         return Traces(q, p, r, s), Local(traces, u, spikes, y)
@@ -104,7 +126,7 @@ class LocalNetwork(AbstractNetwork):
         found = []
         for k, layer in enumerate(self.layers):
             shapes = layer.readout.shape, layer.offset.shape
-            reach = self.amplitude / math.sqrt(layer.shape[1])
+            reach = self.amplitude / math.sqrt(math.prod(layer.map))
             keys = jax.random.split(jax.random.fold_in(key, k))
             drawn = [
                 jax.random.uniform(one, n, minval=-reach, maxval=reach) for one, n in zip(keys, shapes, strict=True)
@@ -144,10 +166,8 @@ class LocalNetwork(AbstractNetwork):
         key: PRNGKeyArray | None = None,
     ) -> tuple[tuple[Traces, ...], tuple[Local, ...]]:
         """All layers under input spikes, from `start` on; with a key reads are noisy."""
-        if x.shape[-1] != self.layers[0].shape[0]:
-            raise InputError(
-                f"The input has {x.shape[-1]} channels; the first layer has {self.layers[0].shape[0]} rows."
-            )
+        if x.shape[-1] != self.layers[0].inputs:
+            raise InputError(f"The input has {x.shape[-1]} channels; the first layer has {self.layers[0].inputs} rows.")
         ends, done = [], []
         for k, (layer, reading, begin) in enumerate(zip(self.layers, readings, start, strict=True)):
             own = None if key is None else jax.random.fold_in(key, k)

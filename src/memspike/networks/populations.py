@@ -3,7 +3,7 @@
 In the first whoever spikes silences the others; in the second all membranes drive each other.
 """
 
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -14,14 +14,17 @@ from memspike.arrays.crossbar import Crossbar
 from memspike.networks import base
 from memspike.networks.base import AbstractNetwork, Cells, Clock, Corrections, Weights
 from memspike.networks.recurrent import Reading, driven, fold, programmed_readings, readings_of
+from memspike.neurons.analog import Analog
 from memspike.neurons.base import AbstractNeuron
 from memspike.neurons.filters import AbstractFilter, ExponentialFilter
-from memspike.neurons.lif import ALIF, SpikingState
+from memspike.neurons.lif import ALIF, AbstractSpikingNeuron
 from memspike.neurons.mif import MIF
 from memspike.parts.errors import InputError
 from memspike.parts.param import Parameter, check_bounds, option, param
 from memspike.parts.random import normal
-from memspike.parts.refusals import Analog
+from memspike.parts.refusals import Analog as NoConverters
+
+Real = Float[Array, "..."]
 
 
 class Episode(NamedTuple):
@@ -39,11 +42,12 @@ class Episode(NamedTuple):
 class Competitive(AbstractNetwork):
     """v[t] of every column is driven by the row spikes of step t; of the neurons above threshold the highest fires.
 
-    A spike puts all membranes to 0 and blocks all neurons for the refractory period of `neuron`, so that with a period
-    as long as a presentation it has one winner, or none. Adapting thresholds make frequent winners reluctant
-    (homeostasis, as in Querlioz et al., IEEE TNANO 12: 288 (2013), doi 10.1109/TNANO.2013.2250995). The circuit of
-    the inhibition is not modelled. Currents are in units of the logical weight; a spike is a row pulse of
-    `read_voltage`. `noise` disturbs every neuron at every step.
+    A spike puts all membranes to 0 and blocks all neurons for the time of the `inhibition` (None: the refractory period
+    of `neuron`, or where it has none, as `Analog`, the rest of the presentation), so that with one as long as a
+    presentation it has one winner, or none. Adapting thresholds (`ALIF`) make frequent winners reluctant (homeostasis,
+    as in Querlioz et al., IEEE TNANO 12: 288 (2013), doi 10.1109/TNANO.2013.2250995). The circuit of the inhibition is
+    not modelled. Currents are in units of the logical weight; a spike is a row pulse of `read_voltage`. `noise`
+    disturbs every neuron at every step.
     """
 
     names: ClassVar[tuple[str, ...]] = ("competitive",)  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -52,17 +56,26 @@ class Competitive(AbstractNetwork):
 
     shape: tuple[int, int] = eqx.field(static=True)
     crossbar: Crossbar = eqx.field(default_factory=Crossbar)
-    neuron: ALIF = eqx.field(default_factory=lambda: ALIF(refractory=60, soft=False))
+    neuron: AbstractSpikingNeuron | Analog = eqx.field(default_factory=lambda: ALIF(refractory=60, soft=False))
     noise: Parameter = param(
         0.0, "1", "s.d. of what is added to a membrane in a step, in units of weight", bounds=(0, 1e6)
     )
     read_voltage: Parameter = param(0.2, "V", "row voltage of a spike", bounds=(1e-6, 10))
     classes: int = option(4, "classes that the neurons may be named by", bounds=(1, 10**6))
+    inhibition: float | None = option(
+        None, "time for which a spike silences all; none: the refractory period", unit="s", bounds=(1e-15, 1e9)
+    )
 
     def __check_init__(self) -> None:
         check_bounds(self)
-        if self.neuron.refractory < 1:
+        if self.inhibition is None and getattr(self.neuron, "refractory", 1) < 1:
             raise InputError("The neurons of a Competitive layer need a refractory period, which is their inhibition.")
+
+    def silence(self, steps: int, dt: float) -> int:
+        """Steps for which a spike silences all, in a presentation of so many."""
+        if self.inhibition is not None:
+            return max(1, round(self.inhibition / dt))
+        return getattr(self.neuron, "refractory", steps)
 
     @property
     def shapes(self) -> tuple[tuple[int, int], ...]:
@@ -102,19 +115,23 @@ class Competitive(AbstractNetwork):
         if keys[1] is not None:
             arriving = arriving + self.noise * normal(keys[1], arriving.shape)
 
-        def step(
-            state: SpikingState, current: Float[Array, " columns"]
-        ) -> tuple[SpikingState, Float[Array, " columns"]]:
-            state = self.neuron.step(state, current, dt)
-            highest = jax.nn.one_hot(jnp.argmax(jnp.where(state.z > 0, state.v, -jnp.inf)), self.shape[1])
-            z = state.z * highest
-            fired = z.sum() > 0
-            blocked = jnp.where(fired, jnp.full_like(z, self.neuron.refractory + 1), state.blocked)
-            return state._replace(z=z, v=jnp.where(fired, 0.0, state.v), blocked=blocked), z
+        neuron: Any = self.neuron
+        silence = jnp.asarray(float(self.silence(x.shape[0], dt)), arriving.dtype)
 
-        start = self.neuron.init((self.shape[1],))._replace(a=adaptation)
-        state, z = jax.lax.scan(step, start, arriving)
-        return Episode(z, state.a + z[-1])
+        def step(carry: tuple[Any, Real], current: Float[Array, " columns"]) -> tuple[Any, Float[Array, " columns"]]:
+            state, left = carry
+            state = neuron.step(state, current, dt)
+            free = jnp.where(left > 0, 0.0, neuron.spikes(state))
+            highest = jnp.argmax(jnp.where(free > 0, neuron.height(state), -jnp.inf))
+            z = free * jax.nn.one_hot(highest, self.shape[1], dtype=free.dtype)
+            left = jnp.where(z.sum() > 0, silence, jnp.maximum(left - 1, 0.0))
+            return (neuron.inhibited(state, z, left), left), z
+
+        adapts = isinstance(neuron, ALIF)
+        start = neuron.init((self.shape[1],))
+        start = start._replace(a=adaptation) if adapts else start
+        (state, _), z = jax.lax.scan(step, (start, jnp.zeros_like(silence)), arriving)
+        return Episode(z, state.a + z[-1] if adapts else adaptation)
 
 
 class Recalled(NamedTuple):
@@ -151,7 +168,7 @@ class Associative(AbstractNetwork):
     def __check_init__(self) -> None:
         check_bounds(self)
         if not self.crossbar.periphery.ideal:
-            raise Analog()
+            raise NoConverters()
 
     @property
     def shapes(self) -> tuple[tuple[int, int], ...]:

@@ -47,10 +47,13 @@ class Events(eqx.Module):
 
 
 class Drive(NamedTuple):
-    """What drives the rows of a layer: pulses at few instants, and voltages in V that are held over every step."""
+    """What drives a layer: row pulses at few instants, row voltages in V that are held over every step, and currents
+    in A that join those of the columns.
+    """
 
     events: Events | None
     held: Float[Array, "steps *batch rows"] | None
+    injected: Float[Array, "steps *batch neurons"] | None = None
 
 
 class Walk(NamedTuple):
@@ -141,12 +144,22 @@ def _column_currents(
     if drive.held is not None:
         durations = jnp.full(drive.held.shape[0], clock.dt, dtype=drive.held.dtype)
         currents = layer.read(seen, layer.rows.effective(drive.held, durations), key=key)
+    if drive.injected is not None:
+        currents = drive.injected if currents is None else currents + drive.injected
     return jumps, kernel, currents
 
 
-def _run_layer(
-    layer: Layer, seen: tuple[Seen, ...], drive: Drive, clock: Clock, *, key: Any, checkpoint: bool, fires: bool
-) -> Trace:
+class How(NamedTuple):
+    """How a layer is run: whether its neurons fire, whether the inside of a step is recomputed in the backward pass,
+    and whether differentiation holds fixed what its neurons hear of each other.
+    """
+
+    fires: bool
+    checkpoint: bool = True
+    fixed: bool = False
+
+
+def run_layer(layer: Layer, seen: tuple[Seen, ...], drive: Drive, clock: Clock, how: How, *, key: Any) -> Trace:
     """The neurons of one layer: one GEMM for all events or steps, then a scan of filter and neurons.
 
     A recurrent layer reads its other crossbar inside the scan.
@@ -168,6 +181,7 @@ def _run_layer(
         source, state, last = carry
         weights, current, arriving, t = x
         if back is not None:
+            last = jax.lax.stop_gradient(last) if how.fixed else last
             passed, v = layer.rows.step(last[0], last[1], dt)
             own = back(v, None if t is None else jax.random.fold_in(for_back, t))
             arriving, last = own if arriving is None else arriving + own, (passed,)
@@ -176,14 +190,15 @@ def _run_layer(
         if arriving is not None:
             source, filtered = layer.filter.step(source, arriving, dt)
             current = filtered if current is None else filtered + current
-        state, trace = layer.step(state, current, dt, fires=fires)
+        state, trace = layer.step(state, current, dt, fires=how.fires)
         return (source, state, (*last, trace.above_rest) if again else last), trace
 
     none = jnp.zeros(shape, first.dtype)
     source = () if jumps is not None and currents is None and not again else layer.filter.init(shape)
     carry = (source, layer.neuron.init(shape), (none, none) if again else ())
     number = None if for_back is None else jnp.arange(clock.steps, dtype=jnp.int32)
-    return jax.lax.scan(jax.checkpoint(body) if checkpoint else body, carry, (kernel, injected, currents, number))[1]
+    body = jax.checkpoint(body) if how.checkpoint else body
+    return jax.lax.scan(body, carry, (kernel, injected, currents, number))[1]
 
 
 def _reader(crossbar: Crossbar, seen: Seen) -> Callable[[Real, Any], Real]:
@@ -194,6 +209,9 @@ def _reader(crossbar: Crossbar, seen: Seen) -> Callable[[Real, Any], Real]:
     return lambda v, key: columns.read(v, key=key)
 
 
+Runner = Callable[..., Trace]
+
+
 def walk(
     network: Any,
     seen: Sequence[Any],
@@ -202,11 +220,11 @@ def walk(
     *,
     checkpoint: bool = True,
     key: PRNGKeyArray | None = None,
+    run: Runner = run_layer,
 ) -> list[Walk]:
-    """The layers of a run from rest, one after the other; arguments as of `simulate`."""
+    """The layers of a run from rest, one after the other, each by `run`; other arguments as of `simulate`."""
     keys = [None] * len(seen) if key is None else list(jax.random.split(key, len(seen)))
-    if network.input_voltage != 1.0 and not isinstance(inputs, Events):
-        inputs = network.input_voltage * inputs
+    inputs = as_voltages(network, inputs)
     own, done = iter(zip(seen, keys, strict=True)), []
     for k, layer in enumerate(network.layers):
         found, each = zip(*(next(own) for _ in layer.crossbars()), strict=True)
@@ -217,10 +235,14 @@ def walk(
         parts = zip(used, layer.connected(), strict=True)
         reads = tuple(one if mask is None else Seen(one.lines * mask[None], one.sd * mask[None]) for one, mask in parts)
         drive = drive_of(network, k, inputs, [at.trace.above_rest for at in done], clock.steps)
-        fires = k + 1 < len(network.layers)
-        trace = _run_layer(layer, reads, drive, clock, key=each[0], checkpoint=checkpoint, fires=fires)
-        done.append(Walk(k, drive, reads, trace))
+        how = How(k + 1 < len(network.layers), checkpoint)
+        done.append(Walk(k, drive, reads, run(layer, reads, drive, clock, how, key=each[0])))
     return done
+
+
+def as_voltages(network: Any, inputs: Events | Real) -> Events | Real:
+    """Inputs as row voltages in V."""
+    return inputs if isinstance(inputs, Events) or network.input_voltage == 1.0 else network.input_voltage * inputs
 
 
 def simulate(

@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -52,3 +53,12 @@ class Analog(AbstractPart):
     def spikes(self, states: AnalogState) -> Real:
         """Upward crossings, 0 or 1."""
         return states.crossed
+
+    def height(self, states: AnalogState) -> Real:
+        """By which the first of several spikes in a step is told: the membrane above rest."""
+        return states.z
+
+    def inhibited(self, state: AnalogState, z: Real, left: Real) -> AnalogState:
+        """The state once all neurons are silenced for `left` more steps, 0 for none: held at rest, filters empty."""
+        rest = self.init(z.shape)
+        return jax.tree.map(lambda a, b: jnp.where(left > 0, jnp.broadcast_to(a, b.shape), b), rest, state)

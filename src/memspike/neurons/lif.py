@@ -58,6 +58,17 @@ class AbstractSpikingNeuron(AbstractModel):
         """Spikes, 0 or 1."""
         return states.z
 
+    def height(self, states: SpikingState) -> Real:
+        """By which the first of several spikes in a step is told: the membrane."""
+        return states.v
+
+    def inhibited(self, state: SpikingState, z: Real, left: Real) -> SpikingState:
+        """The state once `z` are the only spikes and all neurons are silenced for `left` more steps, 0 for none.
+
+        A spike of any neuron puts all membranes to 0.
+        """
+        return state._replace(z=z, v=jnp.where(z.sum() > 0, 0.0, state.v))
+
     def init(self, shape: tuple[int, ...] = ()) -> SpikingState:
         """`shape` neurons at rest, silent."""
         zero = jnp.zeros(shape)

@@ -72,12 +72,32 @@ class NoLawToFollow(Refusal):
 
 
 class NoRecurrence(Refusal):
-    """The eligibility traces of e-prop are those of spiking neurons that hear each other."""
+    """The eligibility traces of e-prop are those of layers of neurons, or of neurons that hear each other."""
 
     def __init__(self, network: str):
         super().__init__(
-            f"e-prop needs a recurrent network of spiking neurons (lif, alif, mif); this network is a {network}. Set "
-            "network.type=recurrent and neuron=lif, or another learning.rule."
+            f"e-prop needs a recurrent or feed-forward network of spiking neurons (lif, alif, mif); this network is a "
+            f"{network}. Set network.type=recurrent and neuron=lif, or another learning.rule."
+        )
+
+
+class NoTracePerSynapse(Refusal):
+    """Layers keep no trace a synapse, and no order of a code that has none."""
+
+    def __init__(self, option: str):
+        super().__init__(
+            f"learning.rule.{option} is true, which e-prop has in a recurrent network alone; for layers set "
+            "learning.rule=eprop without it."
+        )
+
+
+class NoOutputWeights(Refusal):
+    """Feedback that follows the output weights belongs to the layer that they come from."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Adaptive feedback follows the output weights, which belong to one hidden layer alone; set "
+            "learning.rule.feedback=symmetric or random."
         )
 
 
@@ -96,7 +116,7 @@ class NoWinners(Refusal):
 
     def __init__(self, rule: str, network: str):
         super().__init__(
-            f"{rule} needs a winner-take-all layer of adapting neurons, which {network} is not: set "
+            f"{rule} needs a winner-take-all layer of neurons that fire, which {network} is not: set "
             "network=competitive and neuron=alif, or another learning.rule."
         )
 
@@ -106,8 +126,8 @@ class NoStepError(Refusal):
 
     def __init__(self, objective: str):
         super().__init__(
-            "e-prop needs an error at every step, as of cross-entropy or squared-error; learning.objective is a "
-            f"{objective}."
+            "e-prop needs an error at every step, as of cross-entropy, windowed or squared-error; "
+            f"learning.objective is a {objective}."
         )
 
 

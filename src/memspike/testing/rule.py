@@ -10,7 +10,14 @@ import numpy as np
 from memspike.arrays.crossbar import Crossbar
 from memspike.cells.single import RangeReference
 from memspike.devices.presets.published import pulsed_mif_synapse
-from memspike.learning.objectives import AbstractObjective, SmoothMaximum, SquaredError, SummedOutput, Winner
+from memspike.learning.objectives import (
+    AbstractObjective,
+    SmoothMaximum,
+    SquaredError,
+    SummedOutput,
+    Windowed,
+    Winner,
+)
 from memspike.learning.optimizers import sgd
 from memspike.learning.programming.schemes import ideal
 from memspike.learning.rules.base import AbstractRule, Batch, dense
@@ -56,6 +63,7 @@ def _cases() -> Iterator[Case]:
         (ROWS, CLASSES), memory, ALIF(theta=0.5, beta=0.0, refractory=long, soft=False), classes=CLASSES
     )
     yield Case(feedforward((ROWS, 8, CLASSES)), SmoothMaximum(), 0.1 * spikes, target, 5e-5, 0.1)
+    yield Case(feedforward((ROWS, 8, CLASSES)), Windowed(), 0.1 * spikes, target, 5e-5, 0.1)
     yield Case(recurrent, SquaredError(), spikes, wave, 1e-3, 1e-3)
     yield Case(local, SummedOutput(), spikes, target, 1e-3, 1.0, 1.0)
     yield Case(winner, Winner(), together, target, 1e-5, 1.0, 1.0)

@@ -96,10 +96,10 @@ def over_time(
         if not (np.isfinite(age) and age >= 0):
             raise InputError(f"An age is {age:g} s, before the programming; ages from 0 s on are needed.")
     population = evaluator.population
-    made, scheme = population.chips, population.learner.own
+    made, trained = population.chips, population.learner
     shown = evaluator.keys(False).shown
     chip_key, for_reads, calibration_key = jax.random.split(key, 3)
-    if scheme.exact or scheme.digital:
+    if trained.exact or trained.digital:
         one, first = population.first_of(chips), population.first_of(made)
         written = written or _programmed(evaluator.network(first, learner), one, lifetime, chip_key)
         made, shown = repeated(first, lifetime.chips), repeated(shown[0], lifetime.chips)

@@ -121,8 +121,12 @@ def noisy_copies(given: Classification, evaluator: Evaluator, chips: Chip) -> np
     first = population.first_of(population.chips)
     network = evaluator.network(first, given.learner)
     noise = (jnp.asarray(wanted.programming_spread), jnp.asarray(wanted.read_noise))
+    schemes = given.learner.schemes
     crossbars = [
-        eqx.tree_at(lambda c: (c.programming_spread, c.read_noise), crossbar, noise) for crossbar in network.crossbars
+        c
+        if one.digital and not given.learner.digital
+        else eqx.tree_at(lambda c: (c.programming_spread, c.read_noise), c, noise)
+        for c, one in zip(network.crossbars, schemes, strict=True)
     ]
     learner = eqx.tree_at(lambda one: one.network, given.learner, network.with_crossbars(tuple(crossbars)))
     made = copies(learner, population.first_of(chips), wanted.chips, key=chip_key)

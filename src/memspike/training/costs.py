@@ -28,12 +28,14 @@ def energies(ledgers: tuple[Ledger, ...], chips: int) -> Float[np.ndarray, " chi
 def costs(chips: Chip, population: Population, endurance: float) -> dict[str, Any]:
     """Pulses of a device, those of the device that had most and its wear, and write energy in J of a chip.
 
-    Zero where the scheme sends no pulses.
+    Digital memory has no devices. Zero where the scheme sends no pulses.
     """
     names = ("writes_per_device", "sets_per_device", "resets_per_device", "writes_most", "energy_j", "endurance_used")
     if chips.ledger is None:
         return dict.fromkeys(names, 0.0) | {"writes_most": 0}
-    pulses, resets = device_pulses(chips.ledger, population.count)
+    pairs = zip(chips.ledger, population.learner.schemes, strict=True)
+    written = tuple(one for one, scheme in pairs if not scheme.digital) or chips.ledger
+    pulses, resets = device_pulses(written, population.count)
     most = int((pulses + resets).max())
     means = (float((pulses + resets).mean()), float(pulses.mean()), float(resets.mean()))
     energy = float(energies(chips.ledger, population.count).mean())

@@ -56,9 +56,10 @@ class Aged(NamedTuple):
 class Learner(eqx.Module):
     """Everything that learns, as it is on paper; `made` draws the network of one chip. Holds no state.
 
-    Numbers of all parts are leaves, so that learners which differ in numbers alone can be trained together. `updates`
-    is how many there will be, for the schedule of the optimiser; `batch` trials make one update, or with `every` some
-    steps of them. `pause` seconds pass from one trial to the next.
+    Numbers of all parts are leaves, so that learners which differ in numbers alone can be trained together. A matrix
+    may have a scheme of its own (`own_schemes`, one a matrix, None for that of the run). `updates` is how many there
+    will be, for the schedule of the optimiser; `batch` trials make one update, or with `every` some steps of them.
+    `pause` seconds pass from one trial to the next.
     """
 
     network: AbstractNetwork
@@ -74,6 +75,7 @@ class Learner(eqx.Module):
     every: int | None = eqx.field(static=True, default=None)
     pause: float = eqx.field(static=True, default=0.0)
     noisy: bool = eqx.field(static=True, default=True)
+    own_schemes: tuple[Recipe | None, ...] = ()
 
     def __check_init__(self) -> None:
         self.rule.check(self.network, self.objective, self.batch)
@@ -81,14 +83,30 @@ class Learner(eqx.Module):
             raise OnlyAfterTrials()
 
     @property
-    def own(self) -> Scheme:
-        """The programming scheme."""
-        return self.scheme()
+    def recipes(self) -> tuple[Recipe, ...]:
+        """How the programming scheme of every matrix is made."""
+        own = self.own_schemes or (None,) * len(self.network.shapes)
+        return tuple(self.scheme if one is None else one for one in own)
+
+    @property
+    def schemes(self) -> tuple[Scheme, ...]:
+        """The programming scheme of every matrix."""
+        return tuple(recipe() for recipe in self.recipes)
+
+    @property
+    def digital(self) -> bool:
+        """Whether all weights lie in digital memory."""
+        return all(one.digital for one in self.schemes)
+
+    @property
+    def exact(self) -> bool:
+        """Whether all weights are programmed without error, by no pulses."""
+        return all(one.exact for one in self.schemes)
 
     @property
     def individual(self) -> bool:
         """Whether the network of a chip differs from that of the next."""
-        return isinstance(self.network, LocalNetwork) or not (self.fabrication.idle or self.own.digital)
+        return isinstance(self.network, LocalNetwork) or not (self.fabrication.idle or self.digital)
 
     def transformation(self) -> optax.GradientTransformation:
         """The optimiser for the updates of a training."""
@@ -97,12 +115,12 @@ class Learner(eqx.Module):
     def made(self, key: PRNGKeyArray) -> AbstractNetwork:
         """The network of one chip as it comes out of the factory."""
         network, for_devices = self.network.drawn(key=key)
-        return network if self.own.digital else self.fabrication.network(network, key=for_devices)
+        return self.fabrication.network(network, [one.digital for one in self.schemes], key=for_devices)
 
     def view(self, network: AbstractNetwork, cells: Cells, corrections: Corrections, aged: Aged | None = None) -> View:
         """What the rule may see of a chip."""
-        scheme = self.own
-        clock = Clock(self.clock.dt, (self.clock.steps,)) if scheme.digital else self.clock
+        digital = self.digital
+        clock = Clock(self.clock.dt, (self.clock.steps,)) if digital else self.clock
         gains = None if aged is None else aged.gains
         return View(
             network,
@@ -110,8 +128,8 @@ class Learner(eqx.Module):
             clock,
             cells,
             corrections,
-            scheme.digital,
-            scheme.exact,
+            digital,
+            self.exact,
             self.noisy,
             aged is not None,
             gains,
@@ -119,16 +137,16 @@ class Learner(eqx.Module):
 
     def init(self, network: AbstractNetwork, *, key: PRNGKeyArray) -> Chip:
         """A new chip before its first trial."""
-        scheme = self.own
-        cells = self.start.cells(network, scheme.digital, key=key)
+        schemes = self.schemes
+        cells = self.start.cells(network, [one.digital for one in schemes], key=key)
         lines = lines_of(network, cells)
         wires = Lagged(unity(network, lines), jnp.zeros(())) if wired(network) else None
         batch = () if self.batch == 1 else (self.batch,)
         view = self.view(network, cells, None if wires is None else wires.corrections)
         rule = self.rule.init(view, self.transformation(), batch, key=key)
-        states = tuple(scheme.init(c, s) for c, s in zip(network.crossbars, cells, strict=True))
+        states = tuple(one.init(c, s) for one, c, s in zip(schemes, network.crossbars, cells, strict=True))
         ledger = None
-        if not scheme.exact:
+        if not self.exact:
             ledger = tuple(c.ledger(shape) for c, shape in zip(network.crossbars, network.shapes, strict=True))
         return Chip(cells, rule, states, ledger, wires)
 
@@ -150,14 +168,19 @@ class Learner(eqx.Module):
 
     def _update(self, network: AbstractNetwork, chip: Chip, batch: Batch, *, key: PRNGKeyArray) -> Stepped:
         """Rule, then programming, crossbar by crossbar; then time passes."""
-        scheme, rule, crossbars = self.own, self.rule, network.crossbars
+        rule, crossbars = self.rule, network.crossbars
         corrections = None if chip.wires is None else chip.wires.corrections
         cells, before = rule.prepare(self.view(network, chip.cells, corrections), key=key)
         for_rule, for_scheme = rule.keys(key)
         view = self.view(network, cells, corrections)
         state, change, metrics = rule.update(chip.rule, view, batch, self.transformation(), key=for_rule)
-        parts = zip(chip.scheme, crossbars, cells, change, jax.random.split(for_scheme, len(change)), strict=True)
-        done = [scheme.apply(s, c, own, dw if scheme.outer else dense(dw), key=k) for s, c, own, dw, k in parts]
+        keys = jax.random.split(for_scheme, len(change))
+        lagged = corrections or (None,) * len(change)
+        parts = zip(self.schemes, chip.scheme, crossbars, cells, change, lagged, keys, strict=True)
+        done = [
+            one.apply(s, c, own, dw if one.outer else dense(dw), key=k, **({"correction": w} if one.reads else {}))
+            for one, s, c, own, dw, w, k in parts
+        ]
         cells, ledger = tuple(one.cells for one in done), chip.ledger
         if self.pause:
             cells = tuple(c.cell.wait(own, self.pause) for c, own in zip(crossbars, cells, strict=True))

@@ -39,13 +39,13 @@ class Fabrication(eqx.Module):
         """Whether chips come out alike."""
         return not self.spread and not self.stuck and self.calibration is None
 
-    def network(self, network: AbstractNetwork, *, key: PRNGKeyArray) -> AbstractNetwork:
-        """The network with the devices of one chip."""
-        if self.idle:
+    def network(self, network: AbstractNetwork, digital: Sequence[bool], *, key: PRNGKeyArray) -> AbstractNetwork:
+        """The network with the devices of one chip; `digital` matrices have none."""
+        if self.idle or all(digital):
             return network
         keys = jax.random.split(key, len(network.crossbars))
-        pairs = zip(network.crossbars, network.shapes, keys, strict=True)
-        return network.with_crossbars(tuple(self._crossbar(c, shape, k) for c, shape, k in pairs))
+        pairs = zip(network.crossbars, network.shapes, digital, keys, strict=True)
+        return network.with_crossbars(tuple(c if d else self._crossbar(c, shape, k) for c, shape, d, k in pairs))
 
     def _crossbar(self, nominal: Crossbar, shape: tuple[int, int], key: PRNGKeyArray) -> Crossbar:
         cell = nominal.cell
@@ -78,13 +78,13 @@ def _exact(crossbar: Crossbar, w: Weight) -> CellState:
 
 
 class AbstractStart(eqx.Module):
-    """A network of a chip → its cells before the first trial. Digital weights start at the drawn weights exactly."""
+    """A network of a chip → its cells before the first trial. Weights of `digital` matrices start as drawn, exactly."""
 
     def __check_init__(self) -> None:
         check_bounds(self)
 
     @abstractmethod
-    def cells(self, network: AbstractNetwork, digital: bool, *, key: PRNGKeyArray) -> Cells:
+    def cells(self, network: AbstractNetwork, digital: Sequence[bool], *, key: PRNGKeyArray) -> Cells:
         """Fresh cells of every crossbar."""
 
 
@@ -93,7 +93,7 @@ class Exact(AbstractStart):
 
     gain: float = option(1.0, "s.d. of the weights at the start over that which the network suggests", bounds=(0, 1e6))
 
-    def cells(self, network: AbstractNetwork, digital: bool, *, key: PRNGKeyArray) -> Cells:
+    def cells(self, network: AbstractNetwork, digital: Sequence[bool], *, key: PRNGKeyArray) -> Cells:
         """Every cell at its weight."""
         weights = network.init_weights(self.gain, key=key)
         return tuple(_exact(c, w) for c, w in zip(network.crossbars, weights, strict=True))
@@ -108,15 +108,13 @@ class AbstractFresh(AbstractStart):
     def cell(self, crossbar: Crossbar, w: Weight, *, key: PRNGKeyArray) -> CellState:
         """Fresh cells of one crossbar."""
 
-    def cells(self, network: AbstractNetwork, digital: bool, *, key: PRNGKeyArray) -> Cells:
+    def cells(self, network: AbstractNetwork, digital: Sequence[bool], *, key: PRNGKeyArray) -> Cells:
         """Fresh cells of all crossbars, each by its own key."""
         for_weights, for_cells, _ = jax.random.split(key, 3)
         weights = network.init_weights(self.gain, key=for_weights)
-        pairs = list(zip(network.crossbars, weights, strict=True))
-        if digital:
-            return tuple(_exact(c, w) for c, w in pairs)
-        keys = jax.random.split(for_cells, len(pairs))
-        return tuple(self.cell(c, w, key=k) for (c, w), k in zip(pairs, keys, strict=True))
+        keys = jax.random.split(for_cells, len(weights))
+        pairs = zip(network.crossbars, weights, digital, keys, strict=True)
+        return tuple(_exact(c, w) if d else self.cell(c, w, key=k) for c, w, d, k in pairs)
 
 
 class Programmed(AbstractFresh):
@@ -173,7 +171,7 @@ class Around(AbstractStart):
     mean: float = option(0.5, "weights at the start, mean", bounds=(0, 1))
     sd: float = option(0.02, "weights at the start, s.d.", bounds=(0, 1))
 
-    def cells(self, network: AbstractNetwork, digital: bool, *, key: PRNGKeyArray) -> Cells:
+    def cells(self, network: AbstractNetwork, digital: Sequence[bool], *, key: PRNGKeyArray) -> Cells:
         """Every cell at its weight, on fresh devices."""
         for_w, for_cells = jax.random.split(key)
         keys = jax.random.split(for_cells, len(network.shapes))
@@ -191,7 +189,7 @@ class UniformShare(AbstractStart):
 
     most: float = option(0.3, "largest share of the range", bounds=(0, 1))
 
-    def cells(self, network: AbstractNetwork, digital: bool, *, key: PRNGKeyArray) -> Cells:
+    def cells(self, network: AbstractNetwork, digital: Sequence[bool], *, key: PRNGKeyArray) -> Cells:
         """Fresh devices, set without error."""
         pairs = list(zip(network.crossbars, network.shapes, strict=True))
         shapes = [(crossbar.cell.programmed(), *shape) for crossbar, shape in pairs]

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
 from memspike.arrays.crossbar import Crossbar
+from memspike.arrays.fidelity import Ideal
 from memspike.cells.base import CellState
 from memspike.data.trials import AbstractTrials
 from memspike.learning.programming.base import Applied, Scheme
@@ -29,8 +30,8 @@ class Wanted(NamedTuple):
 def wanted(learner: Learner, trials: AbstractTrials, key: PRNGKeyArray) -> Wanted:
     """The first half of a step: a new chip, a trial on it, and what the rule makes of it."""
     network = learner.made(key)
-    scheme, rule = learner.own, learner.rule
-    cells = learner.start.cells(network, scheme.digital, key=key)
+    rule = learner.rule
+    cells = learner.start.cells(network, [one.digital for one in learner.schemes], key=key)
     corrections = unity(network, lines_of(network, cells)) if wired(network) else None
     view, batch = learner.view(network, cells, corrections), () if learner.batch == 1 else (learner.batch,)
     state = rule.init(view, learner.transformation(), batch, key=key)
@@ -44,7 +45,10 @@ def wanted(learner: Learner, trials: AbstractTrials, key: PRNGKeyArray) -> Wante
 def written(scheme: Scheme, crossbar: Crossbar, cells: CellState, change: Any, key: PRNGKeyArray) -> Applied:
     """The second half: what the scheme makes of a wanted change of one matrix."""
     dw = change if scheme.outer else dense(change)
-    return scheme.apply(scheme.init(crossbar, cells), crossbar, cells, dw, key=key)
+    lines = crossbar.cell.stored(cells)
+    ideal = not scheme.reads or isinstance(crossbar.wires, Ideal)
+    lagged = {"correction": None if ideal else jnp.ones_like(lines)} if scheme.reads else {}
+    return scheme.apply(scheme.init(crossbar, cells), crossbar, cells, dw, key=key, **lagged)
 
 
 class TouchedError(Exception):
@@ -98,16 +102,16 @@ class Tracer:
 
     def __call__(self, learner: Learner, trials: AbstractTrials, name: Hashable) -> None:
         """A step of a learner; `name` tells apart whatever differs besides the scheme. Raises what a step raises."""
-        key, scheme = jax.random.key(0), learner.own
-        flags = (name, scheme.digital, scheme.exact)
+        key, schemes = jax.random.key(0), learner.schemes
+        flags = (name, *((one.digital, one.exact) for one in schemes))
         half: Wanted = self._once(flags, lambda: eqx.filter_eval_shape(wanted, learner, trials, key))
-        own = (learner.scheme.name, repr(learner.scheme.options()))
-        for matrix in zip(half.network.crossbars, half.cells, half.change, strict=True):
-            cells, bare = matrix[1], _bare(matrix)
+        matrices = zip(half.network.crossbars, half.cells, half.change, strict=True)
+        for matrix, scheme, recipe in zip(matrices, schemes, learner.recipes, strict=True):
+            cells, bare, own = matrix[1], _bare(matrix), (recipe.name, repr(recipe.options()))
             try:  # the same on every array, unless the scheme asks for what the array does
                 done = self._once((own, _shapes(bare)), partial(eqx.filter_eval_shape, written, scheme, *bare, key))
             except TouchedError:
                 done = self._once((own, _shapes(matrix)), partial(eqx.filter_eval_shape, written, scheme, *matrix, key))
             before, after = (jax.tree.map(lambda x: (x.shape, x.dtype), one) for one in (cells, done.cells))
             if before != after:
-                raise TypeError(f"{learner.scheme.name} leaves cells of other shapes: {before} became {after}")
+                raise TypeError(f"{recipe.name} leaves cells of other shapes: {before} became {after}")

@@ -26,7 +26,8 @@ class Scheme(NamedTuple):
     `cells` is the state of the cells of one crossbar and `dw` the wanted change of its logical weights
     [rows, columns]. Without a key (None) pulses have no noise. `exact` schemes leave exactly the conductances of the
     wanted weights, by no pulses; `digital` ones keep weights in digital memory: they need a device that can be put
-    anywhere exactly. Those that multiply by themselves (`outer`) also take a change that is an `Outer`.
+    anywhere exactly. Those that multiply by themselves (`outer`) also take a change that is an `Outer`, those that read
+    rows through the wires (`reads`) the lagged `correction` of these; without it they solve for them.
     """
 
     init: Callable[..., Any]
@@ -35,6 +36,7 @@ class Scheme(NamedTuple):
     digital: bool = False
     outer: bool = False
     tiles: int = 1
+    reads: bool = False
 
 
 class Counting(NamedTuple):

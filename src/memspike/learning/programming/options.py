@@ -64,6 +64,9 @@ ReadNoise = Annotated[float, Meta("1", "s.d. added to a reading of A, in units o
 GradientMemory = Annotated[
     float, Meta("1", "weight of the past in the mean of max |Δw| that scales gradients; 0: no scaling", (0.0, 0.999999))
 ]
+ReadVoltage = Annotated[
+    Parameter, Meta("V", "row voltage of a read of A, on arrays with wires or converters", (1e-6, 10.0))
+]
 RowReads = Annotated[float, Meta("1", "rows of A read in an update: a whole number, or one over it", POSITIVE)]
 
 

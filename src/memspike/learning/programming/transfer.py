@@ -9,12 +9,13 @@ from typing import Any, Concatenate, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from memspike.arrays.crossbar import Crossbar
+from memspike.arrays.crossbar import Correction, Crossbar
 from memspike.arrays.sums import Tally
 from memspike.arrays.tiles import Send
 from memspike.cells.base import AbstractCell, CellState, Weight
 from memspike.cells.single import Stack
 from memspike.learning.programming import options
+from memspike.learning.programming.array_rows import ArrayRows, rows_of
 from memspike.learning.programming.base import Applied, Counting, Scheme, keys_of
 from memspike.learning.programming.counting import stochastically_rounded, symmetric_step
 from memspike.parts.errors import InputError
@@ -64,8 +65,9 @@ class GradientArray(NamedTuple):
     An update sends `fast`·Δw/δ pulses, δ the `symmetric_step`; with a `memory` above 0 it is `fast`·`most`·Δw/m, m a
     moving average of max |Δw|. `counting` makes whole numbers of them (it counts pulses; default: stochastic rounding,
     at most `most`). In every update the next `reads` rows are read, or one row in 1/`reads` updates, with the read
-    noise of the device and `noise` (s.d., weight) on top. What is read is turned back into the Δw that it stands for,
-    and all rows together pass it on once in `period` updates.
+    noise of the device and `noise` (s.d., weight) on top; a row is driven at `read_voltage`, and wires and converters
+    are those of the array. What is read is turned back into the Δw that it stands for, and all rows together pass it
+    on once in `period` updates.
 
     Reconstruction: aihwkit scales by the largest input and the largest error, of which a dense Δw has only the
     product; its `auto_granularity` is `period`, its `fast_lr` and `desired_BL` are `fast` and `most`, and its learning
@@ -78,6 +80,7 @@ class GradientArray(NamedTuple):
     noise: options.ReadNoise = 0.0
     memory: options.GradientMemory = 0.0
     reads: options.RowReads = 1.0
+    read_voltage: options.ReadVoltage = 0.2
     counting: Counting | None = None
 
     @property
@@ -120,8 +123,7 @@ class GradientArray(NamedTuple):
     def read(
         self,
         state: TransferState,
-        cell: Stack,
-        cells: CellState,
+        array: ArrayRows,
         gain: Float[Array, ""],
         source: int,
         slower: int = 1,
@@ -129,11 +131,11 @@ class GradientArray(NamedTuple):
         key: PRNGKeyArray | None,
     ) -> RowRead:
         """The rows of the array `source` that are due now; `slower` arrays have longer intervals and periods."""
-        rows, every = cell.device.stored(cells.devices).shape[1], self.interval * slower
+        rows, every = array.rows, self.interval * slower
         turn, due, visits = state.updates // every, state.updates % every == 0, -(-rows // self.at_once)
         row = jnp.where(due, turn % visits * self.at_once + jnp.arange(self.at_once, dtype=jnp.int32), rows)
         keys = keys_of(key, 2)
-        w = cell.read_row(cells, source, row, key=keys[0])
+        w = array.read(source, row, key=keys[0])
         if self.noise and keys[1] is not None:
             w = w + self.noise * normal(keys[1], w.shape, w.dtype)
         rate = visits * self.interval / (self.period * gain * state.step)
@@ -185,15 +187,22 @@ def transferring(transfer: Transfer, array: GradientArray, slower: int | None = 
         return TransferState(jnp.int32(0), step, largest, own, (transfer.init(w.shape),) * (cell.tiles - 1))
 
     def apply(
-        state: TransferState, crossbar: Crossbar, cells: CellState, dw: Weight, *, key: PRNGKeyArray | None
+        state: TransferState,
+        crossbar: Crossbar,
+        cells: CellState,
+        dw: Weight,
+        *,
+        key: PRNGKeyArray | None,
+        correction: Correction = None,
     ) -> Applied:
         cell = stack_of(crossbar.cell, exactly)
+        rows_now = rows_of(crossbar, cells, array.read_voltage, correction)
         n = cell.tiles - 1
         keys = keys_of(key, 2 * n + 2)
         largest = array.smoothed(state.largest, dw)
         gain = array.gain(state.step, largest)
         times = [(slower or 1) ** (n - 1 - k) for k in range(n)]
-        reads = [array.read(state, cell, cells, gain, k + 1, t, key=keys[2 * k]) for k, t in enumerate(times)]
+        reads = [array.read(state, rows_now, gain, k + 1, t, key=keys[2 * k]) for k, t in enumerate(times)]
         pairs = zip(state.transfer, reads, strict=True)
         passed, pulses = zip(*(transfer.take(*one, key=keys[2 * k + 1]) for k, one in enumerate(pairs)), strict=True)
         signs = transfer.signs(passed[-1])
@@ -207,4 +216,4 @@ def transferring(transfer: Transfer, array: GradientArray, slower: int | None = 
         due = jnp.concatenate([read.row < dw.shape[0] for read in reads]).astype(jnp.int32).sum()
         return Applied(after, cells, dataclasses.replace(ledger, reads=Tally.of(due)))
 
-    return Scheme(start, apply, tiles=2)
+    return Scheme(start, apply, tiles=2, reads=True)

@@ -23,11 +23,11 @@ SOURCE = "Kaiser, Mostafa & Neftci, Front. Neurosci. 14: 424 (2020), doi 10.3389
 
 
 class Factors(NamedTuple):
-    """The three factors of a layer at every step: error at its neurons, slope of their spikes, trace of its rows."""
+    """The three factors of a layer at every step: error at its neurons, slope of their spikes, trace of its inputs."""
 
-    error: Float[Array, "steps *batch columns"]
-    slope: Float[Array, "steps *batch columns"]
-    trace: Float[Array, "steps *batch rows"]
+    error: Float[Array, "steps *batch neurons"]
+    slope: Float[Array, "steps *batch neurons"]
+    trace: Float[Array, "steps *batch inputs"]
 
 
 class AbstractTrigger(AbstractPart):
@@ -79,8 +79,9 @@ class Decolle(AbstractRule):
     L = Σ_layers mean_classes huber(Y − target), summed over the steps that count, mean over the batch;
     e_i = Σ_k G_ik·∂L/∂Y_k and ∂L/∂W_ji = e_i·ψ(U_i)·P_j. The regulariser of a layer is
     λ·mean ReLU(U + 0.01) + 0.003·λ·ReLU(0.1 − mean σ(U)), both over neurons. An update may follow a step or a whole
-    trial. With `outer` a wanted change stays a sum of outer products, a term a step and example, which a scheme such
-    as bit-lines multiplies in the array; the optimiser then scales the columns alone, which only sgd does.
+    trial. The change of a convolution is the sum over its positions. With `outer` a wanted change stays a sum of outer
+    products, a term a step, example and position, which a scheme such as bit-lines multiplies in the array; the
+    optimiser then scales the columns alone, which only sgd does.
     """
 
     source: ClassVar[str] = SOURCE
@@ -116,11 +117,12 @@ class Decolle(AbstractRule):
         return self.regulariser * counts * (high - 0.003 * silent * active * (1 - active) / n)
 
     def product(self, layer: LocalLayer, local: Local, batch: Batch) -> Outer:
-        """∂L/∂W of a layer, the activity of the layers before held fixed: a term a step and example."""
+        """∂L/∂W of a layer, the activity of the layers before held fixed: a term a step, example and position."""
         error, slope, trace = self.factors(layer, local, batch)
         price = self._price(local.u, _along(batch.counts, local.u))
         at_neuron = (error * slope + price) / local.u[0, ..., 0].size
-        return Outer(trace.reshape(-1, trace.shape[-1]), at_neuron.reshape(-1, at_neuron.shape[-1]))
+        rows = layer.connection.averages(trace, layer.image)
+        return Outer(rows.reshape(-1, rows.shape[-1]), at_neuron.reshape(-1, layer.shape[1]))
 
     def loss(self, local: Local, batch: Batch) -> Real:
         """Smooth-L1 of one layer, mean of the steps that count and of the batch."""

@@ -1,5 +1,6 @@
-"""e-prop: gradients of a recurrent spiking network from local traces and a broadcast error, without unrolling time."""
+"""e-prop: gradients of spiking networks from local traces and a broadcast error, other neurons held fixed."""
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple, cast
@@ -12,15 +13,22 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from memspike.arrays.ledger import Ledger
 from memspike.devices.part import AbstractPart
 from memspike.learning.objectives import AbstractObjective, AbstractStepObjective
-from memspike.learning.rules import base
+from memspike.learning.rules import base, eprop_layers
 from memspike.learning.rules.base import AbstractRule, Batch, Optimizer, Update, View
 from memspike.learning.rules.eprop_online import OnlineEprop, Shown
 from memspike.networks.base import AbstractNetwork, Cells, Weights
+from memspike.networks.feedforward import Feedforward
 from memspike.networks.recurrent import Activity, Readings, Recurrent, lowpass
 from memspike.neurons.analog import Analog
 from memspike.neurons.lif import SpikingState
 from memspike.parts.param import Parameter, option, param, part
-from memspike.parts.refusals import NoRecurrence, NoStepError, OneTrial
+from memspike.parts.refusals import (
+    NoOutputWeights,
+    NoRecurrence,
+    NoStepError,
+    NoTracePerSynapse,
+    OneTrial,
+)
 from memspike.parts.registry import RULES
 
 Real = Float[Array, "..."]
@@ -30,7 +38,10 @@ SOURCE = "Bellec et al., Nat. Commun. 11: 3625 (2020), doi 10.1038/s41467-020-17
 
 
 class AbstractFeedback(AbstractPart):
-    """B [neurons, outputs], and what becomes of the random weights that a chip starts with."""
+    """B [neurons, outputs], and what becomes of the random weights that a chip starts with.
+
+    Of several layers each has a B of its own; `symmetric` feedback goes through the matrices of all layers behind.
+    """
 
     @abstractmethod
     def weights(self, stored: Feedback, output: Feedback, /) -> Feedback:
@@ -40,10 +51,21 @@ class AbstractFeedback(AbstractPart):
     def after(self, stored: Feedback, change: Feedback, /) -> Feedback:
         """What is stored after the wanted `change` of the output weights."""
 
+    @abstractmethod
+    def signals(self, found: eprop_layers.Ran, stored: tuple[Real, ...], credit: Real, /) -> tuple[Real, ...]:
+        """Learning signals of all hidden layers of a feed-forward network for the credit of its outputs."""
+
 
 def _stored(self: AbstractFeedback, stored: Feedback, other: Feedback, /) -> Feedback:
     """What is stored, unchanged."""
     return stored
+
+
+def _by_stored(
+    self: AbstractFeedback, found: eprop_layers.Ran, stored: tuple[Real, ...], credit: Real, /
+) -> tuple[Real, ...]:
+    """By what is stored."""
+    return eprop_layers.through_stored(found, credit, stored)
 
 
 class Symmetric(AbstractFeedback):
@@ -55,17 +77,21 @@ class Symmetric(AbstractFeedback):
         """The output weights."""
         return output
 
+    def signals(self, found: eprop_layers.Ran, stored: tuple[Real, ...], credit: Real, /) -> tuple[Real, ...]:
+        """Through the matrices."""
+        return eprop_layers.through_matrices(found, credit)
+
 
 class Random(AbstractFeedback):
     """B fixed, random, drawn once."""
 
-    weights = after = _stored
+    weights, after, signals = _stored, _stored, _by_stored
 
 
 class Adaptive(AbstractFeedback):
     """B starts random and takes the wanted changes of the output weights, with a decay: it aligns with W_out."""
 
-    weights = _stored
+    weights, signals = _stored, _by_stored
 
     decay: Parameter = param(1e-3, "1", "share of B lost in every update", bounds=(0, 1))
 
@@ -75,16 +101,21 @@ class Adaptive(AbstractFeedback):
 
 
 class EpropState(NamedTuple):
-    """State of the optimiser and stored feedback weights."""
+    """State of the optimiser and stored feedback weights, of layers a tuple."""
 
     optimizer: Any
-    feedback: Feedback
+    feedback: Any
 
 
 @RULES.register("eprop", "e-prop, traces summed up in one product of matrices a trial", SOURCE)
 class Eprop(AbstractRule):
     """The learning signal of neuron j is L_j[t] = Σ_k B_jk·dE/dy_k[t] + c_reg·(f_j − f₀), with the firing rate f_j of
     the whole trial; it multiplies the eligibility trace of every synapse, filtered like the readout.
+
+    Every layer of a feed-forward network has a learning signal of its own, L_j[t] = Σ_k B_jk·c_k[t], where c_k is the
+    error of output k carried back through its own neuron: the same in a network with one hidden layer. Other layers are
+    held fixed, as other neurons are; the change of a convolution is the sum over its positions. Rates are those of
+    neurons that spike, and their term is not filtered by the outputs.
 
     In the `reference_order`, that of the released code of Demirağ et al. (arXiv 2108.01804), input traces are a step
     ahead of the neurons and both sides of every self-connection are RESET before every trial. `online` keeps a trace
@@ -103,19 +134,35 @@ class Eprop(AbstractRule):
     online: bool = option(False, "a trace for every synapse, step by step")
 
     def check(self, network: AbstractNetwork, objective: AbstractObjective, batch: int) -> None:
-        """A recurrent network of spiking neurons, and an error at every step."""
-        if not isinstance(network, Recurrent):
+        """A recurrent network or layers, and an error at every step."""
+        if not isinstance(network, Recurrent | Feedforward):
             raise NoRecurrence(type(network).__name__)
         if not isinstance(objective, AbstractStepObjective):
             raise NoStepError(type(objective).__name__)
         if self.online and batch > 1:
             raise OneTrial(batch, "eprop-online shows", "set it to 1, or learning.rule=eprop")
+        if isinstance(network, Recurrent):
+            return
+        if self.online or self.reference_order:
+            raise NoTracePerSynapse("online" if self.online else "reference_order")
+        alone = len(network.layers) == 2 and network.sources(1) == (0,) and network.layers[1].recurrent is None
+        if isinstance(self.feedback, Adaptive) and not alone:
+            raise NoOutputWeights()
 
     def init(self, view: View, optimizer: Optimizer, batch: tuple[int, ...], *, key: PRNGKeyArray) -> EpropState:
         """States of the optimiser and of the feedback, drawn with the third of three keys."""
-        neurons, outputs = view.network.shapes[2]
-        drawn = jax.random.normal(jax.random.split(key, 3)[2], (neurons, outputs))
-        return EpropState(optimizer.init(view.weights()), self.feedback_gain * (2 / neurons) ** 0.5 * drawn)
+        own, network, inner = jax.random.split(key, 3)[2], view.network, optimizer.init(view.weights())
+        if isinstance(network, Recurrent):
+            return EpropState(inner, self._drawn(*network.shapes[2], key=own))
+        layers: Any = network.layers  # pyright: ignore[reportAttributeAccessIssue]
+        counts = [math.prod(layer.map) for layer in layers]
+        keys = jax.random.split(own, len(counts))
+        pairs = zip(counts[:-1], keys, strict=False)
+        return EpropState(inner, tuple(self._drawn(n, counts[-1], key=k) for n, k in pairs))
+
+    def _drawn(self, neurons: int, outputs: int, *, key: PRNGKeyArray) -> Feedback:
+        """Random feedback of a layer."""
+        return self.feedback_gain * (2 / neurons) ** 0.5 * jax.random.normal(key, (neurons, outputs))
 
     def prepare(self, view: View, *, key: PRNGKeyArray) -> tuple[Cells, tuple[Ledger | None, ...]]:
         """In the reference order both sides of every self-connection are RESET."""
@@ -129,6 +176,8 @@ class Eprop(AbstractRule):
 
     def update(self, state: Any, view: View, batch: Batch, optimizer: Optimizer, *, key: PRNGKeyArray) -> Update:
         """One trial, or the mean of a batch of them."""
+        if isinstance(view.network, Feedforward):
+            return self._of_layers(state, view, batch, optimizer, key=key)
         weights = view.weights()
         feedback = self.feedback.weights(state.feedback, weights[2])
         batch = batch._replace(x=self._late(batch.x))
@@ -145,11 +194,36 @@ class Eprop(AbstractRule):
         }
         return Update(EpropState(inner, self.feedback.after(state.feedback, change[2])), change, metrics)
 
-    def run(self, state: Any, view: View, x: Any, *, key: PRNGKeyArray | None) -> Activity:
+    def _of_layers(self, state: Any, view: View, batch: Batch, optimizer: Optimizer, *, key: PRNGKeyArray) -> Update:
+        """The same for a feed-forward network."""
+        objective: Any = view.objective
+        found = eprop_layers.ran(view, batch.x, key=view.key(key))
+        output = found.activity.output
+        rates, count = found.rates(view.clock.dt), output[0].size // output.shape[-1]
+
+        def signals(credit: Real) -> tuple[Real, ...]:
+            own = list(self.feedback.signals(found, state.feedback, credit))
+            for k, rate in rates.items():
+                off = self.rate_weight * (rate - self.target_rate) / (count * found.network.layers[k].spike_voltage)
+                own[k] = own[k] + off[None]
+            return tuple(own)
+
+        slopes = eprop_layers.gradient(found, objective.signal(output, batch.target), signals)
+        slopes = tuple(jnp.clip(g, -self.clip, self.clip) for g in slopes)
+        change, inner = base.descent(optimizer, slopes, state.optimizer, view.weights())
+        metrics = {"loss": objective.loss(output, batch.target).mean(), "gradient_norm": optax.tree.norm(slopes)}
+        if rates:
+            metrics["rate"] = jnp.stack([rate.mean() for rate in rates.values()]).mean()
+        after = state.feedback
+        if isinstance(self.feedback, Adaptive):  # of one hidden layer, whose rows are the first of the outputs
+            after = tuple(self.feedback.after(b, change[-1][: len(b)]) for b in after)
+        return Update(EpropState(inner, after), change, metrics)
+
+    def run(self, state: Any, view: View, x: Any, *, key: PRNGKeyArray | None) -> Any:
         """The network on a trial."""
         return view.network.run(view.readings(), self._late(x), view.clock, key=key)
 
-    def _late(self, x: Real) -> Real:
+    def _late(self, x: Any) -> Any:
         """The inputs that drive the neurons."""
         return jnp.concatenate([jnp.zeros_like(x[:1]), x[:-1]]) if self.reference_order else x
 
