@@ -5,9 +5,19 @@ import numpy as np
 import pytest
 
 from memspike import InputError
-from memspike.experiments import pcm_eprop_ablation, resolve, run
+from memspike.experiments import resolve, run
 from memspike.experiments.pcm_eprop import prepare
-from memspike.experiments.pcm_eprop_ablation import ALL, LEARNING, UNTRAINED, heard, last_chips, plan, readout, ridge
+from memspike.experiments.pcm_eprop_ablation import (
+    ALL,
+    LEARNING,
+    LINES,
+    UNTRAINED,
+    heard,
+    last_chips,
+    plan,
+    readout,
+    ridge,
+)
 from memspike.training.folder import RunFolder
 
 SMALL = ("network.layers=[12]", "task.inputs=10", "task.steps=60", "training.epochs=2", "seeds=2", "theta=0.05")
@@ -26,7 +36,7 @@ def study(tmp_path_factory):
 
 def test_every_line_has_a_row_and_a_training_keeps_what_does_not_learn(study):
     result, folder = study
-    assert [row["weights"] for row in result["rows"]] == list(pcm_eprop_ablation.LINES)
+    assert [row["weights"] for row in result["rows"]] == list(LINES)
     assert all(row["seeds"] == 2 and row["mse_q1"] <= row["mse_median"] <= row["mse_q3"] for row in result["rows"])
     made = plan(settings_of())
     for name, learns in LEARNING.items():
