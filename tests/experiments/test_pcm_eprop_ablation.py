@@ -70,9 +70,9 @@ def test_no_readout_of_the_same_network_is_better(study):
 
 
 def test_only_wanted_lines_are_trained():
-    few = plan(settings_of("study.weights=[readout alone,'ridge, untrained network']"))
+    few = plan(settings_of("study.weights=[readout alone,ridge on the untrained network]"))
     assert list(few.trainings) == ["readout alone"]
-    assert list(plan(settings_of("study.weights=['ridge, trained network']")).trainings) == [ALL]
+    assert list(plan(settings_of("study.weights=[ridge on the trained network]")).trainings) == [ALL]
 
 
 @pytest.mark.parametrize(

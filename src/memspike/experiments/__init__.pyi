@@ -13,10 +13,14 @@ from .eprop import eprop_spoken_speakers as eprop_spoken_speakers
 from .matrix import matrix as matrix
 from .memory_retrieval import memory_retrieval as memory_retrieval
 from .memprop import memprop_digits as memprop_digits
+from .memprop import memprop_digits_spikes as memprop_digits_spikes
 from .memprop import memprop_fashion as memprop_fashion
+from .memprop import memprop_fashion_spikes as memprop_fashion_spikes
 from .memprop import memprop_mnist as memprop_mnist
+from .memprop import memprop_mnist_spikes as memprop_mnist_spikes
 from .memprop import memprop_spoken as memprop_spoken
 from .memprop import memprop_spoken_speakers as memprop_spoken_speakers
+from .memprop import memprop_spoken_spikes as memprop_spoken_spikes
 from .pcm_eprop import pcm_eprop as pcm_eprop
 from .pcm_eprop_ablation import pcm_eprop_ablation as pcm_eprop_ablation
 from .pcm_eprop_table import pcm_eprop_effects as pcm_eprop_effects

@@ -30,7 +30,7 @@ LEARNING: dict[str, tuple[int, int, int]] = {
     "readout alone": (0, 0, 1),
 }
 # the best readout of the network before any training, and of that in which all weights have learned
-UNTRAINED, TRAINED = "ridge, untrained network", "ridge, trained network"
+UNTRAINED, TRAINED = "ridge on the untrained network", "ridge on the trained network"
 LINES = (*LEARNING, UNTRAINED, TRAINED)
 
 
