@@ -216,6 +216,16 @@ def effects_table() -> str:
     return f"{written(entry['result']['rows'], columns)}\n\n{code(entry)}"
 
 
+def ablation_table() -> str:
+    entry = load("study-eprop-ablation")
+    r = entry["result"]
+    what = Column("weights", "pattern generation, digital weights: what learns", "text")
+    return (
+        f"{written(r['rows'], (what, ERROR, tables.RATE))}\n\n{code(entry)}: {r['seeds']} seeds, {r['epochs']} epochs, "
+        f"constants of the released code; zero output has {r['mse_zero_output']:.3f}."
+    )
+
+
 def life_table() -> str:
     entry = load("study-eprop-life")
     rows = entry["result"]["rows"]
@@ -334,7 +344,8 @@ def block(brief: bool) -> str:
     if brief:
         parts.append(schemes_table())
     else:
-        parts += [asymmetry_tables(), online_table(), schemes_table(), effects_table(), life_table()]
+        parts += [asymmetry_tables(), online_table(), ablation_table(), schemes_table()]
+        parts += [effects_table(), life_table()]
     parts += [eprop_table(), population_line()]
     parts += ["More in [Results](docs/results.md)."] if brief else [fit_table()]
     return "\n\n".join([START, *parts, END])
