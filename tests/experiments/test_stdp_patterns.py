@@ -131,7 +131,7 @@ def test_every_array_cell_and_scheme_has_the_same_keys(keys, tmp_path, monkeypat
         ("stdp-patterns", ["training.batch=2"], "one trial at a time"),
         ("stdp-patterns", ["simulation.parts=3"], "once a presentation"),
         ("stdp-patterns", ["network=associative"], "tells no classes"),
-        ("stdp-patterns", ["neuron=lif"], "alif"),
+        ("stdp-patterns", ["neuron=trace-lif"], "alif"),
         ("stdp-patterns-waveform", ["learning.scheme=fp32"], "one memory device a weight"),
     ],
 )
