@@ -141,7 +141,10 @@ def test_a_run_takes_devices_by_path(call, tmp_path):
         (("run", "memprop-digits", "--set", "synapse.device=vteem"), "Did you mean 'pulsed-vteam'?"),
         (("run", "memprop-digits", "--set", "learning.rule=eprpo"), "see: memspike list rules. Did you mean 'eprop'?"),
         (("run", "memprop-digits", "--set", "synapse=piar"), "Did you mean 'differential-pair'?"),
-        (("run", "memprop-digits", "--set", "encoder=rte"), "Did you mean 'frame-pulse-rate' or 'frame-rate' or 'image-rate'?"),
+        (
+            ("run", "memprop-digits", "--set", "encoder=rte"),
+            "Did you mean 'frame-pulse-rate' or 'frame-rate' or 'image-rate'?",
+        ),
         (("run", "memprop-digits", "--set", "fabrication.preset=reram-om"), "'reram-es'"),
         (("run", "tiki-taka-regression", "--set", "device=reram-om"), "'reram-es'"),
         (("run", "memprop-minst"), "Did you mean 'memprop-mnist'"),

@@ -268,7 +268,7 @@ def test_a_part_may_be_a_file(tmp_path):
         ("neuron=mfi", "Did you mean 'mif'"),
         ("data.name=mnits", "Did you mean 'mnist'"),
         ("training.batch=5000", "training.batch is 5000"),
-        ("rule=eprop", "e-prop needs a recurrent network"),
+        ("rule=eprop-online", "shows one trial at a time"),
         ("rule=stdp", "needs a winner-take-all layer"),
         ("neuron=trace-lif", "neuron is a TraceLIF; this kind of network needs membranes or spikes"),
         ("scheme=agad", "needs a gradient array beside the weight array"),

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import memspike as ms
@@ -26,6 +26,7 @@ def test_a_rate_train_has_as_many_pulses_as_the_pixel_is_bright():
     np.testing.assert_allclose(many.mean(0)[:, :-1] / 0.2, np.tile(np.ravel(LEVELS), (8, 1)), atol=0.035)
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.floats(0, 1), st.integers(1, 40))
 def test_pulses_of_a_train_are_evenly_spaced(level, count):
     encoder = PulseRate(pulses=count, interval=1e-3).fitted((1, 1))

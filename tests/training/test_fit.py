@@ -109,11 +109,11 @@ def test_the_same_keys_for_every_rule(rule, keys):
 @pytest.mark.parametrize(
     ("experiment", "key", "words"),
     [
-        ("memprop-digits", "learning.rule=eprop", "needs a recurrent network"),
+        ("memprop-digits", "learning.rule=eprop-online", "shows one trial at a time"),
         ("memprop-digits", "learning.rule=decolle", "trace-lif"),
         ("decolle-digits", "learning.rule=stdp", "winner-take-all"),
         ("decolle-digits", "learning.scheme=agad", "set synapse.type=stack"),
-        ("eprop-evidence", "learning.objective=windowed", "error at every step"),
+        ("eprop-evidence", "learning.objective=time-mean", "error at every step"),
         ("eprop-evidence", "training.update_every=3", "decolle alone"),
         ("memprop-digits", "array.tile=[3,1]", "does not fit"),
         ("memprop-digits", "evaluation.age=[1s]", "devices that age"),
