@@ -139,12 +139,12 @@ def test_a_run_on_wires_and_converters(tmp_path):
         HOSTS["decolle"],
         {
             "experiment": "memprop-digits",
-            "data": {"train": 300, "test": 100},
+            "data": {"train": 900, "test": 100},
             "network": {"layers": [{"size": 40}]},
             "synapse": {"type": "stack", "device": {"type": "soft-bounds"}},
             "array": {"r_row": 1.0, "r_column": 1.0, "adc": {"type": "adc", "bits": 8, "range": 1e-4}},
             "learning": {"scheme": {"type": "tiki-taka-2", "fast": 1.0, "period": 5.0, "reads": 4.0}},
-            "training": {"epochs": 2},
+            "training": {"epochs": 4},
         },
     )
     result = experiments.run(changed(Settings, tables, {}), tmp_path / "run")
