@@ -308,6 +308,8 @@ def test_what_was_taken_away_stays_away_in_a_file(tmp_path):
     assert written(again) == written(settings)
     usual = resolve("memprop-digits").settings
     assert written(usual, experiment.tables) == written(usual)
+    nominal = resolve("pcm-eprop", ["learning.scheme.quantum=none"]).settings
+    assert written(nominal, {"learning": {"scheme": {"quantum": 0.1}}})["learning"]["scheme"]["quantum"] == "none"
 
 
 # one of every kind of network; the others have the same parts with other values

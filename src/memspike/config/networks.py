@@ -203,6 +203,17 @@ def _reading(reading: Any, cell: Any) -> AbstractRows:
     return DynamicalRows(MetastableSwitch(r_on=1 / high, r_off=1 / (low or 1e-12), tau=reading.device.tau))
 
 
+def _analog_filter() -> Any:
+    """The field of networks whose neurons may have analog spikes: their filter."""
+    return part(lambda: ExponentialFilter(tau=0.1e-3), "synaptic filter of neurons with analog spikes (mif)")
+
+
+def _analog_current() -> Any:
+    """And the scale of what enters their membranes."""
+    words = "current into a membrane of theirs for a read_voltage on a weight of 1; none: that of the column"
+    return option(None, words, unit="A", bounds=(0, 1e3))
+
+
 class RecurrentTopology(AbstractTopology):
     """One layer of spiking neurons, all connected with each other, and a leaky readout."""
 
@@ -213,15 +224,8 @@ class RecurrentTopology(AbstractTopology):
     read_voltage: float = option(0.2, "row voltage of a spike", unit="V", bounds=(1e-6, 10))
     loops: bool = option(False, "neurons are connected with themselves, too")
     adaptive: float = option(1.0, "share of the neurons that adapt (alif)", bounds=(0, 1))
-    filter: AbstractFilter = part(
-        lambda: ExponentialFilter(tau=0.1e-3), "synaptic filter of neurons with analog spikes (mif)"
-    )
-    current: float | None = option(
-        None,
-        "current into a membrane of theirs for a read_voltage on a weight of 1; none: that of the column",
-        unit="A",
-        bounds=(0, 1e3),
-    )
+    filter: AbstractFilter = _analog_filter()
+    current: float | None = _analog_current()
 
     def build(self, base: Ingredients) -> Recurrent:
         """Three crossbars: input, recurrent, output; the first two are those of the layer."""
@@ -301,15 +305,8 @@ class CompetitiveTopology(AbstractTopology):
         unit="s",
         bounds=(1e-15, 1e9),
     )
-    filter: AbstractFilter = part(
-        lambda: ExponentialFilter(tau=0.1e-3), "synaptic filter of neurons with analog spikes (mif)"
-    )
-    current: float | None = option(
-        None,
-        "current into a membrane of theirs for a read_voltage on a weight of 1; none: that of the column",
-        unit="A",
-        bounds=(0, 1e3),
-    )
+    filter: AbstractFilter = _analog_filter()
+    current: float | None = _analog_current()
     threshold: float = option(30e-3, "membrane voltage at which they have fired", unit="V", bounds=(-10, 10))
 
     def build(self, base: Ingredients) -> Competitive:

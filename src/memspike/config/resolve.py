@@ -10,7 +10,7 @@ from memspike.parts import table
 from memspike.parts.errors import InputError, unknown
 from memspike.parts.fields import fields_of
 from memspike.parts.registry import DEVICES
-from memspike.parts.table import BEFORE
+from memspike.parts.table import BEFORE, Recipe
 from memspike.parts.written import keys_of, plain
 
 LAYERED = ("neuron", "synapse", "array")
@@ -181,8 +181,9 @@ def written(settings: Any, tables: Mapping[str, Any] | None = None) -> dict[str,
 
 def _say_none(found: dict[str, Any], part: Any, tables: Mapping[str, Any]) -> None:
     """The word none for every key of the tables that is None in the part and so not in `found`."""
+    options = part.options() if isinstance(part, Recipe) else None
     for name, usual in tables.items():
-        value = getattr(part, name, usual)
+        value = getattr(part, name, usual) if options is None else options.get(name, usual)
         if value is None:
             found[name] = "none"
         elif isinstance(usual, Mapping) and isinstance(found.get(name), dict):
