@@ -8,10 +8,12 @@ from platformdirs import user_cache_dir
 
 ROOT = Path(__file__).parents[1]
 
-# most of the suite's time is compilation of small programs: compile fast and once, also in programs that tests start
+# most of the suite's time is compilation of small programs: compile fast and once, also in programs that tests start;
+# full reproductions calculate for long: they get the programs that users get
 FAST = "--xla_backend_optimization_level=0"
 if jax.__version_info__ < (0, 11):  # half the time of a compilation; later versions know no such flag and would stop
     FAST += " --xla_cpu_use_fusion_emitters=false"
+FAST = "" if "full" in sys.argv else FAST
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FAST}".strip()
 os.environ.setdefault("MEMSPIKE_CACHE", str(Path(user_cache_dir("memspike"), "tests")))
 

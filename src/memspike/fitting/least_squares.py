@@ -79,3 +79,8 @@ def uncertainty(jacobian: Float[np.ndarray, "points parameters"]) -> tuple[np.nd
     weak = [k for k in range(len(values)) if values[k] < 1.0]
     groups = [[int(j) for j in np.argsort(-np.abs(vectors[:, k])) if abs(vectors[j, k]) > 0.3] for k in weak]
     return covariance, groups
+
+
+def leverage(jacobian: Float[np.ndarray, "points parameters"]) -> Float[np.ndarray, " points"]:
+    """The share of each point's variance that the fit takes up, in 0 … 1; their sum is the number of parameters."""
+    return np.einsum("np,pq,nq->n", jacobian, uncertainty(jacobian)[0], jacobian)

@@ -19,7 +19,7 @@ from scipy import optimize
 
 from memspike.devices.base import Real
 from memspike.fitting.compliance import advance, limited
-from memspike.fitting.least_squares import NORMAL_95, WIDE, minimise, uncertainty
+from memspike.fitting.least_squares import NORMAL_95, WIDE, leverage, minimise, uncertainty
 from memspike.fitting.loops import Loops, span
 from memspike.fitting.state_laws import LAWS, SHARE, Law
 
@@ -213,6 +213,12 @@ class Study:
         """Noise and deviance of lanes."""
         return [noise_of(self.measured[k], i, self.known[k]) for k, i in zip(sets, current, strict=True)]
 
+    def unbiased(self, current: np.ndarray, jacobian: np.ndarray) -> list[tuple[float, float, float]]:
+        """Noise of all sets, where residuals are made as large again as the fit has made them small (leverage)."""
+        left = np.stack([1 - leverage(j) for j in jacobian])
+        about = current + (self.measured - current) / np.sqrt(np.maximum(left, 0.1))
+        return [noise_of(*row) for row in zip(about, current, self.known, strict=True)]
+
 
 def _study(name: str, data: list[Loops], steps: int) -> Study:
     compliance = bool(np.isfinite(data[0].limit).any())
@@ -294,6 +300,10 @@ def profiled(name: str, data: list[Loops], found: list[Found]) -> list[Found]:
         lane = _lanes(sign, study.measured, _weights(noise, current), LINEAR * top)
         walk = _Walk(study, lane, np.stack([f.covariance for f in found]))
         theta, least, jacobian = study.least(theta, lane, STEPS_A_ROUND)
+        current = study.current(theta, sign)
+        lane = _lanes(sign, study.measured, _weights(study.unbiased(current, jacobian), current), LINEAR * top)
+        walk = dataclasses.replace(walk, lane=lane)
+        theta, least, jacobian = study.least(theta, lane, STEPS_A_ROUND)
         ends, below, better = walk.first(theta, least)
         if (below < -0.1).any():
             theta, least, jacobian = study.least(np.where(below[:, None] < -0.1, better, theta), lane, FIRST_STEPS)
@@ -316,17 +326,18 @@ def _refined(name: str, data: list[Loops], found: list[Found]) -> list[Found]:
     current, noise = np.stack([f.current for f in found]), [(f.relative, f.floor, 0.0) for f in found]
     for steps in (STEPS_A_ROUND, STEPS_A_ROUND // 2):
         lane = _lanes(sign, study.measured, _weights(noise, current), LINEAR * top)
-        theta, _, _ = study.least(theta, lane, steps)
+        theta, _, jacobian = study.least(theta, lane, steps)
         current = study.current(theta, sign)
-        noise = study.noises(current, np.arange(len(data)))
+        noise = study.unbiased(current, jacobian)
+    likeliest = study.noises(current, np.arange(len(data)))
     for f, t in zip(found, theta, strict=True):  # another minimum that is as likely widens the interval
         low, high = f.rest if f.rest is not None else (t, t)
         f.half[:] = np.maximum(f.half, np.stack([t - low, high - t], axis=1))
     return [
         dataclasses.replace(
-            f, theta=t, relative=n[0], floor=n[1], current=i, bic=f.bic + n[2] - f.deviance, deviance=n[2]
+            f, theta=t, relative=n[0], floor=n[1], current=i, bic=f.bic + m[2] - f.deviance, deviance=m[2]
         )
-        for f, t, n, i in zip(found, theta, noise, current, strict=True)
+        for f, t, n, m, i in zip(found, theta, noise, likeliest, current, strict=True)
     ]
 
 
