@@ -10,8 +10,11 @@ ROOT = Path(__file__).parents[1]
 
 # most of the suite's time is compilation of small programs: compile fast and once, also in programs that tests start
 FAST = "--xla_backend_optimization_level=0"
-if jax.__version_info__ < (0, 11):  # half the time of a compilation; later versions know no such flag and would stop
-    FAST += " --xla_cpu_use_fusion_emitters=false"
+if jax.__version_info__ < (
+    0,
+    11,
+):  # half the time of a compilation; later versions may know no such flag and would stop
+    FAST += " --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FAST}".strip()
 os.environ.setdefault("MEMSPIKE_CACHE", str(Path(user_cache_dir("memspike"), "tests")))
 
