@@ -85,13 +85,16 @@ def test_evaluation_uses_exact_wires(x64):
     learner, chips = population.learner, population.init()
     network: Any = learner.network
     lines = lines_of(network, population.first_of(chips.cells))
-    seen = tuple(c.transfer(g) for c, g in zip(network.crossbars, lines, strict=True))
-    keys = evaluator.keys(False).shown[0]
-    correct = []
-    for x, key in zip(evaluator.x, keys, strict=True):
+
+    @jax.jit
+    def predicted(lines: Any, x: Any, key: Any) -> Any:
+        seen = tuple(c.transfer(g) for c, g in zip(network.crossbars, lines, strict=True))
         shown = evaluator.trials.shown(x, learner.clock.dt, key=key)
-        correct += list(np.asarray(learner.objective.predict(network.run(seen, shown, learner.clock).output)))
-    by_hand = np.asarray(correct)[: len(evaluator.data.y_test)]
+        return learner.objective.predict(network.run(seen, shown, learner.clock).output)
+
+    keys = evaluator.keys(False).shown[0]
+    correct = [predicted(lines, x, key) for x, key in zip(evaluator.x, keys, strict=True)]
+    by_hand = np.concatenate(correct)[: len(evaluator.data.y_test)]
     np.testing.assert_array_equal(evaluator.predictions(chips)[0], by_hand)
 
 
