@@ -318,20 +318,24 @@ ONE_BY_ONE = {"memprop-digits", "pcm-eprop", "decolle-digits", "stdp-patterns", 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_key_can_be_set_to_its_own_value(name):
-    """All together, and one by one: only the name of a device stands for all of its values, whatever they were."""
+    """All together; names one by one, numbers those of a table at once: only a device's name stands for all it has."""
     experiment = EXPERIMENTS.get(name).value
     tables = {"experiment": name, **experiment.tables}
     settings = checked(experiment.root, tables)
     wanted, together = written(settings), dict(tables)
+    apart: dict[tuple[str, bool], dict] = {}
     for key in keys_of(settings):
         several = isinstance(key.value, str) and key.value.endswith(" tables")
         if several or key.path == "experiment":
             continue
         assert key.doc, key.path
         together = put(together, key.path, key.value)
-        if name in ONE_BY_ONE:
-            found = written(checked(experiment.root, put(dict(tables), key.path, key.value)))
-            assert found == wanted or key.path.rsplit(".", 1)[-1] in DEVICE_KEYS, f"{key.path} = {key.value}"
+        named = isinstance(key.value, str)
+        at = (key.path if named else key.path.rpartition(".")[0], named)
+        apart[at] = put(apart.get(at, dict(tables)), key.path, key.value)
+    for (path, named), changed in apart.items() if name in ONE_BY_ONE else ():
+        whole = named and path.rsplit(".", 1)[-1] in DEVICE_KEYS
+        assert written(checked(experiment.root, changed)) == wanted or whole, path
     assert written(checked(experiment.root, together)) == wanted
 
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from memspike import experiments
+from memspike.config.build import classification
 from memspike.config.settings import Settings
 from memspike.experiments.base import changed, together
 from memspike.experiments.matrix import HOSTS
@@ -18,6 +18,8 @@ from memspike.learning.rules.eprop import ran
 from memspike.learning.rules.eprop_online import OnlineEprop, Shown
 from memspike.networks import Clock, Reading, Readings, Recurrent
 from memspike.neurons import MIF, AlphaFilter, Analog, ExponentialFilter, RelaxationOscillator
+from memspike.training.classify import classify
+from memspike.training.folder import RunFolder
 
 STEPS, SIZES, DT = 40, (5, 4, 2), 50e-6
 KEY = jax.random.key(7)
@@ -51,8 +53,13 @@ def gradient(rule, view, weights, batch):
             return exact(weights)
 
     seen = Seen(*seen)
-    activity, within = ran(seen, batch.x)
-    return activity, rule.gradient(seen, activity, batch, weights[2], within)
+
+    @jax.jit
+    def found(x):
+        activity, within = ran(seen, x)
+        return activity, rule.gradient(seen, activity, batch, weights[2], within)
+
+    return found(batch.x)
 
 
 @pytest.mark.parametrize("name", NEURONS)
@@ -65,7 +72,7 @@ def test_eprop_is_autodiff_with_what_others_send_held_fixed(x64, name):
         y = view.network.run(exact(w), batch.x, view.clock, fixed=True).y
         return 0.5 * jnp.square(y - batch.target).sum(0).mean(0).sum()
 
-    for ours, true in zip(found, jax.grad(loss)(weights), strict=True):
+    for ours, true in zip(found, jax.jit(jax.grad(loss))(weights), strict=True):
         assert float(jnp.abs(true).max()) > 1e-5
         np.testing.assert_allclose(ours, true, rtol=1e-8, atol=1e-9 * float(jnp.abs(true).max()))
 
@@ -76,6 +83,7 @@ def test_without_recurrent_weights_it_is_the_slope_of_the_loss(x64):
     weights = (weights[0], jnp.zeros_like(weights[1]), weights[2])
     _, found = gradient(Eprop(rate_weight=0.0, clip=1e9), view, weights, batch)
 
+    @jax.jit
     def loss(w):
         y = view.network.run(exact((w, *weights[1:])), batch.x, view.clock).y
         return 0.5 * jnp.square(y - batch.target).sum(0).mean(0).sum()
@@ -95,23 +103,21 @@ def eligibilities(neuron, x, weights):
     def step(s, drive):
         return jax.flatten_util.ravel_pytree(neuron.step(back(s), drive, DT))[0]
 
-    inner, outer = jax.jit(jax.jacfwd(step)), jax.jit(jax.jacfwd(step, argnums=1))
+    both, after = jax.jit(jax.jacfwd(step, argnums=(0, 1))), jax.jit(step)
     states = np.tile(np.asarray(flat), (SIZES[1], 1))
     trace = np.zeros((SIZES[0], SIZES[1], size))
-    z_of = lambda s: float(back(jnp.asarray(s)).z)  # noqa: E731
+    z_of = jax.jit(lambda s: back(s).z)
+    seen = jax.jit(jax.jacfwd(z_of))
     found, sent = [], np.zeros(SIZES[1])
     for now in np.asarray(x):
         drive = jnp.asarray(now @ np.asarray(weights[0]) + sent @ np.asarray(weights[1]))
         for j in range(SIZES[1]):
-            A, b = (
-                np.asarray(inner(jnp.asarray(states[j]), drive[j])),
-                np.asarray(outer(jnp.asarray(states[j]), drive[j])),
-            )
+            A, b = (np.asarray(one) for one in both(jnp.asarray(states[j]), drive[j]))
             for i in range(SIZES[0]):
                 trace[i, j] = A @ trace[i, j] + b * now[i]
-            states[j] = np.asarray(step(jnp.asarray(states[j]), drive[j]))
-        sent = np.array([z_of(s) for s in states])
-        slope = np.asarray(jax.jacfwd(lambda s: back(s).z)(jnp.asarray(states[0])))
+            states[j] = np.asarray(after(jnp.asarray(states[j]), drive[j]))
+        sent = np.array([float(z_of(jnp.asarray(s))) for s in states])
+        slope = np.asarray(seen(jnp.asarray(states[0])))
         found.append(trace @ slope)
     return np.array(found)
 
@@ -124,15 +130,16 @@ def test_the_online_form_is_the_factorised_one_and_its_traces_are_eligibilities(
     batch = Batch(x, target, jnp.ones(12), jnp.asarray(True))
     _, found = gradient(Eprop(rate_weight=0.0, clip=1e9), view, weights, batch)
     online = OnlineEprop(view.network, view.objective, DT)
-    _, total = online.run(exact(weights), weights[2], Shown(x, x, target), view.clock)
+    shown = Shown(x, x, target)
+    _, total = jax.jit(lambda shown: online.run(exact(weights), weights[2], shown, view.clock))(shown)
     for ours, other in zip(found[:1] + found[2:], total.gradient[:1] + total.gradient[2:], strict=True):
         np.testing.assert_allclose(ours, other, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(found[1], total.gradient[1] * view.network.others(), rtol=1e-9, atol=1e-12)
     state, kappa, filtered = online.init(), float(jnp.exp(-DT / view.network.tau_out)), 0.0
     expected = eligibilities(neuron, x, (weights[0], weights[1] * view.network.others()))
+    step = jax.jit(lambda state, now: online.step(state, exact(weights).part(0), weights[2], now)[0])
     for k in range(12):
-        now = Shown(x[k], x[k], target[k])
-        state, _ = online.step(state, exact(weights).part(0), weights[2], now)
+        state = step(state, Shown(x[k], x[k], target[k]))
         filtered = kappa * filtered + expected[k]
         np.testing.assert_allclose(state.input.filtered, filtered, rtol=1e-7, atol=1e-10)
 
@@ -152,8 +159,8 @@ ON_DIGITS: dict[str, Any] = {
 
 @pytest.mark.parametrize("rule", [{"type": "eprop", "rate_weight": 0.0, "clip": 30.0}, {"type": "bptt"}])
 def test_a_recurrent_layer_of_mif_neurons_learns(tmp_path, rule):
-    settings = changed(Settings, together(HOSTS["eprop"], ON_DIGITS, {"learning": {"rule": rule}}), {})
-    assert experiments.run(settings, tmp_path / "run")["test_accuracy"] > 0.7
+    given = classification(changed(Settings, together(HOSTS["eprop"], ON_DIGITS, {"learning": {"rule": rule}}), {}))
+    assert classify(given, RunFolder(tmp_path), resume=False)["test_accuracy"] > 0.7
 
 
 def test_spikes_of_analog_neurons_are_counted_at_upward_crossings():

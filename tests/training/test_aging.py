@@ -1,5 +1,7 @@
 """Chips that grow old: those that were trained by pulses, and what reads of them see."""
 
+import dataclasses
+from functools import cache
 from typing import Any
 
 import jax
@@ -11,11 +13,13 @@ import memspike as ms
 from memspike.config import build
 from memspike.config.build import classification
 from memspike.data.base import Dataset
-from memspike.experiments import resolve, run
+from memspike.experiments import resolve
 from memspike.training import evaluate
 from memspike.training.aging import Lifetime, later, over_time
+from memspike.training.classify import classify
 from memspike.training.evaluate import Evaluator, read_keys
 from memspike.training.fit import fit
+from memspike.training.folder import RunFolder
 from memspike.training.learner import Aged
 
 DAY, MONTH = 86400.0, 2.63e6
@@ -41,16 +45,18 @@ def _sounds(monkeypatch):
     monkeypatch.setattr(build, "load", lambda name, *more: sounds if name == "spoken-digits" else load(name, *more))
 
 
+@cache
 def trained(name, *settings):
-    """The population, an evaluator and the chips after training."""
+    """The training, an evaluator and the chips after it: compiled once for all tests, none of which changes it."""
     given = classification(resolve(name, (*CASES[name], *settings)).settings)
-    return given.population, Evaluator(given.population, given.data), fit(given.population, given.plan).chips
+    return given, Evaluator(given.population, given.data), fit(given.population, given.plan).chips
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_chips_that_age_are_those_that_were_trained(name):
     """At age 0 it is what reads of the trained cells see then; later it is what they see later, on the same devices."""
-    population, evaluator, chips = trained(name)
+    given, evaluator, chips = trained(name)
+    population = given.population
     found = over_time(evaluator, chips, Lifetime((0.0, DAY)), key=KEY)
     assert found.written is None
     assert found.accuracy.shape == (2, population.count)
@@ -75,7 +81,8 @@ def test_devices_that_do_not_drift_keep_their_accuracy():
 
 
 def test_devices_that_drift_are_read_lower_and_hold_what_was_programmed():
-    population, _, chips = trained("memprop-digits")
+    given, _, chips = trained("memprop-digits")
+    population = given.population
     network, cells = population.learner.network, population.first_of(chips.cells)
     old = later(network, cells, jnp.asarray(MONTH))
     for crossbar, before, after in zip(network.crossbars, cells, old, strict=True):
@@ -87,19 +94,25 @@ def test_devices_that_drift_are_read_lower_and_hold_what_was_programmed():
 
 def test_reads_of_old_chips_have_the_noise_of_their_devices():
     """Without drift ages differ by read noise alone, and without that in nothing."""
-    settings = ("synapse.device.nu=0", "data.test=297")
     quiet = ("synapse.device.read_slope=0", "synapse.device.read_offset=0")
-    _, evaluator, chips = trained("memprop-digits", *settings)
-    noisy = over_time(evaluator, chips, Lifetime((1.0, 1.0)), key=KEY).accuracy
+
+    def accuracy(ages, *settings):
+        keys = (*CASES["memprop-digits"], "synapse.device.nu=0", "data.test=297", *settings)
+        given = classification(resolve("memprop-digits", keys).settings)
+        evaluator = Evaluator(given.population, given.data)
+        return over_time(evaluator, given.population.init(), Lifetime(ages), key=KEY).accuracy
+
+    noisy = accuracy((1.0, 1.0))
     assert (noisy[0] != noisy[1]).any()
-    _, evaluator, chips = trained("memprop-digits", *settings, *quiet)
-    still = over_time(evaluator, chips, Lifetime((0.0, DAY)), key=KEY).accuracy
+    still = accuracy((0.0, DAY), *quiet)
     np.testing.assert_array_equal(still[0], still[1])
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_rows_of_a_run_are_of_its_own_chips(name, tmp_path):
-    result = run(resolve(name, (*CASES[name], "evaluation.age=[1s,1d]")).settings, tmp_path / "run")
+    given, _, _ = trained(name)
+    wanted = dataclasses.replace(given.evaluation, age=(1.0, DAY))
+    result = classify(given._replace(evaluation=wanted), RunFolder(tmp_path), resume=False)
     assert [(row["age_s"], row["compensation"], row["chips"]) for row in result["rows"]] == [
         (1.0, "none", 2),
         (DAY, "none", 2),

@@ -10,11 +10,15 @@ import pytest
 
 import memspike as ms
 from memspike import InputError
+from memspike.arrays import Ideal
 from memspike.config.build import classification
 from memspike.experiments import resolve
 from memspike.networks.base import corrections_of, lines_of
 from memspike.training.aging import Lifetime, over_time
+from memspike.training.classify import classify
 from memspike.training.evaluate import Evaluator
+from memspike.training.fit import fit
+from memspike.training.folder import RunFolder
 from memspike.training.population import Piece
 
 SMALL = ["data.train=320", "data.test=40", "training.batch=32", "network.layers=[8]"]
@@ -39,29 +43,39 @@ def epoch(population, chips, number):
 
 
 def test_training_renews_its_correction_and_says_how_far_off_it_was(tmp_path):
-    population, _ = parts("training.epochs=2", *WIRED)
+    given = classification(resolve("memprop-digits", [*SMALL, "training.epochs=2", *WIRED]).settings)
+    population = given.population
     chips: Any = population.init()
     assert all(np.all(np.asarray(c) == 1) for c in chips.wires.corrections)
     after: Any = epoch(population, chips, 0)
     network = population.learner.network
-    exact: Any = corrections_of(network, lines_of(network, population.first_of(chips.cells)))
+    exact: Any = jax.jit(corrections_of)(network, lines_of(network, population.first_of(chips.cells)))
     for used, true in zip(after.wires.corrections, exact, strict=True):
         assert used is not None
         np.testing.assert_allclose(used[0], true, rtol=1e-4)
     assert float(after.wires.deviation[0]) == 0.0
     later: Any = epoch(population, after, 1)
     assert 0 < float(later.wires.deviation[0]) < 0.1
-    result = run(tmp_path, "training.epochs=2", *WIRED)
+    result = classify(given, RunFolder(tmp_path), resume=False)
     assert result["wires_deviation"] == pytest.approx(float(later.wires.deviation[0]), rel=1e-3)
 
 
-def test_wires_cost_accuracy_only_where_they_were_left_out_of_the_training(tmp_path):
+def test_wires_cost_accuracy_only_where_they_were_left_out_of_the_training():
     """At 300 Ω a segment: trained with the wires, the network comes close to one with ideal wires."""
     long = ["data.train=640", "data.test=200", "network.layers=[16]", "training.epochs=8"]
     heavy = ["array.r_row=300", "array.r_column=300", "array.tile=[65,32]"]
-    ideal = run(tmp_path, *long, name="ideal")["test_accuracy"]
-    left_out = run(tmp_path, *long, *heavy, "training.wires=false", name="left-out")["test_accuracy"]
-    inside = run(tmp_path, *long, *heavy, name="inside")["test_accuracy"]
+
+    def trained(*settings):
+        given = classification(resolve("memprop-digits", [*SMALL, *long, *heavy, *settings]).settings)
+        chips = fit(given.population, given.plan).chips
+        return given, Evaluator(given.population, given.data), chips
+
+    given, evaluator, chips = trained("training.wires=false")
+    assert given.population.learner.network.crossbars[0].wires == Ideal()
+    ideal = evaluator.accuracy(chips).mean()
+    left_out = evaluator.accuracy(chips, learner=given.learner).mean()
+    _, evaluator, chips = trained()
+    inside = evaluator.accuracy(chips).mean()
     assert left_out < ideal - 0.05
     assert inside > left_out + 0.04
 
@@ -71,13 +85,16 @@ def test_evaluation_uses_exact_wires(x64):
     learner, chips = population.learner, population.init()
     network: Any = learner.network
     lines = lines_of(network, population.first_of(chips.cells))
-    seen = tuple(c.transfer(g) for c, g in zip(network.crossbars, lines, strict=True))
-    keys = evaluator.keys(False).shown[0]
-    correct = []
-    for x, key in zip(evaluator.x, keys, strict=True):
+
+    @jax.jit
+    def predicted(lines: Any, x: Any, key: Any) -> Any:
+        seen = tuple(c.transfer(g) for c, g in zip(network.crossbars, lines, strict=True))
         shown = evaluator.trials.shown(x, learner.clock.dt, key=key)
-        correct += list(np.asarray(learner.objective.predict(network.run(seen, shown, learner.clock).output)))
-    by_hand = np.asarray(correct)[: len(evaluator.data.y_test)]
+        return learner.objective.predict(network.run(seen, shown, learner.clock).output)
+
+    keys = evaluator.keys(False).shown[0]
+    correct = [predicted(lines, x, key) for x, key in zip(evaluator.x, keys, strict=True)]
+    by_hand = np.concatenate(correct)[: len(evaluator.data.y_test)]
     np.testing.assert_array_equal(evaluator.predictions(chips)[0], by_hand)
 
 
@@ -85,6 +102,7 @@ def test_converters_in_a_run(tmp_path):
     converters = ("array.adc={type='adc', bits=8, range=60e-6}", "array.dac={type='dac', bits=6, range=0.3}")
     coarse = run(tmp_path, "training.epochs=1", "evaluation.fine_dt=50us", *converters, name="coarse")
     assert np.isfinite(coarse["final_loss"])
+    assert coarse["energy_j"] == coarse["writes_per_device"] == 0, "weights that are set exactly take no pulses"
     with pytest.raises(ms.InputError, match=r"array\.adc .*needs array\.adc\.range"):
         resolve("memprop-digits", ["array.adc={type='adc', bits=8}"])
 
@@ -200,7 +218,5 @@ def test_pulses_of_a_training_are_counted_and_cost_energy(tmp_path):
     assert result["energy_j"] == pytest.approx(3e-12 * result["writes_per_device"] * devices, rel=1e-5)
     assert result["writes_per_device"] * devices == pytest.approx(round(result["writes_per_device"] * devices))
     assert 0 < result["writes_per_device"] < result["writes_most"]
-    ideal = run(tmp_path, "training.epochs=1", name="ideal")
-    assert ideal["energy_j"] == ideal["writes_per_device"] == 0
     with pytest.raises(InputError, match=r"learning\.scheme\b.*'quantum'.*dead_zone"):
         run(tmp_path, "learning.scheme=sign", "learning.scheme.quantum=0.05", name="refused")

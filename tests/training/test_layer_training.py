@@ -13,7 +13,7 @@ CASES = {
         f"{LAYERS}.connection=convolution",
         f"{LAYERS}.connection.padding=1",
         f"{LAYERS}.connection.pool=2",
-        "training.epochs=4",
+        "training.epochs=3",
     ],
     # eight channels hear the rows of an image one after the other: the neurons have to remember
     "recurrent": [
@@ -27,9 +27,9 @@ CASES = {
         "learning.objective.start=0.6",
         "learning.rule.weight_noise=0",
         "augment.shift=0",
-        "training.epochs=5",
+        "training.epochs=4",
     ],
-    "spikes": [f"{LAYERS}.neuron=lif", f"{LAYERS}.neuron.tau=1ms", "training.epochs=4"],
+    "spikes": [f"{LAYERS}.neuron=lif", f"{LAYERS}.neuron.tau=1ms", "training.epochs=2"],
 }
 
 

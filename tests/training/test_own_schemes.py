@@ -1,7 +1,9 @@
 """Matrices with a programming scheme, a device and an array of their own."""
 
+import dataclasses
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -34,15 +36,18 @@ def built(host: str, changes: dict[str, Any], **more: Any) -> Any:
     return classifier(changed(Settings, together(HOSTS[host], SMALL, more), changes))
 
 
-def after_steps(found: Any) -> tuple[Any, Any, Any]:
-    learner, key = found.population.learner, jax.random.key(0)
-    network = learner.made(key)
-    chip = learner.init(network, key=key)
-    trials = found.population.trials
+def started(learner: Any, trials: Any) -> tuple[Any, Any, Any]:
+    """The network of a chip, the chip, and one step of it."""
+    key = jax.random.key(0)
+    network, chip = jax.jit(lambda k: (made := learner.made(k), learner.init(made, key=k)))(key)
     index = jnp.arange(learner.batch) if learner.batch > 1 else jnp.int32(0)
-    x, target = trials.trial(None, index, key)
-    step = jax.jit(lambda c: learner.step(network, c, x, target, key=key)[0])
-    return network, chip, step(step(chip))  # the first update of a warm-up is none
+    x, target = jax.jit(lambda: trials.trial(None, index, key))()
+    return network, chip, jax.jit(lambda network, chip: learner.step(network, chip, x, target, key=key)[0])
+
+
+def after_steps(found: Any) -> tuple[Any, Any, Any]:
+    network, chip, step = started(found.population.learner, found.population.trials)
+    return network, chip, step(network, step(network, chip))  # the first update of a warm-up is none
 
 
 def test_a_digital_readout_beside_phase_change_memory():
@@ -84,12 +89,23 @@ def test_a_device_layer_beside_digital_memory():
 
 @pytest.mark.parametrize("host", ["bptt", "eprop", "decolle", "stdp"])
 def test_the_scheme_of_the_run_for_all_layers_is_the_run(host):
-    """Said of each layer, the same scheme gives the same chip."""
+    """Said of each layer, the same scheme gives the same chip, and one program for its steps."""
     size = 2 if host in ("bptt", "eprop") else 1
     same = {f"network.layers.{k}.scheme": {"type": "mixed-precision", "quantum": 0.05} for k in range(size)}
-    one, other = (after_steps(built(host, changes))[2] for changes in ({}, same))
-    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+    chips, programs = [], []
+    for changes in ({}, same):
+        found = built(host, changes)
+        learner = found.population.learner
+        assert len(learner.own_schemes) == (len(learner.recipes) if changes else 0)
+        assert all(eqx.tree_equal(one, learner.scheme) for one in learner.recipes)
+        # equal numbers as one number: programs that differ in names alone are then the same text
+        one = dataclasses.replace(learner, own_schemes=(learner.scheme,) * len(learner.own_schemes))
+        network, chip, step = started(one, found.population.trials)
+        chips.append(chip)
+        programs.append(step.lower(network, chip).as_text())
+    for a, b in zip(*(jax.tree.leaves(chip) for chip in chips), strict=True):
         np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
+    assert programs[0] == programs[1]
 
 
 def test_a_table_without_a_type_starts_from_the_scheme_of_the_run():
@@ -113,7 +129,7 @@ def test_what_a_layer_cannot_have_is_refused():
 
 def test_writes_are_those_of_devices_alone(tmp_path):
     """A run whose readout is digital: it learns, and no pulse is spread over memory that takes none."""
-    tables = together(HOSTS["eprop"], SMALL, {"data": {"train": 600, "test": 150}, "evaluation": {"age": (1.0, 1e4)}})
+    tables = together(HOSTS["bptt"], SMALL, {"data": {"train": 600, "test": 150}, "evaluation": {"age": (1.0, 1e4)}})
     settings = changed(Settings, tables, READOUT)
     result = experiments.run(settings, tmp_path / "run")
     assert result["test_accuracy"] > 0.3

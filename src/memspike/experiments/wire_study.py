@@ -10,7 +10,6 @@ import numpy as np
 from memspike.config.build import Built, classifier, data_set, learner_of, network_of
 from memspike.config.sections import ArraySettings
 from memspike.config.settings import Settings
-from memspike.data.base import Dataset
 from memspike.experiments.base import Result, nested
 from memspike.experiments.memprop import memprop, memprop_mnist
 from memspike.experiments.table import ACCURACY, LOWEST, Column
@@ -21,6 +20,7 @@ from memspike.training.evaluate import Evaluator, spread
 from memspike.training.fit import restored
 from memspike.training.folder import RunFolder
 from memspike.training.learner import Chip, Learner
+from memspike.training.population import Population
 from memspike.training.progress import Report
 
 
@@ -79,10 +79,10 @@ def prepare(settings: WireSettings) -> Study:
     return Study(settings, ideal, built, found)
 
 
-def trained(settings: Settings, data: Dataset, folder: RunFolder, report: Report) -> Chip:
-    """All chips after a training in `folder`, which goes on where it was."""
+def trained(settings: Settings, population: Population, folder: RunFolder, report: Report) -> Chip:
+    """All chips after a training in `folder`, which goes on where it was; `population` is that of the settings."""
     nested(settings, folder.path, report=report)
-    chips, checkpoint = restored(classifier(settings, data).population, folder)
+    chips, checkpoint = restored(population, folder)
     if not checkpoint.step:
         raise RunError(f"The training in {folder.path} left no readable checkpoint.")
     return chips
@@ -95,12 +95,12 @@ def compare(study: Study, folder: RunFolder, *, resume: bool, report: Report) ->
     """
     data, trainings = study.built.data, folder.path / "trainings"
     evaluator = Evaluator(study.built.population, data, study.settings.evaluation.at_once)
-    without = trained(study.ideal, data, RunFolder(trainings / "ideal"), report)
+    without = trained(study.ideal, study.built.population, RunFolder(trainings / "ideal"), report)
     base = accuracies(evaluator.accuracy(without))
     rows: list[dict[str, Any]] = []
     for one in study.wired:
         name = f"tile-{one.tile}-{one.resistance:g}-ohm"
-        inside = trained(one.settings, data, RunFolder(trainings / name), report)
+        inside = trained(one.settings, classifier(one.settings, data).population, RunFolder(trainings / name), report)
         for how, chips in (("ideal wires", without), ("with its wires", inside)):
             scores: np.ndarray = evaluator.accuracy(chips, learner=one.learner)
             row = {"tile": one.tile, "r_ohm": one.resistance, "trained": how, "accuracy_mean": float(scores.mean())}

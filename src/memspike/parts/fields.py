@@ -139,6 +139,6 @@ def choices_of(wanted: type) -> dict[str, Any]:
     """Every name of a part of that class: registered ones, and final classes by their own name."""
     _loaded(wanted)
     found: dict[str, Any] = {kebab(cls.__name__): cls for cls in finals(wanted)}
-    for registry in registries_of(wanted):
+    for registry in registries().values():
         found |= {e.name: e.value for e in registry if _fits(product(e.value), wanted)}
     return found

@@ -174,12 +174,18 @@ def samples(given: Classification, evaluator: Evaluator, chips: Chip, predicted:
     made, chip = population.first_of(population.chips), population.first_of(chips)
     network = evaluator.network(made, learner)
     dt = given.evaluation.fine_dt or learner.clock.dt
-    view = learner.view(network, chip.cells, None)
-    view = view._replace(corrections=exact_corrections(network, chip.cells, aged=False))
-    view = view if dt == learner.clock.dt else view._replace(clock=view.clock.at_step(dt))
     keys = evaluator.keys(learner.noisy)
     x = evaluator.trials.shown(jnp.asarray(data.x_test[:SAMPLES]), dt, key=keys.shown[0, 0])
-    activity = learner.rule.run(chip.rule, view, x, key=None if keys.read is None else keys.read[0, 0])
+
+    @jax.jit
+    def run(made: FabricatedChip, chip: Chip, x: Any, key: Any) -> Any:
+        network = evaluator.network(made, learner)
+        view = learner.view(network, chip.cells, None)
+        view = view._replace(corrections=exact_corrections(network, chip.cells, aged=False))
+        view = view if dt == learner.clock.dt else view._replace(clock=view.clock.at_step(dt))
+        return learner.rule.run(chip.rule, view, x, key=key)
+
+    activity = run(made, chip, x, None if keys.read is None else keys.read[0, 0])
     found = {
         "images": data.x_test[:SAMPLES],
         "labels": data.y_test[:SAMPLES],

@@ -10,8 +10,9 @@ from jaxtyping import Array, Float, Int
 from memspike.networks.feedforward import Membranes
 from memspike.neurons.driver import SpikeObserver
 from memspike.neurons.mif import MIF
-from memspike.training.evaluate import Evaluator, exact_corrections
+from memspike.training.evaluate import Evaluator, TestKeys, exact_corrections
 from memspike.training.learner import Chip, Learner
+from memspike.training.population import FabricatedChip
 
 # of the published neuron, whose rest is at 18 mV: the range of its waveforms in V
 LOW, HIGH = -50e-3, 130e-3
@@ -56,22 +57,23 @@ def membrane_facts(evaluator: Evaluator, learner: Learner, chips: Chip, dt: floa
     population, dt = evaluator.population, learner.clock.dt if dt is None else dt
     keys = evaluator.keys(learner.noisy)
 
-    def one(k: int) -> Swing | None:
-        made, chip = (jax.tree.map(lambda x: x[k], tree) for tree in (population.chips, chips))
+    @jax.jit
+    def one(made: FabricatedChip, chip: Chip, keys: TestKeys) -> Swing | None:
         network: Any = evaluator.network(made, None if learner is population.learner else learner)
         view = learner.view(network, chip.cells, None)
         view = view._replace(
             clock=view.clock if dt == view.clock.dt else view.clock.at_step(dt),
             corrections=exact_corrections(network, chip.cells, aged=False),
         )
-        x = evaluator.trials.shown(evaluator.x[0], dt, key=keys.shown[k, 0])
-        activity: Any = learner.rule.run(chip.rule, view, x, key=None if keys.read is None else keys.read[k, 0])
+        x = evaluator.trials.shown(evaluator.x[0], dt, key=keys.shown[0])
+        activity: Any = learner.rule.run(chip.rule, view, x, key=None if keys.read is None else keys.read[0])
         if not isinstance(activity, Membranes):
             return None
         analog = tuple(v for v, layer in zip(activity.layers, network.layers, strict=True) if not layer.spiking)
         return swing(Membranes(analog)) if analog else None
 
-    found = [jax.jit(one, static_argnums=0)(k) for k in range(population.count)]
+    every = (population.chips, chips, keys)
+    found = [one(*jax.tree.map(lambda x, k=k: x[k], every)) for k in range(population.count)]
     if found[0] is None:
         return {}
     low, high, outside, active, spikes = (np.asarray(x, float) for x in jax.tree.map(lambda *x: jnp.stack(x), *found))
