@@ -16,7 +16,7 @@ from memspike.parts.registry import EXPERIMENTS, REGISTRIES, Registry
 
 HOW_TO = [
     *("add-a-device", "add-a-neuron", "add-a-rule", "add-a-scheme", "add-an-experiment"),
-    *("own-data", "fit-your-device", "fit-a-sweep", "fit-ageing-and-noise"),
+    *("own-data", "use-a-run", "fit-your-device", "fit-a-sweep", "fit-ageing-and-noise"),
 ]
 
 

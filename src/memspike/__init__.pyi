@@ -9,6 +9,7 @@ from . import networks as networks
 from . import neurons as neurons
 from . import report as report
 from . import testing as testing
+from .experiments.trained import load as load
 from .parts.errors import InputError as InputError
 from .parts.errors import RunError as RunError
 from .parts.parallel import use_cores as use_cores

@@ -10,6 +10,7 @@ from .eprop import eprop_evidence as eprop_evidence
 from .eprop import eprop_spoken as eprop_spoken
 from .eprop import eprop_spoken_mif as eprop_spoken_mif
 from .eprop import eprop_spoken_speakers as eprop_spoken_speakers
+from .export import export_run as export_run
 from .matrix import matrix as matrix
 from .memory_retrieval import memory_retrieval as memory_retrieval
 from .memprop import memprop_digits as memprop_digits
@@ -30,4 +31,6 @@ from .pcm_writes import pcm_writes as pcm_writes
 from .stdp_patterns import stdp_patterns as stdp_patterns
 from .stdp_patterns import stdp_patterns_waveform as stdp_patterns_waveform
 from .tiki_taka_regression import tiki_taka_regression as tiki_taka_regression
+from .trained import TrainedRun as TrainedRun
+from .trained import load as load
 from .wire_study import wire_study as wire_study

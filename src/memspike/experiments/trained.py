@@ -1,0 +1,143 @@
+"""A training of classifiers, read back from its run folder: predictions, conductances, ages."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float, Int
+
+from memspike.arrays.compensation import AbstractCompensation, NoCompensation
+from memspike.config.settings import Settings
+from memspike.experiments.base import Experiment, resolve
+from memspike.parts.errors import InputError
+from memspike.parts.registry import EXPERIMENTS
+from memspike.parts.written import type_of
+from memspike.training.aging import Lifetime, age_rows
+from memspike.training.classify import Classification
+from memspike.training.evaluate import Evaluator
+from memspike.training.fit import restored
+from memspike.training.folder import RunFolder
+
+Lines = Float[np.ndarray, "chips lines rows columns"]
+
+
+class TrainedRun:
+    """Chips of the newest checkpoint, one a seed, with the network and the data that they were trained with.
+
+    `settings` is the configuration, `result` the content of result.json (empty before a run has ended), `step` how many
+    steps the chips were trained. InputError where the folder holds no training of classifiers.
+    """
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder)
+        config = self.folder / "config.toml"
+        if not config.is_file():
+            raise InputError(f"{self.folder} is no run folder: it holds no config.toml.")
+        self.settings: Any = resolve(str(config)).settings
+        experiment: Experiment = EXPERIMENTS.get(self.settings.experiment).value
+        given = experiment.prepare(self.settings) if isinstance(self.settings, Settings) else None
+        if not isinstance(given, Classification):
+            raise InputError(f"{self.folder} is a run of {experiment.name}, which trains no classifiers that are kept.")
+        self._given = given
+        self.chips, checkpoint = restored(given.population, RunFolder(self.folder))
+        self.step = checkpoint.step
+        if not self.step:
+            raise InputError(f"{self.folder} holds no readable checkpoint: the run has not come to its first one.")
+        file = self.folder / "result.json"
+        self.result: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+
+    @property
+    def _other(self) -> Any:
+        return None if self._given.learner is self._given.population.learner else self._given.learner
+
+    @property
+    def seeds(self) -> range:
+        """The seed of every chip."""
+        return self._given.population.seeds
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all matrices, from the input on."""
+        return tuple(self._given.learner.network.names)
+
+    @property
+    def test_examples(self) -> np.ndarray:
+        """The test examples [examples, …] as the data set has them."""
+        return self._given.data.x_test
+
+    @property
+    def labels(self) -> Int[np.ndarray, " examples"]:
+        """The classes of the test examples."""
+        return self._given.data.y_test
+
+    @property
+    def exact(self) -> dict[str, bool]:
+        """By matrix, whether its weights were set exactly, by no pulses."""
+        return {name: one.exact for name, one in zip(self.names, self._given.learner.schemes, strict=True)}
+
+    def predict(self, x: np.ndarray | None = None) -> Int[np.ndarray, "chips examples"]:
+        """The class that each chip takes each example for, −1 for none.
+
+        `x` is shaped and scaled as the data set's own examples [examples, …]; None: the test examples. InputError for
+        another shape.
+        """
+        given, data = self._given, self._given.data
+        if x is not None:
+            shape = data.x_test.shape[1:]
+            if np.shape(x)[1:] != shape or not len(x):
+                raise InputError(f"Examples have shape {list(np.shape(x))}; needed: [examples, {str(shape)[1:-1]}].")
+            data = data._replace(x_test=np.asarray(x, data.x_test.dtype), y_test=np.zeros(len(x), data.y_test.dtype))
+        evaluator = Evaluator(given.population, data, given.evaluation.at_once)
+        return evaluator.predictions(self.chips, learner=self._other)
+
+    def accuracy(self) -> Float[np.ndarray, " chips"]:
+        """Share of the test examples that each chip classifies correctly."""
+        return (self.predict() == self._given.data.y_test[None]).mean(axis=1)
+
+    def _states(self, of: Any) -> dict[str, np.ndarray]:
+        """`of(cell, state)` of every matrix that is no digital memory, chips in front."""
+        population, learner = self._given.population, self._given.learner
+        found: dict[str, list[np.ndarray]] = {}
+        for k in range(population.count):
+            made, cells = (jax.tree.map(lambda leaf, k=k: leaf[k], t) for t in (population.chips, self.chips.cells))
+            crossbars = population.network(made).crossbars
+            for name, crossbar, state, scheme in zip(self.names, crossbars, cells, learner.schemes, strict=True):
+                if not scheme.digital:
+                    found.setdefault(name, []).append(np.asarray(of(crossbar.cell, state)))
+        return {name: np.stack(values) for name, values in found.items()}
+
+    def conductances(self) -> dict[str, Lines]:
+        """By matrix, the programmed conductances in S of all devices; weights in digital memory have none."""
+        return self._states(lambda cell, state: cell.stored(state))
+
+    def weights(self) -> dict[str, Float[np.ndarray, "chips rows columns"]]:
+        """By matrix, the weights that the conductances stand for; those in digital memory are not among them."""
+        return self._states(lambda cell, state: cell.weight(cell.stored(state)))
+
+    def devices(self) -> dict[str, Any]:
+        """By matrix, the device as it is on paper, without the spread of a chip."""
+        crossbars = self._given.learner.network.crossbars
+        return {name: crossbar.cell.device for name, crossbar in zip(self.names, crossbars, strict=True)}
+
+    def age(
+        self, ages: tuple[float, ...], compensation: AbstractCompensation | None = None, *, chips: int = 20
+    ) -> list[dict[str, Any]]:
+        """Accuracy after `ages` in s, a row an age and compensation, as `evaluation.age` gives them.
+
+        Chips that pulses have trained are those that age; where weights are exact, `chips` new ones are programmed.
+        """
+        wanted, population = self._given.evaluation, self._given.population
+        evaluator = Evaluator(population, self._given.data, wanted.at_once)
+        life = Lifetime(ages, wanted.programmer, reference_age=wanted.reference_age, chips=chips)
+        named: dict[str, AbstractCompensation] = {"none": NoCompensation()}
+        if compensation is not None:
+            named[type_of(compensation)] = compensation
+        key = jax.random.key(population.seeds[0] + 2_000_003)
+        return age_rows(evaluator, self.chips, life, named, learner=self._other, key=key)
+
+
+def load(folder: str | Path) -> TrainedRun:
+    """The training in a run folder, finished or not, as `TrainedRun`."""
+    return TrainedRun(folder)
