@@ -64,6 +64,10 @@ def test_every_training_of_a_study_begins_anew(shown):
     assert "0.5 steps/s" in lines[2]
 
 
+def test_steps_of_minutes_are_told_in_seconds(shown):
+    assert shown([(20, 1), (140, 2)]).splitlines()[1] == "step 2/100, 120 s a step, loss 0.500, 3:16:00 left"
+
+
 def test_the_end_is_always_said(shown):
     assert shown([(1, 50), (2, 100)]).splitlines() == ["step 100/100, 50.0 steps/s, loss 0.500, 0:00:00 left"]
 

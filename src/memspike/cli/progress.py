@@ -90,7 +90,8 @@ class RunProgress:
             words.append(f"test {status.accuracy:.2%}")
         if pace:
             left = timedelta(seconds=round((status.total - status.step) * pace))
-            words = [f"{1 / pace:.1f} steps/s", *words, f"{left} left"]
+            rate = f"{1 / pace:.1f} steps/s" if pace < 10 else f"{pace:.0f} s a step"
+            words = [rate, *words, f"{left} left"]
         info = ", ".join(words)
         if self.bar:
             self.bar.update(self.task, completed=status.step, total=status.total, info=info)
