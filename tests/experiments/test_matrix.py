@@ -48,9 +48,14 @@ def some(count, seed=0):
     return random.Random(seed).sample(every, count)
 
 
+def of_memspike(base):
+    """Final classes of the package; other tests may have made more."""
+    return {cls for cls in finals(base) if cls.__module__.startswith("memspike.")}
+
+
 def test_no_part_is_missing():
     assert set(HOSTS) == {entry.name for entry in RULES}
-    assert set(CELLS) == {kebab(cls.__name__) for cls in finals(AbstractCell)}
+    assert set(CELLS) == {kebab(cls.__name__) for cls in of_memspike(AbstractCell)}
     laws = set()
     for name in DEVICES:
         combination = Combination("bptt", "ideal", name, "differential-pair", "ideal")
@@ -61,7 +66,7 @@ def test_no_part_is_missing():
         while isinstance(device, AbstractWrapper):
             device = device.device
         laws.add(type(device))
-    assert laws == {cls for cls in finals(AbstractPulseDevice) if not issubclass(cls, AbstractWrapper)}
+    assert laws == {cls for cls in of_memspike(AbstractPulseDevice) if not issubclass(cls, AbstractWrapper)}
 
 
 def test_a_sample_is_traced_or_refused(inspect):
