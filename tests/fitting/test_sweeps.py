@@ -156,12 +156,10 @@ def test_what_a_sweep_determines_lies_in_its_interval(quick):
 @pytest.mark.full
 @pytest.mark.parametrize("name", CASES)
 def test_a_hundred_sweeps(name):
-    """Of what most sweeps determine, intervals hold the truth; docs/how-to/fit-a-sweep.md has the counts."""
-    told, inside, rms = study(name, 5 if name == "stanford-pku" else 100, starts=64)
+    told, inside, rms = study(name, 100, starts=64)
     print(name, dict(zip(LAWS[name].names, zip(told.tolist(), inside.tolist(), strict=True), strict=True)), rms.max())
-    usual = told >= 0.5 * len(rms)
-    assert usual.any() or name == "ion-drift-prodromakis"  # whose window flattens what the others tell
-    assert (inside[usual] >= 0.85 * told[usual]).all()
+    assert told.sum() > 100
+    assert inside.sum() >= 0.92 * told.sum()
     assert np.median(rms) < 0.01
 
 

@@ -15,7 +15,7 @@ from memspike.experiments.trained import TrainedRun
 from memspike.parts.atomic import read_arrays, write_arrays, write_text
 from memspike.parts.errors import InputError
 
-MOST_PULSES = 100_000
+MOST_PULSES, STILL = 100_000, 1000
 TRACES = ("dt", "labels", "predicted", "images", "z")
 COLUMNS = ("seed", "layer", "device", "row", "column", "conductance_s")
 Values = Float[np.ndarray, "..."]
@@ -30,14 +30,18 @@ class Pulses(NamedTuple):
 
 
 def staircase(device: AbstractPulseDevice) -> Float[np.ndarray, " pulses"]:
-    """Conductances in S after 0, 1, 2 … pulses up from a RESET, without noise, until a pulse moves 1e-4 of the span."""
+    """Conductances in S after 0, 1, 2 … pulses up from a RESET, without noise.
+
+    They end 1e-4 of the span below g_max, or where `STILL` pulses together move less than that: first pulses may be
+    small.
+    """
     state, rise = device.reset(device.init(())), jax.jit(lambda s: device.program(s, jnp.asarray(1)))
     found, least = [float(device.stored(state))], 1e-4 * float(span(device))
-    while len(found) <= MOST_PULSES:
+    while len(found) <= MOST_PULSES and found[-1] < float(device.g_max) - least:
+        if len(found) > STILL and found[-1] - found[-1 - STILL] < least:
+            break
         state = rise(state)
         found.append(float(device.stored(state)))
-        if found[-1] - found[-2] < least:
-            break
     return np.asarray(found)
 
 
@@ -50,7 +54,7 @@ def pulses_for(target: Values, steps: Float[np.ndarray, " pulses"]) -> Pulses:
     return Pulses(count, rising[count], 0.5 * size[count])
 
 
-def written(column: np.ndarray) -> list[Any]:
+def _plain(column: np.ndarray) -> list[Any]:
     """A column as CSV holds it: conductances to seven digits, as single precision has them."""
     return [f"{x:.7g}" for x in column.tolist()] if column.dtype.kind == "f" else column.tolist()
 
@@ -65,7 +69,7 @@ def _table(run: TrainedRun, conductances: dict[str, np.ndarray]) -> tuple[list[t
         columns: list[Any] = [np.asarray(run.seeds)[flat[0]], np.full(values.size, name), *flat[1:], values.ravel()]
         if exact[name]:
             columns += [*pulses_for(values.ravel(), staircase(devices[name]))]
-        rows += zip(*(written(column) for column in columns), strict=True)
+        rows += zip(*(_plain(column) for column in columns), strict=True)
     return rows, names
 
 
