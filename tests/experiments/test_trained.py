@@ -102,7 +102,7 @@ def test_the_nearest_pulse_is_found(name):
 
 
 def test_a_device_whose_first_pulses_are_small_is_followed_to_its_top():
-    steps = np.array([2e-5, 1e-2, 1e-2])  # a first pulse of a fifth of the least move
+    steps = jnp.array([2e-5, 1e-2, 1e-2])  # a first pulse of a fifth of the least move
     device = ms.devices.PiecewiseStep(g_min=1e-6, g_max=1e-5, up=steps, down=steps)
     found = staircase(device)
     assert found[1] - found[0] < 1e-4 * 9e-6
