@@ -6,15 +6,14 @@ import jax
 import pytest
 from platformdirs import user_cache_dir
 
+from memspike.parts.compiled import quick
+
 ROOT = Path(__file__).parents[1]
 
 # most of the suite's time is compilation of small programs: compile fast and once, also in programs that tests start;
 # full reproductions calculate for long: they get the programs that users get
-FAST = "--xla_backend_optimization_level=0"
-if jax.__version_info__ < (0, 11):  # half the time of a compilation; later versions know no such flag and would stop
-    FAST += " --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
-FAST = "" if "full" in sys.argv else FAST
-os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FAST}".strip()
+if "full" not in sys.argv:
+    os.environ |= quick()
 os.environ.setdefault("MEMSPIKE_CACHE", str(Path(user_cache_dir("memspike"), "tests")))
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")

@@ -20,6 +20,7 @@ from memspike.experiments.eprop import EPROP
 from memspike.experiments.memprop import MEMPROP
 from memspike.experiments.stdp_patterns import SHAPES, WAVEFORM
 from memspike.experiments.table import ACCURACY, SCHEME, Column
+from memspike.parts.compiled import quick
 from memspike.parts.errors import InputError, RunError, unknown
 from memspike.parts.param import option, part
 from memspike.parts.processes import each
@@ -304,7 +305,7 @@ def explore(study: Study, folder: RunFolder, *, resume: bool, report: Report) ->
     chosen = covering(possible)[: settings.study.trained]
     tasks = [(one, settings.seeds, settings.seed, str(folder.path / "trainings" / one.folder)) for one in chosen]
     outcomes: dict[Combination, dict[str, Any]] = {}
-    for n, (k, outcome) in enumerate(each(trained, tasks, settings.study.processes)):
+    for n, (k, outcome) in enumerate(each(trained, tasks, settings.study.processes, quick())):
         outcomes[chosen[k]] = {"status": "run", **outcome}
         report(Progress(n + 1, len(tasks), None, outcome.get("accuracy_mean")))
     rows = [

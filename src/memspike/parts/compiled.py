@@ -14,6 +14,21 @@ FOLDER_VARIABLE = "MEMSPIKE_CACHE"
 NO_MATTER = "Error (reading|writing) persistent compilation cache"
 OPTIONS = {"jax_persistent_cache_min_compile_time_secs": 0.0, "jax_persistent_cache_min_entry_size_bytes": -1}
 
+# half the time of a compilation for programs that run slower; later versions of JAX would stop at the second flag
+_QUICK = "--xla_backend_optimization_level=0"
+_QUICK_BEFORE_0_11 = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+
+
+def quick() -> dict[str, str]:
+    """Environment variables for programs that calculate less long than they are compiled.
+
+    They count in a process that has not begun to compile; $XLA_FLAGS of the user comes first. Numbers stay the same
+    to rounding.
+    """
+    old = tuple(int(x) for x in version("jaxlib").split(".")[:2]) < (0, 11)
+    given = os.environ.get("XLA_FLAGS", "")
+    return {"XLA_FLAGS": " ".join(filter(None, (given, _QUICK, _QUICK_BEFORE_0_11 if old else "")))}
+
 
 def processor() -> str:
     """A short name of this kind of processor: programs compiled for one kind may not run on another."""

@@ -2,22 +2,42 @@
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from typing import Any
 
 
-def each(work: Callable[[Any], Any], tasks: Sequence[Any], processes: int | None = None) -> Iterator[tuple[int, Any]]:
+@contextmanager
+def _variables(given: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables, for the processes that start meanwhile."""
+    before = {name: os.environ.get(name) for name in given}
+    os.environ.update(given)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def each(
+    work: Callable[[Any], Any],
+    tasks: Sequence[Any],
+    processes: int | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> Iterator[tuple[int, Any]]:
     """The number and the result of every task as it ends; `work` and the tasks must be picklable.
 
-    With one process, or one task, it runs here.
+    The processes start with these environment variables besides those of this one. With one process, or one task, it
+    runs here, with the variables that are set here.
     """
     count = min(processes or os.cpu_count() or 1, len(tasks))
     if count < 2:
         yield from ((k, work(task)) for k, task in enumerate(tasks))
         return
     with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn")) as pool:
-        running = {pool.submit(work, task): k for k, task in enumerate(tasks)}
+        with _variables(variables or {}):  # a process starts while tasks are handed in
+            running = {pool.submit(work, task): k for k, task in enumerate(tasks)}
         try:
             for done in as_completed(running):
                 yield running[done], done.result()
