@@ -51,7 +51,7 @@ def test_trials_are_spike_trains_of_the_chosen_frames(sounds):
     epoch = shown.epoch(jax.random.key(0), jnp.asarray(0))
     assert shown.count == 60
     many = jax.jit(jax.vmap(lambda k: shown.trial(epoch, index, k)))(jax.random.split(jax.random.key(1), 800))
-    x, target = (np.asarray(a) for a in many)
+    x, target = (np.asarray(a) for a in many[:2])
     assert x.shape == (800, FRAMES * 4, 2, CHANNELS)
     assert set(np.unique(x)) == {0.0, 1.0}
     rates = x.reshape(800, FRAMES, 4, 2, CHANNELS).mean((0, 2)) / 1e-3

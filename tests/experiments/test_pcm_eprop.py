@@ -38,7 +38,7 @@ def line_of(name, *keys):
 def test_targets_are_sums_of_the_four_sines_and_zero_output_has_the_known_error():
     made = prepare(settings_of("seeds=40", small=False))
     trials = made.population.trials
-    x, target = trials.trial(trials.epoch(KEY, jnp.asarray(0)), jnp.asarray(1), KEY)
+    x, target, _ = trials.trial(trials.epoch(KEY, jnp.asarray(0)), jnp.asarray(1), KEY)
     assert x.shape == (1000, 100)
     assert 0.045 < float(x.mean()) < 0.055
     np.testing.assert_allclose(jnp.abs(target).max(), 1.0, rtol=1e-6)

@@ -26,8 +26,8 @@ def answers(drives):
 
 def test_time_mean_is_not_monotone_and_the_maximum_is(x64):
     v = answers(np.linspace(0.0, 1.0, 41))
-    mean = np.asarray(TimeMean().scores(v)[0])
-    peak = np.asarray(SmoothMaximum(softness=1e-3).scores(v)[0])
+    mean = np.asarray(TimeMean().samples(v).scores[0])
+    peak = np.asarray(SmoothMaximum(softness=1e-3).samples(v).scores[0])
     assert (np.diff(mean) < 0).any()
     assert (np.diff(mean) > 0).any()
     assert (np.diff(peak) > 0).all()
@@ -36,7 +36,7 @@ def test_time_mean_is_not_monotone_and_the_maximum_is(x64):
 def test_smooth_maximum_bounds(x64):
     v = jax.random.normal(jax.random.key(0), (50, 4)) * 0.02
     readout = SmoothMaximum(temperature=1.0, softness=1e-3)
-    score = np.asarray(readout.scores(v)[0])
+    score = np.asarray(readout.samples(v).scores[0])
     top = np.asarray(v.max(0))
     assert (score >= top).all()
     assert (score <= top + 1e-3 * math.log(50)).all()
@@ -51,9 +51,9 @@ def test_excess_is_zero_inside_and_smooth_at_the_edge(x64):
 
 def test_window():
     v = jnp.arange(10.0)[:, None] * jnp.ones((1, 2))
-    scores = Windowed(temperature=1.0, start=0.3, stop=0.6).scores(v)
+    scores = Windowed(temperature=1.0, start=0.3, stop=0.6).samples(v).scores
     np.testing.assert_array_equal(scores[:, 0], [3, 4, 5])
-    assert len(Windowed(start=0.999, stop=1.0).scores(v)) == 1
+    assert len(Windowed(start=0.999, stop=1.0).samples(v).scores) == 1
 
 
 def test_cross_entropy_of_even_scores_is_log_classes(x64):

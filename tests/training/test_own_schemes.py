@@ -41,8 +41,8 @@ def started(learner: Any, trials: Any) -> tuple[Any, Any, Any]:
     key = jax.random.key(0)
     network, chip = jax.jit(lambda k: (made := learner.made(k), learner.init(made, key=k)))(key)
     index = jnp.arange(learner.batch) if learner.batch > 1 else jnp.int32(0)
-    x, target = jax.jit(lambda: trials.trial(None, index, key))()
-    return network, chip, jax.jit(lambda network, chip: learner.step(network, chip, x, target, key=key)[0])
+    trial = jax.jit(lambda: trials.trial(None, index, key))()
+    return network, chip, jax.jit(lambda network, chip: learner.step(network, chip, trial, key=key)[0])
 
 
 def after_steps(found: Any) -> tuple[Any, Any, Any]:

@@ -29,13 +29,14 @@ from memspike.devices.presets.neurosim import TABLE
 from memspike.devices.step import ConstantStep, SoftBounds
 from memspike.devices.variation.fabricate import AbstractSpread, OfLabel, Relative
 from memspike.devices.variation.wrappers import AbstractWrapper
+from memspike.learning.objectives import SquaredError
 from memspike.learning.rules.eprop import Eprop
 from memspike.networks.base import AbstractNetwork, Clock, clock
 from memspike.networks.feedforward import Feedforward
 from memspike.networks.recurrent import Recurrent
 from memspike.parts import table
 from memspike.parts.errors import InputError, unknown
-from memspike.parts.refusals import NoGradientArray, NothingAges, NotPlainDescent
+from memspike.parts.refusals import NoGradientArray, NoNumbers, NothingAges, NotPlainDescent, OnlyNumbers
 from memspike.parts.registry import DEVICES
 from memspike.parts.table import Recipe
 from memspike.parts.written import plain
@@ -252,8 +253,7 @@ def examples_of(settings: Settings, data: Dataset) -> Examples:
     shape = data.x_train.shape[1:]
     encoder, time = settings.encoder.fitted(shape), settings.simulation
     steps = encoder.steps(shape, time.dt) or time.steps
-    settings.learning.objective.counts(steps)
-    return Examples(
+    trials = Examples(
         jnp.asarray(data.x_train),
         jnp.asarray(data.y_train),
         encoder,
@@ -264,7 +264,14 @@ def examples_of(settings: Settings, data: Dataset) -> Examples:
         time.dt,
         settings.training.label_smoothing,
         settings.learning.rule.spread_batch,
+        None if data.lengths_train is None else jnp.asarray(data.lengths_train),
     )
+    settings.learning.objective.counts(steps)
+    ends = [trials.own(jnp.asarray(n)) for n in (data.lengths_train, data.lengths_test) if n is not None]
+    for own in ends:
+        if own is not None:
+            settings.learning.objective.counts(int(own.min()))
+    return trials
 
 
 class Built(NamedTuple):
@@ -284,7 +291,8 @@ def classifier(settings: Settings, data: Dataset | None = None) -> Built:
     trials = examples_of(settings, data)
     inputs = trials.encoder.channels(data.x_train.shape[1:])
 
-    jax.eval_shape(settings.learning.objective.predict, jnp.zeros((trials.steps, 1, data.classes)))  # tells classes
+    if not data.regression:
+        jax.eval_shape(settings.learning.objective.predict, jnp.zeros((trials.steps, 1, data.classes)))  # tells classes
 
     def one(wires: bool) -> Learner:
         network = network_of(settings, inputs, data.classes, wires=wires, image=data.x_train.shape[1:])
@@ -318,10 +326,27 @@ def facts(settings: Settings) -> dict[str, Any]:
 def classification(settings: Settings, data: Dataset | None = None) -> Classification:
     """A training of classifiers, with all that is measured afterwards."""
     built = classifier(settings, data)
+    if built.data.regression:
+        raise OnlyNumbers(built.data.name, settings.experiment)
     devices = [c.cell.device for c in built.learner.network.crossbars]
     if settings.evaluation.age and all(isinstance(device, ConstantStep) for device in devices):
         raise NothingAges()
     return Classification(*built, plan_of(settings), settings.evaluation, facts(settings))
+
+
+def regression(settings: Settings, data: Dataset | None = None) -> Classification:
+    """A training of networks that follow numbers, frame by frame."""
+    data = data_set(settings) if data is None else data
+    encoder, objective = settings.encoder, settings.learning.objective
+    if not data.regression:
+        raise NoNumbers("data.name", f"'{data.name}', which has classes", "targets that are numbers")
+    if not isinstance(objective, SquaredError):
+        raise NoNumbers("learning.objective", type(objective).__name__, "squared-error")
+    if encoder.lasts() is None:
+        given = f"{type(encoder).__name__}, which shows all frames at once"
+        raise NoNumbers("encoder", given, "one that shows frame by frame, such as frame-rate")
+    check_measured(settings)
+    return Classification(*classifier(settings, data), plan_of(settings), settings.evaluation, facts(settings))
 
 
 def plan_of(settings: Settings) -> Plan:

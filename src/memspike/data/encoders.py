@@ -32,6 +32,10 @@ class AbstractEncoder(eqx.Module):
         """Steps that a trial takes, if the encoder says so."""
 
     @abstractmethod
+    def lasts(self) -> float | None:
+        """Seconds that a frame is shown; None where an example is shown all at once."""
+
+    @abstractmethod
     def fitted(self, shape: tuple[int, ...]) -> "AbstractEncoder":
         """The encoder for examples of that shape; InputError where they cannot be encoded."""
 
@@ -99,6 +103,10 @@ class AbstractAmplitudes(AbstractEvents):
 class AbstractFrames(AbstractAmplitudes):
     """One event for every frame, the first axis of an example; pixels are flat, frame by frame."""
 
+    def lasts(self) -> float:
+        """From one event to the next."""
+        return self.times[1] - self.times[0] if len(self.times) > 1 else self.interval
+
     def fitted(self, shape: tuple[int, ...]) -> Any:
         """The same with one event a frame; InputError where `times` say otherwise."""
         if len(self.times) == shape[0]:
@@ -122,6 +130,9 @@ class AbstractFrames(AbstractAmplitudes):
 @ENCODERS.register("image", "all rows at each of the times")
 class AmplitudeEvents(AbstractAmplitudes):
     """Each pixel has a row of its own, pulsed alike at every event."""
+
+    def lasts(self) -> None:
+        """All at once."""
 
     def fitted(self, shape: tuple[int, ...]) -> "AmplitudeEvents":
         """The same."""
@@ -236,6 +247,10 @@ class FrameRate(AbstractRates):
 
     frame_time: float = option(5e-3, "how long a frame lasts in the network", unit="s", bounds=(1e-12, 1e6))
 
+    def lasts(self) -> float:
+        """`frame_time`."""
+        return self.frame_time
+
     def channels(self, shape: tuple[int, ...]) -> int:
         """One row a channel."""
         return shape[-1]
@@ -252,6 +267,9 @@ class FrameRate(AbstractRates):
 
 class AbstractImageRates(AbstractRates):
     """Pixels as spike rates over a whole trial, one pixel a row."""
+
+    def lasts(self) -> None:
+        """All at once."""
 
     def channels(self, shape: tuple[int, ...]) -> int:
         """One row a pixel."""
@@ -319,6 +337,9 @@ class ImageLatency(AbstractEncoder):
 
     def __check_init__(self) -> None:
         check_bounds(self)
+
+    def lasts(self) -> None:
+        """All at once."""
 
     def fitted(self, shape: tuple[int, ...]) -> Any:
         """The same."""

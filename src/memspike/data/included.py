@@ -78,3 +78,41 @@ def evidence() -> Dataset:
     rng = np.random.default_rng(20200717)
     train, test = _trials(TRAIN, rng), _trials(TEST, rng)
     return Dataset("evidence", *train, *test, 2, float(FULL))
+
+
+def _mackey_glass(count: int) -> np.ndarray:
+    """dx/dt = 0.2·x(t − 17)/(1 + x(t − 17)¹⁰) − 0.1·x, one value every second of `count`, by Heun's method at 0.1 s.
+
+    It starts from 1.2 before t = 0; the first 200 s are left out.
+    """
+    step, late, before = 0.1, 170, 2000
+    x = np.full(late + 1 + before + 10 * count, 1.2)
+
+    def slope(now: float, past: float) -> float:
+        return 0.2 * past / (1 + past**10) - 0.1 * now
+
+    for k in range(late, len(x) - 1):
+        first = slope(x[k], x[k - late])
+        x[k + 1] = x[k] + step / 2 * (first + slope(x[k] + step * first, x[k + 1 - late]))
+    return x[late + 1 + before :: 10]
+
+
+@DATASETS.register(
+    "mackey-glass",
+    "a noisy Mackey-Glass series: its value 6 s ahead, from one value a second; 400 / 100 pieces of 40 s",
+    "the series of Mackey & Glass, Science 197: 287 (1977), doi 10.1126/science.267326; no licence needed",
+)
+def mackey_glass() -> Dataset:
+    """Values [pieces, 40, 1] with Gaussian noise of 0.02, scaled to [0, 1] over 0.2 … 1.5, and the value 6 s later.
+
+    Targets are noiseless, less the mean of the training part over its standard deviation. Pieces follow one another;
+    the test part comes last. The noise is the same at every call.
+    """
+    frames, ahead, low, high = 40, 6, 0.2, 1.5
+    pieces, train = 500, 400
+    series = _mackey_glass(pieces * frames + ahead)
+    noisy = series[:-ahead] + np.random.default_rng(19770715).normal(0, 0.02, pieces * frames)
+    x = np.clip((noisy - low) / (high - low), 0, 1).astype(np.float32).reshape(pieces, frames, 1)
+    y = series[ahead:].reshape(pieces, frames, 1)
+    y = ((y - y[:train].mean()) / y[:train].std()).astype(np.float32)
+    return Dataset("mackey-glass", x[:train], y[:train], x[train:], y[train:], 1, 1.0)

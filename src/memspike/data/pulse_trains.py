@@ -63,6 +63,9 @@ def counted(level: Real, instants: int, key: Chance) -> Float[Array, "instants .
 class PulseRate(AbstractTrains):
     """A full-scale pixel sends a pulse at every instant, others evenly spaced ones (`counted`)."""
 
+    def lasts(self) -> None:
+        """All at once."""
+
     def frames(self, shape: tuple[int, ...]) -> int:
         """All of an example at once."""
         return 1
@@ -75,6 +78,9 @@ class PulseRate(AbstractTrains):
 @ENCODERS.register("pulse-latency", "pixels as one row pulse each, a bright one early")
 class PulseLatency(AbstractTrains):
     """Of K instants a pixel sends its pulse at number ⌊(1 − pixel)·K⌋ from 0 on; 0 sends none."""
+
+    def lasts(self) -> None:
+        """All at once."""
 
     def frames(self, shape: tuple[int, ...]) -> int:
         """All of an example at once."""
@@ -90,6 +96,10 @@ class PulseLatency(AbstractTrains):
 @ENCODERS.register("frame-pulse-rate", "frame by frame, each as trains of row pulses on rows of its own: a delay line")
 class FramePulseRate(AbstractTrains):
     """`PulseRate` of the pixels of each frame at the `pulses` instants of that frame; 0 V at all others."""
+
+    def lasts(self) -> float:
+        """All instants of a frame."""
+        return self.pulses * self.interval
 
     def frames(self, shape: tuple[int, ...]) -> int:
         """The first axis of an example."""

@@ -2,7 +2,7 @@
 
 import math
 from abc import abstractmethod
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
 from memspike.data.encoders import AbstractEncoder
+from memspike.networks.simulate import Events
 from memspike.parts.errors import InputError
 from memspike.parts.parallel import split
 from memspike.parts.param import option
@@ -18,6 +19,16 @@ from memspike.parts.param import option
 FREQUENCIES = (1.0, 2.0, 3.0, 5.0)
 Images = Float[Array, "batch height width"]
 LEAST = 6
+# how many frames or steps of every example [*batch] are its own; None: all
+Own = Int[Array, "*batch"] | None
+
+
+class Trial(NamedTuple):
+    """A trial, or several: inputs [steps, *batch, ...], what is wanted, and how many steps are its own (None: all)."""
+
+    x: Any
+    target: Any
+    own: Own = None
 
 
 class AbstractTrials(eqx.Module):
@@ -33,8 +44,8 @@ class AbstractTrials(eqx.Module):
         """What a chip with that key needs in an epoch, made once."""
 
     @abstractmethod
-    def trial(self, made: Any, index: Int[Array, "*batch"], key: PRNGKeyArray) -> tuple[Any, Any]:
-        """Inputs [steps, *batch, ...] and targets of trials by their numbers."""
+    def trial(self, made: Any, index: Int[Array, "*batch"], key: PRNGKeyArray) -> Trial:
+        """Trials by their numbers."""
 
 
 def _shifted(images: Images, pixels: float, key: PRNGKeyArray) -> Images:
@@ -67,13 +78,15 @@ class Augment(eqx.Module):
 
 
 class Examples(AbstractTrials):
-    """The training examples of a data set, encoded anew every time; targets are class probabilities.
+    """The training examples of a data set, encoded anew every time; targets are class probabilities, or numbers.
 
-    A share `smoothing` of a target is spread over all classes. With `spread` a batch is spread over all devices.
+    A share `smoothing` of a target is spread over all classes. With `spread` a batch is spread over all devices. Where
+    frames are shown one after the other, numbers are wanted at all steps of their frame, and a trial ends as much
+    earlier as the `lengths` of its example lack frames.
     """
 
     x: Shaped[Array, "examples height width"]
-    y: Int[Array, " examples"]
+    y: Int[Array, " examples"] | Float[Array, "examples frames outputs"]
     encoder: AbstractEncoder
     augment: Augment
     classes: int = eqx.field(static=True)
@@ -82,6 +95,7 @@ class Examples(AbstractTrials):
     dt: float = eqx.field(static=True)
     smoothing: float = eqx.field(static=True, default=0.0)
     spread: bool = eqx.field(static=True, default=False)
+    lengths: Int[Array, " examples"] | None = None
 
     @property
     def count(self) -> int:
@@ -91,22 +105,74 @@ class Examples(AbstractTrials):
     def epoch(self, key: PRNGKeyArray, epoch: Int[Array, ""]) -> None:
         """Nothing is made."""
 
-    def trial(self, made: Any, index: Int[Array, "*batch"], key: PRNGKeyArray) -> tuple[Any, Float[Array, "..."]]:
-        """Encoded examples and smoothed targets."""
+    def trial(self, made: Any, index: Int[Array, "*batch"], key: PRNGKeyArray) -> Trial:
+        """Encoded examples and targets."""
         batch = index[None] if index.ndim == 0 else index
-        x, labels = self.x[batch], self.y[batch]
+        x, y, lengths = jax.tree.map(lambda a: a[batch], (self.x, self.y, self.lengths))
         if self.spread:
-            x, labels = split(x, 0), split(labels, 0)
+            x, y, lengths = jax.tree.map(lambda a: split(a, 0), (x, y, lengths))
         x = self.augment(x.astype(jnp.result_type(float)) / self.full_scale, key=key)
-        target = (1 - self.smoothing) * jax.nn.one_hot(labels, self.classes) + self.smoothing / self.classes
+        target = self.wanted(y)
         if index.ndim == 0:
-            x, target = x[0], target[0]
-        return self.encoder.encode(x, self.steps, self.dt, key=key), target
+            x, target, lengths = x[0], jnp.take(target, 0, -2), None if lengths is None else lengths[0]
+        drive = self._cut(self.encoder.encode(x, self.steps, self.dt, key=key), lengths, self.dt)
+        return Trial(drive, target, None if lengths is None else self.own(lengths))
 
-    def shown(self, x: Shaped[Array, "*batch height width"], dt: float, *, key: PRNGKeyArray) -> Any:
+    def wanted(self, y: Shaped[Array, "batch ..."]) -> Float[Array, "... batch outputs"]:
+        """Smoothed class probabilities [batch, classes], or the numbers of every step [steps, batch, outputs]."""
+        if y.ndim == 1:
+            return (1 - self.smoothing) * jax.nn.one_hot(y, self.classes) + self.smoothing / self.classes
+        return jnp.moveaxis(y.astype(jnp.result_type(float))[:, self._frames(self.dt)], 1, 0)
+
+    def by_frame(self, y: Float[Array, "*batch steps outputs"], dt: float) -> Float[Array, "*batch frames outputs"]:
+        """Means of outputs over the steps of every frame, in steps of `dt` seconds."""
+        frames = self._frames(dt)
+        share = np.equal(np.arange(self.x.shape[1])[:, None], frames[None]).astype(y.dtype)
+        share /= np.maximum(share.sum(1, keepdims=True), 1)
+        return jnp.asarray(share) @ y
+
+    def _frames(self, dt: float) -> np.ndarray:
+        """The frame of every step of `dt` seconds; the last one lasts until the end."""
+        middle = (np.arange(self.shown_steps(dt)) + 0.5) * (dt / (self.encoder.lasts() or math.inf))
+        return np.minimum(np.floor(middle).astype(int), self.x.shape[1] - 1)
+
+    def shown_steps(self, dt: float | None = None) -> int:
+        """Steps of a trial in steps of `dt` seconds."""
+        return self.steps if dt is None else max(1, round(self.steps * self.dt / dt))
+
+    def own(self, lengths: Int[Array, "*batch"], dt: float | None = None) -> Int[Array, "*batch"] | None:
+        """How many steps of a trial belong to examples of so many frames; None where all are shown at once."""
+        frame = self.encoder.lasts()
+        if frame is None:
+            return None
+        lacking = (self.x.shape[1] - lengths).astype(jnp.result_type(float))
+        missing = jnp.round(lacking * (frame / (dt or self.dt))).astype(jnp.int32)
+        return jnp.maximum(self.shown_steps(dt) - missing, 1)
+
+    def _cut(self, drive: Events | Float[Array, "steps *batch rows"], lengths: Own, dt: float) -> Any:
+        """What drives the rows, 0 from the end of every example on; all of it where examples are shown at once."""
+        frame = self.encoder.lasts()
+        if lengths is None or frame is None:
+            return drive
+        if isinstance(drive, Events):  # a pulse belongs to the frame in which it begins
+            at = (np.asarray(drive.times) - drive.times[0] + 0.5 * drive.width) / frame
+            return eqx.tree_at(lambda e: e.v, drive, _until(drive.v, np.floor(at), lengths))
+        return _until(drive, np.floor((np.arange(len(drive)) + 0.5) * (dt / frame)), lengths)
+
+    def shown(
+        self, x: Shaped[Array, "*batch height width"], dt: float, lengths: Own = None, *, key: PRNGKeyArray
+    ) -> Any:
         """Examples as they are shown in a test, in steps of `dt` seconds over the same time."""
         level = x.astype(jnp.result_type(float)) / self.full_scale
-        return self.encoder.encode(level, max(1, round(self.steps * self.dt / dt)), dt, key=key)
+        return self._cut(self.encoder.encode(level, self.shown_steps(dt), dt, key=key), lengths, dt)
+
+
+def _until(
+    drive: Float[Array, "times *batch rows"], frame: np.ndarray, lengths: Int[Array, "*batch"]
+) -> Float[Array, "times *batch rows"]:
+    """A drive at times of such frames, 0 behind the last frame of every example."""
+    inside = jnp.asarray(frame, lengths.dtype).reshape(-1, *[1] * lengths.ndim) < lengths[None]
+    return drive * inside.astype(drive.dtype)[..., None]
 
 
 class PatternTrials(AbstractTrials):
@@ -144,10 +210,10 @@ class PatternTrials(AbstractTrials):
         wave = (a * jnp.sin(2 * math.pi * jnp.asarray(FREQUENCIES, x.dtype)[None, None] * t + phase)).sum(-1)
         return x, (wave / jnp.abs(wave).max(1, keepdims=True))[..., None]
 
-    def trial(self, made: Any, index: Int[Array, "*batch"], key: PRNGKeyArray) -> tuple[Array, Array]:
+    def trial(self, made: Any, index: Int[Array, "*batch"], key: PRNGKeyArray) -> Trial:
         """Input spikes and targets."""
         x, target = made[0][index], made[1][index]
-        return (x, target) if index.ndim == 0 else (jnp.moveaxis(x, 0, 1), jnp.moveaxis(target, 0, 1))
+        return Trial(x, target) if index.ndim == 0 else Trial(jnp.moveaxis(x, 0, 1), jnp.moveaxis(target, 0, 1))
 
 
 # number of the key that belongs to what a chip is shown, apart from its fabrication, start and order

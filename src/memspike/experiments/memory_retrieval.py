@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from memspike.config.build import facts, generator, plan_of
 from memspike.config.networks import AssociativeTopology
 from memspike.config.settings import Settings, seeds_of
-from memspike.data.trials import SHOWN, AbstractTrials
+from memspike.data.trials import SHOWN, AbstractTrials, Trial
 from memspike.experiments.base import Result, registered
 from memspike.networks.base import Clock
 from memspike.parts.errors import InputError
@@ -96,11 +96,11 @@ class RecallTrials(AbstractTrials):
         """The stored patterns."""
         return self.patterns(key, self.count)
 
-    def trial(self, made: Any, index: Int[Array, ""], key: PRNGKeyArray) -> tuple[Array, Array]:
+    def trial(self, made: Any, index: Int[Array, ""], key: PRNGKeyArray) -> Trial:
         """Spikes [steps, neurons] of a pattern, in random order, and the pattern."""
         at = FIRST + self.task.spread * jax.random.uniform(key, (self.neurons,))
         step = jnp.clip(jnp.round(at / self.dt), 0, self.steps - 1).astype(int)
-        return jax.nn.one_hot(step, self.steps, axis=0) * made[index][None], made[index]
+        return Trial(jax.nn.one_hot(step, self.steps, axis=0) * made[index][None], made[index])
 
     def cue(self, pattern: Float[Array, " neurons"], key: PRNGKeyArray) -> tuple[Array, Array]:
         """Spikes [steps, neurons] of a part of a pattern and of some neurons outside of it, and all that are cued."""

@@ -56,7 +56,7 @@ def samples(run: Generation, chips: Chip) -> dict[str, np.ndarray]:
 
     @jax.jit
     def one(index: Array) -> tuple[Array, Array, Array]:
-        x, target = trials.trial(shown, index, key)
+        x, target, _ = trials.trial(shown, index, key)
         view = learner.view(network, chip.cells, None)
         noise = jax.random.fold_in(key, 9) if learner.noisy else None
         activity = learner.rule.run(chip.rule, view, x, key=noise)

@@ -93,7 +93,7 @@ def heard(run: Generation, chips: Chip) -> Heard:
 
         def pattern(index: Array) -> Heard:
             key = jax.random.fold_in(made.key, index)
-            x, target = trials.trial(shown, index, key)
+            x, target, _ = trials.trial(shown, index, key)
             activity = learner.rule.run(chip.rule, view, x, key=view.key(key))
             kappa: Any = jnp.exp(-dt / network.tau_out)  # pyright: ignore[reportAttributeAccessIssue]
             return Heard(lowpass(activity.state.z, kappa), target, activity.rate(dt).mean())

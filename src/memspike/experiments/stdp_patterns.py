@@ -15,7 +15,7 @@ from memspike.cells.base import CellState, Weight
 from memspike.config.build import facts, generator, plan_of
 from memspike.config.settings import Settings, seeds_of
 from memspike.data.encoders import LatencySpikes
-from memspike.data.trials import SHOWN, AbstractTrials, shapes
+from memspike.data.trials import SHOWN, AbstractTrials, Trial, shapes
 from memspike.experiments.base import Result, accuracy_line, registered
 from memspike.experiments.table import LOWEST, Column
 from memspike.learning.programming.base import Applied, Scheme, nothing, unwritten
@@ -72,10 +72,10 @@ class ShapeTrials(AbstractTrials):
     def epoch(self, key: PRNGKeyArray, epoch: Int[Array, ""]) -> None:
         """Nothing is made."""
 
-    def trial(self, made: Any, index: Int[Array, ""], key: PRNGKeyArray) -> tuple[Array, Array]:
+    def trial(self, made: Any, index: Int[Array, ""], key: PRNGKeyArray) -> Trial:
         """Spikes [steps, pixels] and shape of a presentation."""
         shape = index % len(self.images)
-        return self.encoder(self.images[shape], key=key), jax.nn.one_hot(shape, len(self.images))
+        return Trial(self.encoder(self.images[shape], key=key), jax.nn.one_hot(shape, len(self.images)))
 
 
 class Tested(NamedTuple):

@@ -12,6 +12,7 @@ Row = Mapping[str, Any]
 KINDS = {
     "membranes": "a classifier trained through the equations of its neurons; its rows are chips by age",
     "classification": "a classifier that learns online; its rows, if any, are further tests",
+    "regression": "numbers that a network follows frame by frame",
     "generation": "patterns that a network learns online to generate",
     "plasticity": "neurons that learn to tell inputs apart without a teacher; its rows are tests under noise",
     "recall": "a memory that completes stored patterns from a part",

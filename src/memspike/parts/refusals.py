@@ -152,6 +152,22 @@ class NoClasses(Refusal):
         super().__init__(f"The objective '{objective}' follows a target and knows no classes; use cross-entropy.")
 
 
+class OnlyNumbers(Refusal):
+    """Targets that are numbers are followed; they are no classes."""
+
+    def __init__(self, data: str, experiment: str):
+        super().__init__(
+            f"The data set '{data}' wants numbers at every frame; {experiment} tells classes: use eprop-regression."
+        )
+
+
+class NoNumbers(Refusal):
+    """Numbers are followed frame by frame, by outputs that are compared with them at every step."""
+
+    def __init__(self, what: str, given: str, needed: str):
+        super().__init__(f"{what} is {given}; a regression needs {needed}.")
+
+
 class NotPlainDescent(Refusal):
     """Outer products that no gradient is made of can be scaled, and nothing else."""
 

@@ -90,6 +90,17 @@ def errors(result: Result) -> Facts:
     ]
 
 
+def misses(result: Result) -> Facts:
+    """Errors over the variance of the targets, against a linear model."""
+    return _known(
+        result,
+        Column("test_error", "mean squared error over the variance, mean of the seeds", "number with sd"),
+        Column("test_error_max", "highest seed"),
+        Column("test_errors", "every seed"),
+        Column("ridge_error", "ridge regression from the same frames and up to 39 before them"),
+    )
+
+
 def overlaps(result: Result) -> Facts:
     """What a memory completes, against what it did before learning."""
     return _known(
@@ -167,6 +178,7 @@ class Kind(NamedTuple):
 ACCURACY = Column("test_accuracy", "", "percent", digits=2)
 ERROR = Column("mse_median", "mean squared error", "fixed")
 OVERLAP = Column("overlap", "overlap", "fixed", digits=3)
+MISS = Column("test_error", "test error over the variance", "fixed")
 
 
 def _study(title: str, draw: Callable[[dict[str, Any]], Figure], *more: Section) -> Kind:
@@ -223,6 +235,7 @@ def _writes(run: Run) -> Figures:
 METRICS, SAMPLES, SNAPSHOTS = "metrics.csv", "samples.npz", ("snapshots.npz",)
 LEARNED = (costs, work)
 TARGETS = _online("targets", "Targets and outputs of the first seed", online.targets_and_outputs)
+NUMBERS = _online("targets", "Targets and outputs of the first seed, first test examples", online.targets_and_outputs)
 FIELDS = _online("weights", "Weights of every neuron of the first seed", online.fields)
 RECALLS = _online("recall", "Recall from a part, first seed", online.recalls)
 TESTED = (accuracies, chips, *LEARNED)
@@ -230,6 +243,7 @@ PAGES: dict[str, Kind] = {
     "membranes": Kind(_membranes, (*TESTED, membranes), (METRICS, SAMPLES, "parameters.json"), (), ACCURACY),
     "classification": Kind(_online(), TESTED, (METRICS,), (SAMPLES, *SNAPSHOTS), ACCURACY),
     "plasticity": Kind(FIELDS, TESTED, (METRICS, SAMPLES), SNAPSHOTS, ACCURACY),
+    "regression": Kind(NUMBERS, (misses, *LEARNED), (METRICS, SAMPLES, "parameters.json"), SNAPSHOTS, MISS),
     "generation": Kind(TARGETS, (errors, *LEARNED), (METRICS, SAMPLES), SNAPSHOTS, ERROR),
     "recall": Kind(RECALLS, (overlaps, *LEARNED), (METRICS, SAMPLES), SNAPSHOTS, OVERLAP),
     "schemes": _study("Error of every line", study_figures.by_scheme),

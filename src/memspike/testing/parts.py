@@ -93,6 +93,7 @@ def check_objective(objective: AbstractObjective) -> None:
         target = jnp.broadcast_to(target, y.shape)  # it follows a target at every step
     else:
         assert (np.asarray(highest) == 1).all(), "the highest output does not win"
+    _check_own(objective, y, target)
     loss = _or_refused(lambda: objective.loss(y, target))
     if loss is None:
         return
@@ -105,6 +106,23 @@ def check_objective(objective: AbstractObjective) -> None:
         signal = objective.signal(y, target)
         along = float((slope * signal).sum() / jnp.linalg.norm(slope) / jnp.linalg.norm(signal))
         assert along > 1 - 1e-9, "the signal is not along the slope of the loss"
+
+
+def _check_own(objective: AbstractObjective, y: Any, target: Any) -> None:
+    """A trial with steps of its own is judged as the same trial cut after them."""
+    own = jnp.asarray([7, 10])
+    for k, n in enumerate((7, 10)):
+        cut, wanted = y[:n, k], target[k] if target.ndim == 2 else target[:n, k]
+        same(objective.counts(10, own)[:n, k], objective.counts(n), 0.0, "steps that count of a shorter trial")
+        assert not objective.counts(10, own)[n:, k].any(), "steps count that are not a trial's own"
+        calls = [lambda: objective.predict(y, own)[k], lambda: objective.predict(cut)]  # noqa: B023
+        same(*(_or_refused(call) for call in calls), 0.0, "class of a shorter trial")
+        calls = [lambda: objective.loss(y, target, own)[k], lambda: objective.loss(cut, wanted)]  # noqa: B023
+        same(*(_or_refused(call) for call in calls), 1e-12, "loss of a shorter trial")
+        if isinstance(objective, AbstractStepObjective):
+            signal = objective.signal(y, target, own)[:, k]
+            same(signal[:n], objective.signal(cut, wanted), 1e-12, "signal of a shorter trial")
+            assert not signal[n:].any(), "a signal at steps that are not a trial's own"
 
 
 def _or_refused(call: Callable[[], Any]) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 
 from memspike.arrays.crossbar import Crossbar
 from memspike.cells.single import RangeReference
+from memspike.data.trials import Trial
 from memspike.devices.presets.published import pulsed_mif_synapse
 from memspike.learning.objectives import (
     AbstractObjective,
@@ -112,7 +113,7 @@ def check_rule(make: Callable[[], AbstractRule]) -> None:
 
 
 def _shown(learner: Learner, case: Case) -> Batch:
-    return Batch(case.x, case.target, learner.objective.counts(len(case.x)), jnp.asarray(True))
+    return learner.batch_of(Trial(case.x, case.target))
 
 
 def _trial(learner: Learner) -> Callable[[Batch], tuple[Any, Any]]:
@@ -152,7 +153,22 @@ def _check_learning(learner: Learner, case: Case, trial: Callable[[Batch], tuple
         twice = shown._replace(x=jnp.stack([case.x] * 2, 1), target=jnp.stack([case.target] * 2, case.target.ndim - 1))
         for one, other in zip(change, _trial(both)(twice)[1][1], strict=True):
             np.testing.assert_allclose(dense(one), dense(other), rtol=1e-5, atol=1e-9, err_msg="the mean of a batch")
+    if not isinstance(case.objective, Winner):
+        _check_own(learner, case, trial)
     _check_descent(learner, case)
+
+
+def _check_own(learner: Learner, case: Case, trial: Callable[[Batch], tuple[Any, Any]]) -> None:
+    """A trial with steps of its own changes what the same trial changes that is cut after them."""
+    own = len(case.x) - 13
+    wanted = case.target[:own] if case.target.ndim > 1 else case.target
+    cut = case._replace(x=case.x[:own], target=wanted)
+    shorter = _learner(learner.rule, cut)
+    alone = _trial(shorter)(_shown(shorter, cut))[1]
+    padded = trial(learner.batch_of(Trial(case.x, case.target, jnp.asarray(own))))[1]
+    for one, other in zip(alone.change, padded.change, strict=True):
+        np.testing.assert_allclose(dense(one), dense(other), rtol=1e-5, atol=1e-9, err_msg="steps that are not its own")
+    same(alone.metrics["loss"], padded.metrics["loss"], 1e-5, "loss of a trial with steps of its own")
 
 
 def _check_descent(learner: Learner, case: Case) -> None:
@@ -163,7 +179,7 @@ def _check_descent(learner: Learner, case: Case) -> None:
     @jax.jit
     def train(chip: Any) -> Any:
         return jax.lax.scan(
-            lambda c, k: learner.step(network, c, case.x, case.target, key=k), chip, jax.random.split(key, 100)
+            lambda c, k: learner.step(network, c, Trial(case.x, case.target), key=k), chip, jax.random.split(key, 100)
         )
 
     chip = learner.init(network, key=key)

@@ -79,7 +79,7 @@ def classify(given: Classification, folder: RunFolder, *, resume: bool, report: 
         **accuracies(scores),
         **_more(given, evaluator, done, other),
         **membrane_facts(evaluator, given.learner, done.chips, given.evaluation.fine_dt),
-        **_numbers(given, done),
+        **learned(given, done),
         **given.facts,
     }
 
@@ -140,7 +140,7 @@ def noisy_copies(given: Classification, evaluator: Evaluator, chips: Chip) -> np
     )
 
 
-def _numbers(given: Classification, done: Trained) -> dict[str, Any]:
+def learned(given: Classification, done: Trained) -> dict[str, Any]:
     """How long it took, what it has cost, the last loss and rate."""
     population, plan = given.population, given.plan
     last = done.history[-population.count :]
@@ -175,7 +175,7 @@ def samples(given: Classification, evaluator: Evaluator, chips: Chip, predicted:
     network = evaluator.network(made, learner)
     dt = given.evaluation.fine_dt or learner.clock.dt
     keys = evaluator.keys(learner.noisy)
-    x = evaluator.trials.shown(jnp.asarray(data.x_test[:SAMPLES]), dt, key=keys.shown[0, 0])
+    x = evaluator.first(SAMPLES, dt, key=keys.shown[0, 0])
 
     @jax.jit
     def run(made: FabricatedChip, chip: Chip, x: Any, key: Any) -> Any:

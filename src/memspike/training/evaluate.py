@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
+from jaxtyping import Array, Float, Key, PRNGKeyArray, Shaped
 
 from memspike.data.base import Dataset
 from memspike.data.trials import SHOWN, Examples
@@ -41,10 +41,15 @@ class Evaluator:
     def __init__(self, population: Population, data: Dataset, batch: int = 500):
         assert isinstance(population.trials, Examples)
         self.population, self.data, self.trials = population, data, population.trials
-        n, self.batch = len(data.y_test), min(batch, len(data.y_test))
-        x = jnp.pad(jnp.asarray(data.x_test), ((0, -n % self.batch), (0, 0), (0, 0)))
-        self.x = x.reshape(-1, self.batch, *data.x_test.shape[1:])
+        self.batch = min(batch, len(data.y_test))
+        self.x = self._chunks(data.x_test)
+        self.lengths = None if data.lengths_test is None else self._chunks(data.lengths_test)
         self._classes = jax.jit(self._all, static_argnames=("learner", "dt"))
+
+    def _chunks(self, values: np.ndarray) -> Array:
+        """Values of the test examples in batches, the last one padded."""
+        padded = jnp.pad(jnp.asarray(values), ((0, -len(values) % self.batch), *[(0, 0)] * (values.ndim - 1)))
+        return padded.reshape(-1, self.batch, *values.shape[1:])
 
     @property
     def chunks(self) -> int:
@@ -57,6 +62,11 @@ class Evaluator:
         each = own[:, None] if self.chunks == 1 else jax.vmap(lambda key: jax.random.split(key, self.chunks))(own)
         fold = jax.vmap(jax.vmap(jax.random.fold_in, (0, None)), (0, None))
         return TestKeys(fold(each, HEARD), fold(each, READ) if noisy else None)
+
+    def first(self, count: int, dt: float, *, key: PRNGKeyArray) -> Any:
+        """The first `count` test examples as they are shown, in steps of `dt` seconds; at most a batch."""
+        x, lengths = jax.tree.map(lambda a: a[0, :count], (self.x, self.lengths))
+        return self.trials.shown(x, dt, lengths, key=key)
 
     def network(self, made: FabricatedChip, learner: Learner | None = None) -> AbstractNetwork:
         """The network of a chip, with the wires and converters of `learner`; a copy without its own has all of it."""
@@ -72,17 +82,17 @@ class Evaluator:
         self,
         made: FabricatedChip,
         chips: Chip,
-        x: Array,
+        x: tuple[Array, Array | None],
         keys: TestKeys,
         gains: Any,
         trials: Examples,
         *,
         learner: "Static",
         dt: float,
-    ) -> Int[Array, "chips chunks batch"]:
+    ) -> Shaped[Array, "chips chunks batch ..."]:
         spread = self.population.spread_batch
 
-        def one(item: tuple[FabricatedChip, Chip, TestKeys, Any]) -> Int[Array, "chunks batch"]:
+        def one(item: tuple[FabricatedChip, Chip, TestKeys, Any]) -> Shaped[Array, "chunks batch ..."]:
             made, chip, keys, gains = item
             own = learner.value or self.population.learner_of(made.numbers)
             network = self.network(made, learner.value)
@@ -92,10 +102,14 @@ class Evaluator:
                 corrections=exact_corrections(network, chip.cells, aged=view.aged),
             )
 
-            def chunk(now: tuple[Array, TestKeys]) -> Array:
-                images, keys = now
-                images = split(images, 0) if spread else images
-                return own.predicted(view, chip, trials.shown(images, dt, key=keys.shown), key=keys.read)
+            def chunk(now: tuple[tuple[Array, Array | None], TestKeys]) -> Array:
+                given, keys = now
+                images, lengths = jax.tree.map(lambda a: split(a, 0), given) if spread else given
+                ends = None if lengths is None else trials.own(lengths, dt)
+                shown = trials.shown(images, dt, lengths, key=keys.shown)
+                if self.data.regression:
+                    return trials.by_frame(own.followed(view, chip, shown, key=keys.read), dt)
+                return own.predicted(view, chip, shown, ends, key=keys.read)
 
             return jax.lax.map(chunk, (x, keys))
 
@@ -111,8 +125,9 @@ class Evaluator:
         learner: Learner | None = None,
         made: FabricatedChip | None = None,
         keys: TestKeys | None = None,
-    ) -> Int[np.ndarray, "chips examples"]:
-        """The class that each chip takes each test example for; −1 for none.
+    ) -> Shaped[np.ndarray, "chips examples ..."]:
+        """The class that each chip takes each test example for, −1 for none; of numbers the mean output in each frame
+        [chips, examples, frames, outputs].
 
         `dt` is another time step; `aged` says that the cells are old, with gains [chips, columns] of their drift
         compensation. `learner` has other wires and converters; `made` are other chips than those of the population.
@@ -121,14 +136,14 @@ class Evaluator:
         found = self._classes(
             self.population.chips if made is None else made,
             chips,
-            self.x,
+            (self.x, self.lengths),
             self.keys(noisy) if keys is None else keys,
             aged,
             self.trials,
             learner=Static(learner),
             dt=self.population.learner.clock.dt if dt is None else dt,
         )
-        return np.asarray(found).reshape(found.shape[0], -1)[:, : len(self.data.y_test)]
+        return np.asarray(found).reshape(found.shape[0], -1, *found.shape[3:])[:, : len(self.data.y_test)]
 
     def accuracy(self, chips: Chip, **options: Any) -> Float[np.ndarray, " chips"]:
         """Share of the test examples that each chip classifies correctly."""

@@ -14,7 +14,6 @@ import numpy as np
 from jaxtyping import Float
 
 from memspike.cells.differential import MultiDevice
-from memspike.learning.rules.base import Batch
 from memspike.networks.base import lines_of
 from memspike.networks.feedforward import Feedforward, Membranes
 from memspike.neurons.mif import MIF, forward_euler
@@ -216,15 +215,15 @@ def _culprit(population: Population, chip: Chip, piece: Piece, number: int, whic
     for name, lines in zip(network.names, lines_of(network, chip.cells), strict=True):
         if not is_finite(lines):
             return f"the conductances of {name}"
-    x, target = population.trial_of(made, which, piece, number)
+    trial = population.trial_of(made, which, piece, number)
     view = learner.view(network, chip.cells, None if chip.wires is None else chip.wires.corrections)
-    activity = learner.rule.run(chip.rule, view, x, key=None)
+    activity = learner.rule.run(chip.rule, view, trial.x, key=None)
     if isinstance(activity, Membranes):
         for k, v in enumerate(activity.layers, start=1):
             if not is_finite(v):
                 return f"the membranes of layer {k}"
-    batch = Batch(x, target, learner.objective.counts(learner.clock.steps), jnp.asarray(True))
-    _, change, _ = learner.rule.update(chip.rule, view, batch, learner.transformation(), key=jax.random.key(0))
+    batch, key = learner.batch_of(trial), jax.random.key(0)
+    _, change, _ = learner.rule.update(chip.rule, view, batch, learner.transformation(), key=key)
     for name, one in zip(network.names, change, strict=True):
         if not is_finite(one):
             return f"the gradient of {name}"

@@ -10,7 +10,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.arrays.ledger import Ledger
 from memspike.cells.base import CellState
-from memspike.learning.objectives import AbstractObjective
+from memspike.data.trials import Trial
+from memspike.learning.objectives import AbstractObjective, Own
 from memspike.learning.programming.base import Scheme
 from memspike.learning.rules.base import AbstractRule, Batch, View, dense
 from memspike.networks.base import AbstractNetwork, Cells, Clock, Corrections, corrections_of, lines_of, unity, wired
@@ -150,19 +151,25 @@ class Learner(eqx.Module):
             ledger = tuple(c.ledger(shape) for c, shape in zip(network.crossbars, network.shapes, strict=True))
         return Chip(cells, rule, states, ledger, wires)
 
-    def step(self, network: AbstractNetwork, chip: Chip, x: Any, target: Any, *, key: PRNGKeyArray) -> Stepped:
+    def batch_of(self, trial: Trial) -> Batch:
+        """A trial, or several, as the rule sees it."""
+        counts = self.objective.counts(self.clock.steps, trial.own)
+        return Batch(trial.x, trial.target, counts, jnp.asarray(True), trial.own)
+
+    def step(self, network: AbstractNetwork, chip: Chip, trial: Trial, *, key: PRNGKeyArray) -> Stepped:
         """One trial, or a batch of them, and the updates that follow from it."""
-        steps = self.clock.steps
-        counts, length = self.objective.counts(steps), self.every or steps
+        steps, whole = self.clock.steps, self.batch_of(trial)
+        length = self.every or steps
         if length >= steps:
-            return self._update(network, chip, Batch(x, target, counts, jnp.asarray(True)), key=key)
+            return self._update(network, chip, whole, key=key)
         parts = steps // length
 
         def body(chip: Chip, now: tuple[Array, Array, Array]) -> Stepped:
             x, own, k = now
-            return self._update(network, chip, Batch(x, target, own, k == 0), key=jax.random.fold_in(key, k))
+            part = Batch(x, trial.target, own, k == 0)
+            return self._update(network, chip, part, key=jax.random.fold_in(key, k))
 
-        cut = [a[: parts * length].reshape(parts, length, *a.shape[1:]) for a in (x, counts)]
+        cut = [a[: parts * length].reshape(parts, length, *a.shape[1:]) for a in (whole.x, whole.counts)]
         chip, metrics = jax.lax.scan(body, chip, (cut[0], cut[1], jnp.arange(parts)))
         return chip, jax.tree.map(lambda m: m.mean(0), metrics)
 
@@ -202,7 +209,13 @@ class Learner(eqx.Module):
         deviation = jnp.maximum(chip.wires.deviation, jnp.stack(errors).max())
         return chip._replace(wires=Lagged(fresh, deviation))
 
-    def predicted(self, view: View, chip: Chip, x: Any, *, key: PRNGKeyArray | None) -> Array:
-        """Classes that a chip takes trials for; with a key, by noisy reads."""
+    def predicted(self, view: View, chip: Chip, x: Any, own: Own = None, *, key: PRNGKeyArray | None) -> Array:
+        """Classes that a chip takes trials for, each by the steps of its own; with a key, by noisy reads."""
         activity = self.rule.run(chip.rule, view, x, key=key)
-        return self.rule.classes(chip.rule, self.objective.predict(activity.output))
+        return self.rule.classes(chip.rule, self.objective.predict(activity.output, own))
+
+    def followed(
+        self, view: View, chip: Chip, x: Any, *, key: PRNGKeyArray | None
+    ) -> Float[Array, "*batch steps outputs"]:
+        """Outputs of a chip at every step of trials; with a key, by noisy reads."""
+        return jnp.moveaxis(self.rule.run(chip.rule, view, x, key=key).output, 0, -2)

@@ -65,7 +65,7 @@ def membrane_facts(evaluator: Evaluator, learner: Learner, chips: Chip, dt: floa
             clock=view.clock if dt == view.clock.dt else view.clock.at_step(dt),
             corrections=exact_corrections(network, chip.cells, aged=False),
         )
-        x = evaluator.trials.shown(evaluator.x[0], dt, key=keys.shown[0])
+        x = evaluator.first(evaluator.batch, dt, key=keys.shown[0])
         activity: Any = learner.rule.run(chip.rule, view, x, key=None if keys.read is None else keys.read[0])
         if not isinstance(activity, Membranes):
             return None

@@ -10,7 +10,7 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from memspike.data.trials import AbstractTrials
+from memspike.data.trials import AbstractTrials, Trial
 from memspike.networks.base import AbstractNetwork
 from memspike.parts.parallel import devices_mesh, vmap_split
 from memspike.training.learner import Chip, Learner
@@ -132,8 +132,8 @@ class Population:
         now: Moment,
     ) -> tuple[Chip, dict[str, Array]]:
         keys = self.order.keys(made.key, now)
-        x, target = trials.trial(shown, index, keys.trial)
-        return self.learner_of(made.numbers).step(made.network, chip, x, target, key=keys.update)
+        trial = trials.trial(shown, index, keys.trial)
+        return self.learner_of(made.numbers).step(made.network, chip, trial, key=keys.update)
 
     def _piece(
         self,
@@ -175,7 +175,7 @@ class Population:
         shape = (self.count, piece.epochs, self.per_epoch, size)
         return order[..., : self.per_epoch * size].reshape(shape)[:, :, piece.first : piece.first + piece.steps]
 
-    def trial_of(self, made: FabricatedChip, which: int, piece: Piece, number: int) -> tuple[Any, Any]:
+    def trial_of(self, made: FabricatedChip, which: int, piece: Piece, number: int) -> Trial:
         """What chip number `which` is shown in step `number` of a piece of one epoch."""
         epoch, within = jnp.int32(piece.epoch), jnp.int32(piece.first + number)
         keys = self.order.keys(made.key, Moment(epoch, within, epoch * self.per_epoch + within))

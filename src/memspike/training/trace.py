@@ -14,7 +14,7 @@ from memspike.arrays.fidelity import Ideal
 from memspike.cells.base import CellState
 from memspike.data.trials import AbstractTrials
 from memspike.learning.programming.base import Applied, Scheme
-from memspike.learning.rules.base import Batch, dense
+from memspike.learning.rules.base import dense
 from memspike.networks.base import AbstractNetwork, Cells, lines_of, unity, wired
 from memspike.training.learner import Learner
 
@@ -36,9 +36,8 @@ def wanted(learner: Learner, trials: AbstractTrials, key: PRNGKeyArray) -> Wante
     view, batch = learner.view(network, cells, corrections), () if learner.batch == 1 else (learner.batch,)
     state = rule.init(view, learner.transformation(), batch, key=key)
     cells, _ = rule.prepare(view, key=key)
-    x, target = trials.trial(trials.epoch(key, jnp.int32(0)), jnp.zeros(batch, jnp.int32), key)
-    shown = Batch(x, target, learner.objective.counts(learner.clock.steps), jnp.asarray(True))
-    update = rule.update(state, view._replace(cells=cells), shown, learner.transformation(), key=key)
+    trial = trials.trial(trials.epoch(key, jnp.int32(0)), jnp.zeros(batch, jnp.int32), key)
+    update = rule.update(state, view._replace(cells=cells), learner.batch_of(trial), learner.transformation(), key=key)
     return Wanted(network, cells, update.change)
 
 

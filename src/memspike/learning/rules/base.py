@@ -10,19 +10,27 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from memspike.arrays.ledger import Ledger
 from memspike.devices.part import AbstractModel
-from memspike.learning.objectives import AbstractObjective
+from memspike.learning.objectives import AbstractObjective, Own, along, between
 from memspike.networks.base import AbstractNetwork, Cells, Clock, Corrections, Weights, scaled_columns
 
 Optimizer = optax.GradientTransformation
 
 
 class Batch(NamedTuple):
-    """A trial, several together, or some steps of them: inputs, targets, steps that count, whether it begins here."""
+    """A trial, several together, or some steps of them: inputs, targets, steps that count, whether it begins here.
+
+    `own` are the steps that every trial has for itself, the first of them; after them it counts for nothing.
+    """
 
     x: Any
     target: Any
-    counts: Float[Array, " steps"]
+    counts: Float[Array, "steps *batch"]
     fresh: Bool[Array, ""]
+    own: Own = None
+
+    def inside(self, like: Float[Array, "steps *shape"]) -> Float[Array, "steps ..."] | None:
+        """1 at the steps of its own, else 0, with as many axes as `like`; None where all are."""
+        return None if self.own is None else along(between(len(like), jnp.zeros_like(self.own), self.own), like)
 
 
 class Outer(NamedTuple):

@@ -50,7 +50,7 @@ class BPTT(AbstractRule):
             )
         readings = view.network.programmed(weights, None if view.exact else view.cells, view.corrections)
         activity = view.network.run(readings, batch.x, view.clock, key=for_reads)
-        loss = view.objective.loss(activity.output, batch.target).mean()
+        loss = view.objective.loss(activity.output, batch.target, batch.own).mean()
         if self.swing_weight and isinstance(activity, Membranes):
             loss += self.swing_weight * sum(excess(v, self.swing) for v in activity.layers)
         return loss

@@ -9,7 +9,7 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.devices.part import AbstractPart
-from memspike.learning.objectives import AbstractObjective, smooth_l1
+from memspike.learning.objectives import AbstractObjective, along, smooth_l1
 from memspike.learning.rules import base
 from memspike.learning.rules.base import AbstractRule, Batch, Optimizer, Outer, Update, View, dense
 from memspike.networks.base import AbstractNetwork
@@ -105,7 +105,7 @@ class Decolle(AbstractRule):
     def factors(self, layer: LocalLayer, local: Local, batch: Batch) -> Factors:
         """The three factors of a layer."""
         wrong = jnp.clip(local.y - batch.target[None], -1.0, 1.0) / local.y.shape[-1]
-        error = wrong @ layer.readout.T * _along(batch.counts, local.u)
+        error = wrong @ layer.readout.T * along(batch.counts, local.u)
         return self.trigger(Factors(error, layer.neuron.surrogate(local.u), local.p), local.u)
 
     def _price(self, u: Real, counts: Real) -> Real:
@@ -119,7 +119,7 @@ class Decolle(AbstractRule):
     def product(self, layer: LocalLayer, local: Local, batch: Batch) -> Outer:
         """∂L/∂W of a layer, the activity of the layers before held fixed: a term a step, example and position."""
         error, slope, trace = self.factors(layer, local, batch)
-        price = self._price(local.u, _along(batch.counts, local.u))
+        price = self._price(local.u, along(batch.counts, local.u))
         at_neuron = (error * slope + price) / local.u[0, ..., 0].size
         rows = layer.connection.averages(trace, layer.image)
         return Outer(rows.reshape(-1, rows.shape[-1]), at_neuron.reshape(-1, layer.shape[1]))
@@ -127,8 +127,8 @@ class Decolle(AbstractRule):
     def loss(self, local: Local, batch: Batch) -> Real:
         """Smooth-L1 of one layer, mean of the steps that count and of the batch."""
         huber = smooth_l1(local.y - batch.target[None])
-        counts = _along(batch.counts, huber)
-        return (huber * counts).sum() / jnp.maximum(counts.sum() * huber[0].size, 1.0)
+        counts = jnp.broadcast_to(along(batch.counts, huber), huber.shape)
+        return (huber * counts).sum() / jnp.maximum(counts.sum(), 1.0)
 
     def update(self, state: Any, view: View, batch: Batch, optimizer: Optimizer, *, key: PRNGKeyArray) -> Update:
         """A segment: some steps of a trial, or all of them."""
@@ -160,8 +160,3 @@ class Decolle(AbstractRule):
 def decolle_outer() -> Decolle:
     """`Decolle` with `outer`."""
     return Decolle(outer=True)
-
-
-def _along(counts: Real, like: Real) -> Real:
-    """Numbers of steps with as many axes as `like`."""
-    return counts.reshape(-1, *[1] * (like.ndim - 1))

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.arrays.ledger import Ledger
 from memspike.devices.part import AbstractPart
-from memspike.learning.objectives import AbstractObjective, AbstractStepObjective
+from memspike.learning.objectives import AbstractObjective, AbstractStepObjective, every_step, mean_of
 from memspike.learning.rules import base, eprop_layers
 from memspike.learning.rules.base import AbstractRule, Batch, Optimizer, Update, View
 from memspike.learning.rules.eprop_online import OnlineEprop, Shown
@@ -188,9 +188,9 @@ class Eprop(AbstractRule):
             slopes = self.gradient(view, activity, batch, feedback, within)
         change, inner = base.descent(optimizer, slopes, state.optimizer, weights)
         metrics = {
-            "loss": view.objective.loss(activity.y, batch.target).mean(),
+            "loss": view.objective.loss(activity.y, batch.target, batch.own).mean(),
             "gradient_norm": optax.tree.norm(slopes),
-            "rate": activity.rate(view.clock.dt).mean(),
+            "rate": self._rate(view, activity, batch).mean(),
         }
         return Update(EpropState(inner, self.feedback.after(state.feedback, change[2])), change, metrics)
 
@@ -199,19 +199,21 @@ class Eprop(AbstractRule):
         objective: Any = view.objective
         found = eprop_layers.ran(view, batch.x, key=view.key(key))
         output = found.activity.output
-        rates, count = found.rates(view.clock.dt), output[0].size // output.shape[-1]
+        rates, count = found.rates(view.clock.dt, batch.own), output[0].size // output.shape[-1]
 
         def signals(credit: Real) -> tuple[Real, ...]:
             own = list(self.feedback.signals(found, state.feedback, credit))
             for k, rate in rates.items():
                 off = self.rate_weight * (rate - self.target_rate) / (count * found.network.layers[k].spike_voltage)
-                own[k] = own[k] + off[None]
+                inside = batch.inside(own[k])
+                own[k] = own[k] + (off[None] if inside is None else off[None] * inside)
             return tuple(own)
 
-        slopes = eprop_layers.gradient(found, objective.signal(output, batch.target), signals)
+        slopes = eprop_layers.gradient(found, objective.signal(output, batch.target, batch.own), signals)
         slopes = tuple(jnp.clip(g, -self.clip, self.clip) for g in slopes)
         change, inner = base.descent(optimizer, slopes, state.optimizer, view.weights())
-        metrics = {"loss": objective.loss(output, batch.target).mean(), "gradient_norm": optax.tree.norm(slopes)}
+        loss = objective.loss(output, batch.target, batch.own).mean()
+        metrics = {"loss": loss, "gradient_norm": optax.tree.norm(slopes)}
         if rates:
             metrics["rate"] = jnp.stack([rate.mean() for rate in rates.values()]).mean()
         after = state.feedback
@@ -231,9 +233,15 @@ class Eprop(AbstractRule):
         """The inputs that enter the traces, given those that drive the neurons."""
         return jnp.concatenate([x[1:], jnp.zeros_like(x[:1])]) if self.reference_order else x
 
-    def _off_rate(self, view: View, activity: Activity) -> Real:
+    def _rate(self, view: View, activity: Activity, batch: Batch) -> Real:
+        """Firing rates in Hz, over the steps of every trial's own."""
+        if batch.own is None:
+            return activity.rate(view.clock.dt)
+        return mean_of(every_step(view.objective, len(activity.z), batch.own), activity.z) / view.clock.dt
+
+    def _off_rate(self, view: View, activity: Activity, batch: Batch) -> Real:
         """The learning signal of rates away from the target."""
-        return self.rate_weight * (activity.rate(view.clock.dt) - self.target_rate)
+        return self.rate_weight * (self._rate(view, activity, batch) - self.target_rate)
 
     def _slopes(self, network: Any, first: Real, recurrent: Real, output: Real) -> Weights:
         """Without self-connections, no element larger than `clip`."""
@@ -251,8 +259,9 @@ class Eprop(AbstractRule):
         """
         network: Any = view.network
         objective: Any = view.objective
-        error = objective.signal(activity.y, batch.target)
-        signal = error @ feedback.T + self._off_rate(view, activity)[None]
+        error = objective.signal(activity.y, batch.target, batch.own)
+        off, inside = self._off_rate(view, activity, batch)[None], batch.inside(activity.y)
+        signal = error @ feedback.T + (off if inside is None else off * inside)
         kappa = jnp.exp(-view.clock.dt / network.tau_out)
         signal = lowpass(signal, kappa, reverse=True)
         credit = within(signal) if within else _within(network, activity.state, signal, view.clock.dt)
@@ -268,9 +277,10 @@ class Eprop(AbstractRule):
         """One trial, and its gradient step by step: the same numbers to rounding."""
         objective: Any = view.objective
         online = OnlineEprop(cast(Recurrent, view.network), objective, view.clock.dt)
-        shown = Shown(batch.x, self._ahead(batch.x), objective.stepwise(batch.target, view.clock.steps))
+        wanted = objective.stepwise(batch.target, view.clock.steps, batch.own)
+        shown = Shown(batch.x, self._ahead(batch.x), wanted, batch.inside(batch.x[:, 0]))
         activity, total = online.run(readings, feedback, shown, view.clock, key=key)
-        off = self._off_rate(view, activity)
+        off = self._off_rate(view, activity, batch)
         found = [total.gradient[k] + total.per_hertz[k] * off[None] for k in (0, 1)]
         return activity, self._slopes(view.network, found[0], found[1], total.gradient[2])
 

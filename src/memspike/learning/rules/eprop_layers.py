@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.arrays.crossbar import Crossbar
 from memspike.cells.base import Lines, Weight, weighted
+from memspike.learning.objectives import Own, between, mean_of
 from memspike.learning.rules.base import View
 from memspike.networks.base import Weights
 from memspike.networks.feedforward import Feedforward, Membranes
@@ -38,10 +39,14 @@ class Ran(NamedTuple):
         """What the layers sent."""
         return self.network.membranes(tuple(at.trace.v for at in self.walks))
 
-    def rates(self, dt: float) -> dict[int, Float[Array, "*batch neurons"]]:
-        """Firing rates in Hz of the hidden layers that send spikes, by number."""
+    def rates(self, dt: float, own: Own = None) -> dict[int, Float[Array, "*batch neurons"]]:
+        """Firing rates in Hz of the hidden layers that send spikes, by number, over the steps of every trial's own."""
+
+        def mean(z: Real) -> Real:
+            return z.mean(0) if own is None else mean_of(between(len(z), jnp.zeros_like(own), own), z)
+
         hidden = zip(self.network.layers[:-1], self.walks, strict=False)
-        return {at.number: at.trace.above_rest.mean(0) / (one.spike_voltage * dt) for one, at in hidden if one.spiking}
+        return {at.number: mean(at.trace.above_rest) / (one.spike_voltage * dt) for one, at in hidden if one.spiking}
 
 
 def ran(view: View, x: Any, *, key: PRNGKeyArray | None = None) -> Ran:

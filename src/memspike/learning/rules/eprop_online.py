@@ -38,11 +38,15 @@ class OnlineState(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """One step of a trial: inputs that drive the neurons, inputs that enter the traces, and what the error wants."""
+    """One step of a trial: inputs that drive the neurons, inputs that enter the traces, what the error wants.
+
+    `inside` is 0 at steps that are not the trial's own; None where all are.
+    """
 
     x: Float[Array, "*steps inputs"]
     ahead: Float[Array, "*steps inputs"]
     wanted: Any
+    inside: Float[Array, "*steps"] | None = None
 
 
 class Step(NamedTuple):
@@ -126,7 +130,8 @@ class OnlineEprop(eqx.Module):
             gate = kind.gates(last, self.dt)
             traces = [self._traces(old, source, neuron.psi, last.psi, gate) for old, source in pairs]
         slopes = (*(t.filtered * signal[None] for t in traces), spikes[:, None] * error[None])
-        increment = Step(cast(Weights, slopes), (traces[0].filtered, traces[1].filtered))
+        rated = [t.filtered if now.inside is None else t.filtered * now.inside for t in traces]
+        increment = Step(cast(Weights, slopes), (rated[0], rated[1]))
         return OnlineState(neuron, y, spikes, traces[0], traces[1]), increment
 
     def run(

@@ -1,0 +1,45 @@
+"""Numbers that a network follows frame by frame, against a linear model with a perfect memory."""
+
+from memspike.config.build import regression
+from memspike.experiments.base import Result, registered
+from memspike.experiments.eprop import EPROP, PER_SIDE
+from memspike.training.regress import regress
+
+
+def error_line(result: Result) -> str:
+    """The error against that of ridge regression."""
+    spread = f" ± {result['test_error_sd']:.4f}" if result["seeds"] > 1 else ""
+    return (
+        f"test error {result['test_error']:.4f}{spread} of the variance (ridge regression {result['ridge_error']:.4f})"
+    )
+
+
+eprop_regression = registered(
+    "eprop-regression",
+    "online e-prop on differential PCM follows numbers frame by frame: a series 6 s ahead, or own data",
+    EPROP,
+    {
+        "data": {"name": "mackey-glass"},
+        "encoder": {"max_rate": 1e3, "frame_time": 5e-3},
+        "network": {"layers": [{"size": 128}], "tau_out": 10e-3},
+        "neuron": {"type": "alif", "theta": 1.0, "tau": 20e-3, "tau_a": 100e-3, "soft": False},
+        "synapse": PER_SIDE,
+        "learning": {
+            "rule": {"feedback": "symmetric", "rate_weight": 1e-4, "target_rate": 50.0, "clip": 1e6},
+            "optimizer": {"rates": [3e-3, 3e-3, 3e-3], "anneal": 0.05, "adam": True},
+            "objective": {"type": "squared-error"},
+            "start": {"type": "programmed", "gain": 1.0},
+        },
+        "simulation": {"pause": 1.0, "parts": 1},
+        "training": {"epochs": 20, "batch": 10},
+    },
+    quick={"training.epochs": 2, "network.layers.0.size": 48},
+    expected=0.5,
+    expected_quick=0.9,
+    reference="none: the series is that of Mackey & Glass, Science 197: 287 (1977), with noise of our own",
+    carry=regress,
+    headline=error_line,
+    kind="regression",
+    prepare=regression,
+    measure="test error",
+)
