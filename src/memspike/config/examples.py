@@ -5,11 +5,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from memspike.config.resolve import Resolver
 from memspike.config.sections import Data
 from memspike.config.settings import Settings
 from memspike.data.base import Dataset
-from memspike.data.files.dataset import digest, understood
+from memspike.data.files.dataset import Understood, digest, understood
 from memspike.data.files.formats import format_of
 from memspike.data.files.options import FRAMES
 from memspike.data.store import load
@@ -35,15 +37,33 @@ def examples(wanted: Data, augment: Augment) -> Dataset:
             value = getattr(augment, name)
             if value:
                 raise InputError(
-                    f"augment.{name} is {str(value).lower()}, a change of images, but {found.data.name} holds frames in "
+                    f"augment.{name} is {str(value).lower()}, a change of images, but {found.data.name} holds "
+                    f"frames in "
                     "time; leave it out, or set data.kind=images."
                 )
+    _check_held_out(found, wanted)
     return found.data
+
+
+def _check_held_out(found: Understood, wanted: Data) -> None:
+    """InputError where the last training examples begin in the middle of a group that a split goes by."""
+    if wanted.hold_out is None or (wanted.group is None and wanted.leave_out is None):
+        return
+    name = wanted.group or next(iter(found.raw.groups))
+    groups = np.array(found.raw.groups[name])[found.train][: wanted.train]
+    whole = len(groups) - 1 - np.flatnonzero(groups[1:] != groups[:-1])[::-1]
+    if wanted.hold_out not in whole:
+        few = ", ".join(str(n) for n in whole[:6]) or "none, since there is one group"
+        raise InputError(
+            f"data.hold_out is {wanted.hold_out}, which cuts a group of {name} in two; numbers of examples that "
+            f"are whole "
+            f"groups: {few}."
+        )
 
 
 def with_counts(settings: Settings, data: Dataset) -> Settings:
     """The settings with the largest count of the data where spikes are shown as they are."""
-    encoder = settings.encoder
+    encoder: Any = settings.encoder
     if not isinstance(encoder, Spikes) or encoder.count is not None:
         return settings
     return dataclasses.replace(settings, encoder=dataclasses.replace(encoder, count=float(data.full_scale)))
@@ -81,7 +101,8 @@ def check_same_data(tables: Mapping[str, Any], config: Path) -> None:
     now, before = (t.get("data", {}) for t in (tables, read_table(config)))
     if now.get("name") == before.get("name") and now.get("sha256") != before.get("sha256"):
         raise InputError(
-            f"{now['name']} has changed since {config.parent} was started (its SHA-256 is another); give back the file as "
+            f"{now['name']} has changed since {config.parent} was started (its SHA-256 is another); give back "
+            f"the file as "
             "it was, or choose another --out."
         )
 

@@ -53,7 +53,7 @@ class AbstractSpikes(AbstractEncoder):
 class Delta(AbstractSpikes):
     """A spike whenever a channel has moved by `threshold` from where it was at its last spike, at most one a step.
 
-    A channel is at 0 before the first frame. The rows of all upward spikes come first, those of the downward ones after.
+    A channel is at 0 before the first frame. The rows of upward spikes come first, those of downward ones after.
     Source: send on delta, Miśkowicz, Sensors 6: 49 (2006), doi 10.3390/s6010049.
     """
 
@@ -108,8 +108,8 @@ class Spikes(AbstractSpikes):
 class Population(AbstractRates):
     """Gaussian receptive fields: a channel has `fields` rows, whose centres lie evenly from 0 to 1.
 
-    The rate of a row is max_rate·exp(−(value − centre)²/(2·width²)) with width = 1/(1.5·(fields − 1)); trains as those of
-    `FrameSpikes`. Rows of a channel lie side by side. Source: Bohte, Kok & La Poutré, Neurocomputing 48: 17 (2002),
+    The rate of a row is max_rate·exp(−(value − centre)²/(2·width²)) with width = 1/(1.5·(fields − 1)); trains as those
+    of `FrameSpikes`. Rows of a channel lie side by side. Source: Bohte, Kok & La Poutré, Neurocomputing 48: 17 (2002),
     doi 10.1016/S0925-2312(01)00658-0, whose fields give latencies.
     """
 

@@ -20,8 +20,8 @@ class Registry:
     """All the objects of one kind ("device", "neuron", …) by name, in the order of the alphabet.
 
     `home` is the package whose public names bring the library's own entries with them. It is imported when the
-    registry is read for the first time, so that a program starts without what it does not use. With `files`, the path of
-    an existing file or folder stands for an entry, too.
+    registry is read for the first time, so that a program starts without what it does not use. With `files`, the path
+    of an existing file or folder stands for an entry, too.
     """
 
     def __init__(self, kind: str, home: str = "", *, files: bool = False):

@@ -22,18 +22,18 @@ def read(path: Path, given: Reading) -> Raw:
         raise InputError(f"{path.name} needs the package aedat: pip install 'memspike[events]'.") from None
     found = listed(path, (".aedat4",))
     frame, pool = given.frame or FRAME, given.pool or POOL
-    recordings, sizes = [], set()
+    recordings, sizes = [], []
     for file in found.files:
         events, size = _events(aedat, file)
-        sizes.add(size)
-        if len(sizes) > 1:
-            (w0, h0), (w, h) = sorted(sizes)
+        sizes.append(size)
+        if size != sizes[0]:
+            (w0, h0), (w, h) = sizes[0], size
             raise InputError(
                 f"{path.name} holds recordings of {w0} × {h0} and of {w} × {h} pixels; one size is needed."
             )
         recordings.append(binned(events, size, frame, pool, file.name))
     x, lengths = padded(recordings)
-    (width, height), rows, columns = size, -(-size[1] // pool), -(-size[0] // pool)
+    (width, height), rows, columns = sizes[0], -(-sizes[0][1] // pool), -(-sizes[0][0] // pool)
     note = (
         f"events of {width} × {height} pixels counted in frames of {show(frame, 's')} and squares of {pool} × {pool} "
         f"pixels: {rows} × {columns} × 2 polarities"

@@ -102,7 +102,8 @@ def _joined(found: Arrays, name: str) -> Arrays:
         train, test = (found[f"{base}_{role}"] for role in ROLES)
         if train.shape[1:] != test.shape[1:]:
             raise InputError(
-                f"{name}: {base}_train has the shape {list(train.shape)} and {base}_test {list(test.shape)}; needed: the "
+                f"{name}: {base}_train has the shape {list(train.shape)} and {base}_test {list(test.shape)}; "
+                f"needed: the "
                 "same but for the number of examples (shorter examples with zeros behind their ends, and lengths)."
             )
         joined[base] = np.concatenate([train, test])

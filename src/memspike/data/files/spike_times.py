@@ -81,6 +81,21 @@ def counts(
     return found.astype(np.uint8)
 
 
+def holds_spikes(path: Path) -> bool:
+    """Whether an HDF5 file has spike times."""
+    with _h5py(path).File(path, "r") as source:
+        return all(name in source for name in NEEDED)
+
+
+def _h5py(file: Path) -> Any:
+    """The package that reads HDF5; InputError with the command that installs it."""
+    try:
+        import h5py
+    except ImportError:
+        raise InputError(f"{file.name} needs the package h5py: pip install 'memspike[instruments]'.") from None
+    return h5py
+
+
 def _pair(path: Path) -> list[Path]:
     """The files of the training and the test part."""
     files = sorted(p for p in path.iterdir() if p.suffix.lower() in (".h5", ".hdf5"))
@@ -93,11 +108,7 @@ def _pair(path: Path) -> list[Path]:
 
 def _file(file: Path) -> dict[str, Any]:
     """Times, units, labels, speakers and keys of a file; empty where it says nothing of the last two."""
-    try:
-        import h5py
-    except ImportError:
-        raise InputError(f"{file.name} needs the package h5py: pip install 'memspike[instruments]'.") from None
-    with h5py.File(file, "r") as source:
+    with _h5py(file).File(file, "r") as source:
         lacking = [name for name in NEEDED if name not in source]
         if lacking:
             held = ", ".join(sorted(source)) or "nothing"
@@ -114,7 +125,8 @@ def _file(file: Path) -> dict[str, Any]:
     sizes = {len(found["times"]), len(found["units"]), len(labels), *([len(speaker)] if len(speaker) else [])}
     if len(sizes) > 1 or not len(labels):
         raise InputError(
-            f"{file.name} has {len(found['times'])} examples of times, {len(found['units'])} of units and {len(labels)} "
+            f"{file.name} has {len(found['times'])} examples of times, {len(found['units'])} of units and "
+            f"{len(labels)} "
             "labels; as many of each are needed, one at least."
         )
     if labels.dtype.kind not in "iu" or any(u.dtype.kind not in "iu" or u.min(initial=0) < 0 for u in found["units"]):

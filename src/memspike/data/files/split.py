@@ -16,12 +16,22 @@ Numbers = Int[np.ndarray, " examples"]
 def parts(raw: Raw, y: Numbers | None, given: Reading, leave_out: str | None) -> tuple[Numbers, Numbers]:
     """The numbers of the training and of the test examples.
 
-    A split that the file states is kept. Otherwise the test part is a share `split` of every class, of whole groups
-    with `group`, of the end of a series; the same at every call. Training examples take turns through their classes.
+    A split that the file states is kept, unless it is to go by a group. Otherwise the test part is a share `split` of
+    every class, of whole groups with `group`, of the end of a series; the same at every call. Training examples take
+    turns through their classes, and come group by group where the split goes by them.
     """
     group = _group(raw, given.group, leave_out)
-    if raw.test is not None:
-        _check_stated(raw, given, group)
+    stated = raw.test is not None and group is None
+    if stated and given.split is not None:
+        raise InputError(
+            f"data.split is {given.split:g}, but the file states which examples are the test part; leave "
+            f"data.split out."
+        )
+    if leave_out is not None and given.split is not None:
+        raise InputError(
+            f"data.split is {given.split:g}, but data.leave_out says who the test part is; leave one of them out."
+        )
+    if raw.test is not None and stated:
         test = raw.test
     elif group is not None:
         test = _of_groups(group, y, given.split or SHARE, leave_out)
@@ -34,7 +44,7 @@ def parts(raw: Raw, y: Numbers | None, given: Reading, leave_out: str | None) ->
         raise InputError(f"The split leaves {len(train)} training and {len(tested)} test examples; each needs one.")
     if y is not None:
         _check_classes(raw, y, train, tested)
-    if raw.test is None and not raw.series:
+    if not stated and not raw.series:
         train = np.random.default_rng(SEED).permutation(train)
     if group is not None:
         return _by_group(train, group, y), tested
@@ -79,15 +89,6 @@ def _group(raw: Raw, name: str | None, leave_out: str | None) -> np.ndarray | No
     if len(np.unique(group)) < 2:
         raise InputError(f"data.group is '{name}', of which the file has one alone ('{group[0]}'); a split needs two.")
     return group
-
-
-def _check_stated(raw: Raw, given: Reading, group: np.ndarray | None) -> None:
-    what = "split" if given.split is not None else "group" if group is not None else None
-    if what is not None:
-        raise InputError(
-            f"data.{what} asks for a split of its own, but the file states which examples are the test part; leave "
-            f"{'it' if given.split is not None else 'data.group and data.leave_out'} out."
-        )
 
 
 def _stratified(y: Numbers, share: float, labels: tuple[str, ...] | None) -> Mask:
