@@ -63,11 +63,12 @@ def _of_file(path: Path) -> Format:
         head = file.read(HEAD)
     if head.startswith(b"\x93NUMPY"):
         return ARRAYS
-    if head.startswith(b"PK") and zipfile.is_zipfile(path):
+    if head.startswith(b"PK"):
         with zipfile.ZipFile(path) as archive:
-            if archive.namelist() and all(name.endswith(".npy") for name in archive.namelist()):
-                return ARRAYS
-        raise InputError(f"{path} is a zip archive, but no npz file; needed: {NEEDED}.")
+            names = archive.namelist()
+        if not names or not all(name.endswith(".npy") for name in names):
+            raise InputError(f"{path} is a zip archive, but no npz file; needed: {NEEDED}.")
+        return ARRAYS
     if head.startswith(b"\x89HDF"):
         return SPIKES
     if head.startswith((b"#!AER-DAT4", b"RIFF", b"\x89PNG", b"\xff\xd8\xff")):

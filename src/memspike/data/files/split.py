@@ -9,8 +9,8 @@ from memspike.parts.errors import InputError, unknown
 
 SEED = 0
 TRIES = 200
-Mask = Bool[np.ndarray, " examples"]
-Numbers = Int[np.ndarray, " examples"]
+Mask = Bool[np.ndarray, " _"]
+Numbers = Int[np.ndarray, " _"]
 
 
 def parts(raw: Raw, y: Numbers | None, given: Reading, leave_out: str | None) -> tuple[Numbers, Numbers]:
