@@ -66,6 +66,18 @@ def test_the_whole_path_and_the_content_are_written_down(moves, monkeypatch):
     assert len(data.sha256) == 64
 
 
+def test_who_is_left_out_may_be_a_number(tmp_path):
+    np.savez(
+        tmp_path / "a.npz",
+        x=np.random.default_rng(0).random((24, 3, 2)),
+        y=np.arange(24) % 2,
+        subject=np.arange(24) // 8,
+    )
+    settings = settings_of(tmp_path / "a.npz", "data.leave_out=2", "training.batch=8")
+    assert settings.data.leave_out == "2"
+    assert len(data_set(settings).y_test) == 8
+
+
 def test_held_out_groups_are_whole(moves):
     with pytest.raises(ms.InputError, match=r"cuts a group of speaker in two; .* 12, 24"):
         data_set(settings_of(moves, "data.group=speaker", "data.hold_out=10", "training.batch=8"))

@@ -27,6 +27,7 @@ def _say(text: str) -> None:
 
 def wanted(path: Path, settings: list[str]) -> "Data":
     """The keys below `data` that a file is read with."""
+    from memspike.config.examples import as_texts
     from memspike.config.resolve import assignments, put
     from memspike.config.sections import Data
     from memspike.parts import table
@@ -34,7 +35,7 @@ def wanted(path: Path, settings: list[str]) -> "Data":
     tables: dict[str, object] = {}
     for key, value in assignments(settings):
         tables = put(tables, key.removeprefix("data."), value)
-    return table.build(Data, {**tables, "name": str(path)}, "data")
+    return table.build(Data, {**tables, **as_texts(tables), "name": str(path)}, "data")
 
 
 def _shape(found: "Understood") -> str:

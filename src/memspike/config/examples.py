@@ -23,6 +23,7 @@ from memspike.parts.table import read_table
 
 # what a preset sets for its own data set: changes that images alone can have, and numbers of its examples
 OF_IMAGES: Mapping[str, Any] = {"augment.shift": 0.0, "augment.mirror": False}
+NAMES = ("leave_out", "group", "label", "target")
 OF_ITS_DATA = ("data.train", "data.test", "data.hold_out", "data.leave_out")
 
 
@@ -89,9 +90,16 @@ def of_a_file(resolver: Resolver, changes: Iterable[tuple[str, Any]]) -> list[tu
     if kind == FRAMES:
         before += [(key, off) for key, off in OF_IMAGES.items() if _has(resolver.tables, key)]
     after: list[tuple[str, Any]] = [("data.name", str(path))]
+    after += [(f"data.{key}", value) for key, value in as_texts(data).items() if value != data[key]]
     if "sha256" not in data:
         after.append(("data.sha256", digest(path)))
     return [*before, *changes, *after]
+
+
+def as_texts(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys that name something in a file, as texts also where they look like numbers, as subjects often do."""
+    named = {key: data[key] for key in NAMES if key in data}
+    return {key: str(v) if isinstance(v, int) and not isinstance(v, bool) else v for key, v in named.items()}
 
 
 def check_same_data(tables: Mapping[str, Any], config: Path) -> None:
