@@ -6,6 +6,7 @@ import pytest
 import memspike as ms
 from memspike.config.build import classifier, data_set
 from memspike.config.resolve import written
+from memspike.data.trials import Examples
 from memspike.data.value_encoders import Spikes
 from memspike.experiments import resolve
 from memspike.experiments import run as carry_out
@@ -113,6 +114,7 @@ def test_spikes_take_the_largest_count_of_the_data(tmp_path):
                 file[f"spikes/{name}"][k] = np.array([0.001, 0.002, 0.003, 0.05], kind) * (name == "times")
         file["labels"] = np.arange(12) % 2
     built = classifier(settings_of(tmp_path / "a.h5", "encoder=spikes", "training.batch=2", name="eprop-spoken"))
+    assert isinstance(built.population.trials, Examples)
     encoder = built.population.trials.encoder
     assert isinstance(encoder, Spikes)
     assert encoder.count == built.data.full_scale == 3.0

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import memspike as ms
-from memspike.data.value_encoders import Delta, Population, Spikes
+from memspike.data.value_encoders import Delta, FrameLatency, Population, Spikes
 from memspike.parts.registry import ENCODERS
 
 KEY = jax.random.key(0)
@@ -64,6 +64,20 @@ def test_spikes_of_a_frame_are_evenly_spaced():
     np.testing.assert_array_equal(np.diff(np.flatnonzero(sent)), 3)
 
 
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 10**6), st.integers(1, 9))
+def test_a_large_value_spikes_early_in_its_frame(seed, per_frame):
+    x = np.round(frames(seed, 5, 3), 1)
+    sent = FrameLatency(frame_time=per_frame * 1e-3).encode(jnp.asarray(x), 5 * per_frame, 1e-3, key=KEY)
+    expected = np.zeros((5 * per_frame, 3))
+    for t in range(5):
+        for c in range(3):
+            if x[t, c] > 0:
+                late = int((np.float32(1) - np.float32(x[t, c])) * np.float32(per_frame))
+                expected[t * per_frame + min(late, per_frame - 1), c] = 1
+    np.testing.assert_array_equal(sent, expected)
+
+
 def test_spikes_need_to_know_what_a_value_of_one_counts():
     with pytest.raises(ms.InputError, match=r"encoder\.count is none"):
         Spikes().encode(jnp.ones((1, 1)), 5, 1e-3, key=KEY)
@@ -82,7 +96,7 @@ def test_a_population_has_gaussian_fields_from_0_to_1():
     np.testing.assert_allclose(many.mean(0), 200.0 * 50e-3 * levels.sum(0), rtol=0.02, atol=0.05)
 
 
-@pytest.mark.parametrize("name", ["delta", "spikes", "population"])
+@pytest.mark.parametrize("name", ["delta", "frame-latency", "spikes", "population"])
 def test_a_batch_is_its_examples(name):
     make = ENCODERS.get(name).value
     encoder = make(count=3.0) if name == "spikes" else make()

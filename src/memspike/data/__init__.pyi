@@ -25,5 +25,6 @@ from .trials import Examples as Examples
 from .trials import PatternTrials as PatternTrials
 from .trials import shapes as shapes
 from .value_encoders import Delta as Delta
+from .value_encoders import FrameLatency as FrameLatency
 from .value_encoders import Population as Population
 from .value_encoders import Spikes as Spikes

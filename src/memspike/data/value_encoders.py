@@ -30,6 +30,15 @@ def frame_at(frames: int, frame_time: float, dt: float) -> Int[np.ndarray, " ste
     return np.minimum(middle.astype(np.int32), frames - 1)
 
 
+def places(at: Int[np.ndarray, " steps"], like: Real) -> tuple[Real, Real]:
+    """The number of every step within its frame, and the steps of that frame, with axes for channels as `like`."""
+    first = np.searchsorted(at, at, side="left")
+    own = np.searchsorted(at, at, side="right") - first
+    axes = (-1, *(1 for _ in like.shape[1:]))
+    place, length = (jnp.asarray(v, like.dtype).reshape(axes) for v in (np.arange(len(at)) - first, own))
+    return place, length
+
+
 class AbstractSpikes(AbstractEncoder):
     """Frames that last `frame_time` each → spikes, 0 or 1 a step and row, that no rate makes."""
 
@@ -95,13 +104,28 @@ class Spikes(AbstractSpikes):
             raise InputError("encoder.count is none; how many spikes is a value of 1? Set encoder.count.")
         counts = jnp.round(jnp.moveaxis(x, -2, 0) * self.count)
         at = frame_at(len(counts), self.frame_time, dt)
-        first = np.searchsorted(at, at, side="left")  # of the frame of every step, its first step
-        own = np.searchsorted(at, at, side="right") - first
-        axes = (-1, *(1 for _ in counts.shape[1:]))
-        place, length = (jnp.asarray(v, counts.dtype).reshape(axes) for v in (np.arange(len(at)) - first, own))
+        place, length = places(at, counts)
         share = jnp.minimum(counts[at], length) / length
         half = jnp.asarray(0.5, counts.dtype)
         return jnp.floor(share * (place + 1) + half) - jnp.floor(share * place + half)
+
+
+@ENCODERS.register("frame-latency", "frames as one spike each, a large value early, one channel a row")
+class FrameLatency(AbstractSpikes):
+    """Of the K steps of a frame a channel spikes at number ⌊(1 − value)·K⌋ from 0 on, at most the last; 0 is silent."""
+
+    def channels(self, shape: tuple[int, ...]) -> int:
+        """One row a channel."""
+        return shape[-1]
+
+    def encode(self, x: Real, steps: int, dt: float, *, key: PRNGKeyArray) -> Trains:
+        """Spike trains of values; nothing is random."""
+        frames = jnp.moveaxis(x, -2, 0)
+        at = frame_at(len(frames), self.frame_time, dt)
+        place, length = places(at, frames)
+        value = frames[at]
+        step = jnp.minimum(jnp.floor((1 - value) * length), length - 1)
+        return ((place == step) & (value > 0)).astype(frames.dtype)
 
 
 @ENCODERS.register("population", "frames as rates of several rows a channel, each with a field of its own on the scale")

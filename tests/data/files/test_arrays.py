@@ -42,6 +42,7 @@ def test_what_is_behind_the_length_of_an_example_does_not_count(tmp_path):
     data = found.data
     parts = ((found.train, data.x_train, data.lengths_train), (found.test, data.x_test, data.lengths_test))
     for which, values, ends in parts:
+        assert ends is not None
         np.testing.assert_array_equal(ends, lengths[which])
         assert not any(row[n:].any() for row, n in zip(values, ends, strict=True))
     seen = np.concatenate([X[k, : lengths[k]] for k in found.train])

@@ -63,7 +63,7 @@ def _as_they_are(raw: Raw) -> Scaling:
     """Bytes of 255, or values that lie in [0, 1] already; InputError for others."""
     if raw.x.dtype == np.uint8:
         full = 1.0 if raw.x.max() <= 1 and not raw.counts else BYTE
-        return Scaling(f"none: bytes of {full:g}", full)
+        return Scaling(f"full scale, {full:g}", full)
     bad = np.argwhere((raw.x < 0) | (raw.x > 1))
     if len(bad):
         n, t, c = bad[0]
@@ -72,4 +72,4 @@ def _as_they_are(raw: Raw) -> Scaling:
             f"to 1 are "
             "needed, or data.scale=range or standard."
         )
-    return Scaling("none: values from 0 to 1", 1.0)
+    return Scaling("nothing: they lie between 0 and 1", 1.0)

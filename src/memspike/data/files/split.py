@@ -139,4 +139,5 @@ def _check_classes(raw: Raw, y: Numbers, train: Numbers, test: Numbers) -> None:
             "the test part in the training part."
         )
     if len(np.unique(y[train])) < 2:
-        raise InputError("All training examples are of one class; two or more are needed.")
+        name = "" if raw.labels is None else f", '{raw.labels[int(train[0])]}'"
+        raise InputError(f"All training examples are of one class{name}; two or more are needed.")
