@@ -94,7 +94,8 @@ def test_readme_names_exactly_two_set_up_commands(root):
 
 
 @pytest.mark.parametrize("page", HOW_TO)
-def test_how_to_pages_run(root, page, x64, clean_registry):
+def test_how_to_pages_run(root, page, x64, clean_registry, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # pages write files
     code = "\n".join(blocks(root / f"docs/how-to/{page}.md"))
     assert code
     exec(compile(code, page, "exec"), {})

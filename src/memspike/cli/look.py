@@ -1,4 +1,4 @@
-"""`memspike data look`: what a measured file holds, before anything is fitted."""
+"""`memspike data look`: what a measured file, or a data set, holds before anything is fitted or learned."""
 
 import shlex
 import sys
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from memspike.cli import files
+from memspike.cli import files, look_data
 from memspike.cli.console import out
 from memspike.cli.plot import dots
 from memspike.parts import units
-from memspike.parts.errors import InputError
+from memspike.parts.errors import InputError, unknown
 from memspike.parts.units import counted
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from memspike.fitting.table import Column, Table, Trace
 
 MOST = 12  # columns that are shown
+KINDS = ("data", "device")
 
 
 def _say(text: str) -> None:
@@ -123,19 +124,40 @@ def _ramps(traces: "list[Trace]") -> str:
 
 
 def look(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="A measured file, of any format that fit reads.")],
+    path: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A measured file, of any format that fit reads, or a data set.")
+    ],
     column: files.Columns = None,
     unit: files.Unit = "",
     read_voltage: files.ReadVoltage = None,
     direction: files.Direction = "",
     skip: files.Skip = 0,
     g_range: files.Range = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Of a data set: how it is read, e.g. data.scale=standard.")
+    ] = None,
+    as_: Annotated[str, typer.Option("--as", help="data or device, where a file may be both.")] = "",
 ) -> None:
-    """Print what a measured file was understood to hold, with a small plot; nothing is fitted or written."""
+    """Print what a file was understood to hold, with a small plot; nothing is fitted, learned or written."""
+    options = files.said(column, unit, read_voltage, direction, skip, g_range)
+    if as_ not in ("", *KINDS):
+        raise unknown("kind of file (--as)", as_, KINDS)
+    measured = any((column, unit, read_voltage, direction, skip, g_range))
+    if as_ == "data" or (not as_ and not measured and (settings or look_data.is_data_set(path))):
+        if measured:
+            raise InputError("--column, --unit and the like are for measured files; a data set takes --set alone.")
+        look_data.look(path, settings or [])
+        return
+    if settings:
+        raise InputError("--set is for data sets; a measured file takes --column, --unit and the like.")
+    _look_at_device(path, options)
+
+
+def _look_at_device(path: Path, options: "Options") -> None:
+    """Print what a measured file was understood to hold."""
     from memspike.fitting.instruments.reader import read
     from memspike.fitting.traces import to_traces
 
-    options = files.said(column, unit, read_voltage, direction, skip, g_range)
     table = read(path, options)
     notes, traces, why = list(table.notes), [], ""
     try:

@@ -15,14 +15,15 @@ from memspike.arrays.tiles import Tiles
 from memspike.cells.base import AbstractCell
 from memspike.cells.differential import DifferentialPair, MultiDevice
 from memspike.cells.single import RangeReference, SingleReference, Stack, midpoint
+from memspike.config.examples import examples, with_counts
 from memspike.config.networks import FeedforwardTopology, Ingredients, RecurrentTopology
 from memspike.config.sections import ArraySettings, DriveSettings, FabricationSettings, LayerSettings, PulseSettings
 from memspike.config.settings import Settings, seeds_of
 from memspike.data.base import Dataset
 from memspike.data.encoders import AbstractEvents, AbstractRates, ChannelEvents, FrameEvents
 from memspike.data.pulse_trains import FramePulseRate
-from memspike.data.store import load
 from memspike.data.trials import AbstractTrials, Examples
+from memspike.data.value_encoders import AbstractSpikes
 from memspike.devices.base import AbstractPulseDevice, span
 from memspike.devices.description import spread_of
 from memspike.devices.presets.neurosim import TABLE
@@ -50,7 +51,7 @@ from memspike.training.start import Fabrication
 def data_set(settings: Settings) -> Dataset:
     """The examples that a configuration asks for; InputError where a batch does not fit into them."""
     wanted, batch = settings.data, settings.training.batch
-    data = load(wanted.name, wanted.leave_out).limited(wanted.train, wanted.test)
+    data = examples(wanted, settings.augment).limited(wanted.train, wanted.test)
     data = data if wanted.hold_out is None else data.held_out(wanted.hold_out)
     if batch > len(data.y_train):
         raise InputError(f"training.batch is {batch}; {data.name} has {len(data.y_train)} training examples here.")
@@ -199,7 +200,7 @@ def network_of(
     if loops and isinstance(topology, RecurrentTopology):
         topology = dataclasses.replace(topology, loops=True)
     crossbar = partial(_crossbar, settings, wires)
-    bias, spikes = isinstance(encoder, AbstractEvents), isinstance(encoder, AbstractRates)
+    bias, spikes = isinstance(encoder, AbstractEvents), isinstance(encoder, AbstractRates | AbstractSpikes)
     return topology.build(Ingredients(settings.neuron, crossbar, inputs, outputs, charge, image, bias, spikes))
 
 
@@ -288,6 +289,7 @@ def classifier(settings: Settings, data: Dataset | None = None) -> Built:
     `learner` is as the population's, but with wires and converters where the training leaves them out.
     """
     data = data_set(settings) if data is None else data
+    settings = with_counts(settings, data)
     trials = examples_of(settings, data)
     inputs = trials.encoder.channels(data.x_train.shape[1:])
 

@@ -9,6 +9,7 @@ from memspike.arrays.fidelity import Resistive
 from memspike.arrays.periphery import AbstractOrder, BeforeConversion
 from memspike.arrays.rows import AbstractRows
 from memspike.cells.base import AbstractCell
+from memspike.data.files.options import Reading
 from memspike.learning.objectives import AbstractObjective, Windowed
 from memspike.learning.optimizers import adamw
 from memspike.learning.programming.schemes import ideal
@@ -34,16 +35,39 @@ def _wire(name: str, default: float | None) -> Any:
     return eqx.field(default=default, static=True, metadata={k: meta[k] for k in ("unit", "doc", "bounds")})
 
 
-class Data(eqx.Module):
-    """Which examples, how many."""
+def _of_file(name: str) -> Any:
+    """A key of `Reading`, declared there."""
+    field: Any = Reading.__dataclass_fields__[name]
+    meta = {k: v for k, v in field.metadata.items() if k != "static"}
+    return eqx.field(default=field.default, static=True, metadata=meta)
 
-    name: str = option("digits", "data set", choices=DATASETS)
+
+class Data(eqx.Module):
+    """Which examples, how many; of a file of one's own, how it is read, split and scaled."""
+
+    name: str = option("digits", "data set, or the path of a file or folder of one's own", choices=DATASETS)
     train: int | None = option(None, "use only the first so many training examples", bounds=(1, 10**9))
     test: int | None = option(None, "use only the first so many test examples", bounds=(1, 10**9))
     hold_out: int | None = option(
         None, "measure on so many last training examples instead of the test set; to choose settings", bounds=(1, 10**9)
     )
-    leave_out: str | None = option(None, "a speaker who is the whole test part, of a data set with speakers")
+    leave_out: str | None = option(None, "a speaker, or a group of data.group, who is the whole test part")
+    kind: str | None = _of_file("kind")
+    label: str | None = _of_file("label")
+    target: str | None = _of_file("target")
+    group: str | None = _of_file("group")
+    split: float | None = _of_file("split")
+    scale: str | None = _of_file("scale")
+    frames: int | None = _of_file("frames")
+    frame: float | None = _of_file("frame")
+    window: int | None = _of_file("window")
+    pool: int | None = _of_file("pool")
+    sha256: str | None = _of_file("sha256")
+
+    @property
+    def reading(self) -> Reading:
+        """What is said of a file."""
+        return Reading(**{name: getattr(self, name) for name in Reading.__dataclass_fields__})
 
 
 class PulseSettings(eqx.Module):

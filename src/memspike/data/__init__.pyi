@@ -9,6 +9,8 @@ from .encoders import ImageBernoulli as ImageBernoulli
 from .encoders import ImageLatency as ImageLatency
 from .encoders import ImageRate as ImageRate
 from .encoders import LatencySpikes as LatencySpikes
+from .files.dataset import load_file as load_file
+from .files.options import Reading as Reading
 from .included import digits as digits
 from .included import evidence as evidence
 from .pulse_trains import FramePulseRate as FramePulseRate
@@ -22,3 +24,7 @@ from .trials import Augment as Augment
 from .trials import Examples as Examples
 from .trials import PatternTrials as PatternTrials
 from .trials import shapes as shapes
+from .value_encoders import Delta as Delta
+from .value_encoders import FrameLatency as FrameLatency
+from .value_encoders import Population as Population
+from .value_encoders import Spikes as Spikes

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from memspike.config.build import classification
+from memspike.config.examples import check_same_data, of_a_file
 from memspike.config.resolve import Resolver, assignments, checked, merged, put, read_file, written
 from memspike.config.settings import Settings
 from memspike.experiments import table
@@ -134,7 +135,7 @@ def resolve(
     for key, value in experiment.quick.items() if quick else ():
         resolver.change(key, value)
     changes = [*given.items(), *assignments(overrides)]
-    for key, value in changes:
+    for key, value in of_a_file(resolver, changes):
         resolver.change(key, value)
     if seeds is not None:
         resolver.change("seeds", seeds)
@@ -150,8 +151,10 @@ def run(settings: Any, out: Path, *, resume: bool = False, report: Report = sile
     """
     experiment: Experiment = EXPERIMENTS.get(settings.experiment).value
     ready = experiment.prepare(settings)
-    folder = RunFolder(out)
-    folder.start(written(settings, experiment.tables), resume=resume)
+    folder, tables = RunFolder(out), written(settings, experiment.tables)
+    if resume:
+        check_same_data(tables, out / "config.toml")
+    folder.start(tables, resume=resume)
     found = experiment.carry(ready, folder, resume=resume, report=report)
     result = {
         "experiment": settings.experiment,

@@ -20,11 +20,13 @@ class Registry:
     """All the objects of one kind ("device", "neuron", …) by name, in the order of the alphabet.
 
     `home` is the package whose public names bring the library's own entries with them. It is imported when the
-    registry is read for the first time, so that a program starts without what it does not use.
+    registry is read for the first time, so that a program starts without what it does not use. With `files`, the path
+    of an existing file or folder stands for an entry, too.
     """
 
-    def __init__(self, kind: str, home: str = ""):
+    def __init__(self, kind: str, home: str = "", *, files: bool = False):
         self.kind = kind
+        self.files = files
         self._home = home
         self._entries: dict[str, Entry] = {}
 
@@ -72,9 +74,9 @@ class Registry:
 REGISTRIES: dict[str, Registry] = {}
 
 
-def _listed(kinds: str, kind: str, home: str) -> Registry:
+def _listed(kinds: str, kind: str, home: str, *, files: bool = False) -> Registry:
     """A new registry, which the command line lists under its plural."""
-    return REGISTRIES.setdefault(kinds, Registry(kind, home))
+    return REGISTRIES.setdefault(kinds, Registry(kind, home, files=files))
 
 
 DEVICES = _listed("devices", "device", "memspike.devices")
@@ -90,5 +92,5 @@ SCHEMES = _listed("schemes", "scheme", "memspike.learning")
 LOSSES = _listed("losses", "loss", "memspike.learning")
 OPTIMIZERS = _listed("optimizers", "optimizer", "memspike.learning")
 ENCODERS = _listed("encoders", "encoder", "memspike.data")
-DATASETS = _listed("datasets", "data set", "memspike.data")
+DATASETS = _listed("datasets", "data set", "memspike.data", files=True)
 EXPERIMENTS = _listed("experiments", "experiment", "memspike.experiments")

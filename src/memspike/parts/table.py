@@ -92,10 +92,11 @@ def simple(value: Any, kind: Any, field: FieldInfo, where: str) -> Any:
 
 def _chosen(value: str, field: FieldInfo, where: str) -> str:
     if isinstance(field.choices, Registry):
-        try:
-            field.choices.get(value)
-        except InputError:
-            raise unknown(where, value, [e.name for e in field.choices]) from None
+        files = field.choices.files
+        if value not in field.choices and not (files and Path(value).exists()):
+            error = unknown(where, value, [e.name for e in field.choices])
+            more = " Nor is there a file or folder of that name." if files else ""
+            raise InputError(f"{error}{more}") from None
     elif field.choices and value not in field.choices:
         raise unknown(where, value, field.choices)
     return value
