@@ -9,6 +9,7 @@ import typer
 
 from memspike.cli import files
 from memspike.cli.console import out
+from memspike.cli.own import Imports, bring
 from memspike.cli.plot import dots
 from memspike.parts import units
 from memspike.parts.errors import InputError
@@ -130,8 +131,10 @@ def look(
     direction: files.Direction = "",
     skip: files.Skip = 0,
     g_range: files.Range = None,
+    imports: Imports = None,
 ) -> None:
     """Print what a measured file was understood to hold, with a small plot; nothing is fitted or written."""
+    bring(imports)
     from memspike.fitting.instruments.reader import read
     from memspike.fitting.traces import to_traces
 
