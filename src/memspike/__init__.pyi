@@ -9,6 +9,15 @@ from . import networks as networks
 from . import neurons as neurons
 from . import report as report
 from . import testing as testing
+from .config.draft import layer as layer
+from .config.draft import learner as learner
+from .config.draft import network as network
+from .config.names import encoders as encoders
+from .config.names import losses as losses
+from .config.names import optimizers as optimizers
+from .config.names import rules as rules
+from .config.names import schemes as schemes
+from .experiments.classifier import fit as fit
 from .experiments.trained import load as load
 from .parts.errors import InputError as InputError
 from .parts.errors import RunError as RunError

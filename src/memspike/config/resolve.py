@@ -224,7 +224,7 @@ def assignments(overrides: Iterable[str]) -> Iterator[tuple[str, Any]]:
 
 
 def read_file(name_or_file: str) -> tuple[str, dict[str, Any]]:
-    """The name of an experiment and the tables that a file adds to it; the parts of users that it names are imported."""
+    """The name of an experiment and the tables that a file adds to it; parts of users that it names are imported."""
     if not name_or_file.endswith(".toml"):
         return name_or_file, {}
     file = Path(name_or_file)

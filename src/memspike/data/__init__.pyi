@@ -1,5 +1,7 @@
 from .base import Dataset as Dataset
 from .encoders import AbstractEncoder as AbstractEncoder
+from .encoders import AbstractEvents as AbstractEvents
+from .encoders import AbstractRates as AbstractRates
 from .encoders import AmplitudeEvents as AmplitudeEvents
 from .encoders import ChannelEvents as ChannelEvents
 from .encoders import FrameEvents as FrameEvents
@@ -9,6 +11,7 @@ from .encoders import ImageBernoulli as ImageBernoulli
 from .encoders import ImageLatency as ImageLatency
 from .encoders import ImageRate as ImageRate
 from .encoders import LatencySpikes as LatencySpikes
+from .given import from_arrays as from_arrays
 from .included import digits as digits
 from .included import evidence as evidence
 from .pulse_trains import FramePulseRate as FramePulseRate

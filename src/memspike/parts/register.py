@@ -57,7 +57,9 @@ def register(kind: str, name: str, doc: str, source: str = "") -> Callable[[Any]
     if kind not in KINDS:
         raise unknown("kind of part", kind, KINDS, f"allowed: {', '.join(KINDS)}")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise InputError(f"The name of the {kind} is {name!r}; letters, digits and dashes are needed, such as my-{kind}.")
+        raise InputError(
+            f"The name of the {kind} is {name!r}; letters, digits and dashes are needed, such as my-{kind}."
+        )
     if not isinstance(doc, str) or not doc.strip():
         raise InputError(f"The {kind} '{name}' needs one sentence that says what it is.")
 

@@ -33,7 +33,7 @@ def in_double_precision(check: Callable[Checks, None]) -> Callable[Checks, None]
     def run(*args: Checks.args, **kwargs: Checks.kwargs) -> None:
         with jax.enable_x64(True):
             given = [jax.tree.map(_doubled, one) if isinstance(one, eqx.Module) else one for one in args]
-            check(*given, **kwargs)
+            check(*given, **kwargs)  # pyright: ignore[reportCallIssue]
 
     return run
 
