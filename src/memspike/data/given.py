@@ -65,4 +65,5 @@ def kept_data(folder: Path) -> Dataset:
         raise InputError(f"{folder} was trained on arrays given in Python, and its {FILE} is missing.")
     found = read_arrays(file)
     values: dict[str, Any] = {name: value if value.ndim else value.item() for name, value in found.items()}
-    return Dataset(**(values | {"names": tuple(str(name) for name in values.get("names", ()))}))
+    values["names"] = tuple(str(name) for name in values.get("names", ()))
+    return Dataset(**values)

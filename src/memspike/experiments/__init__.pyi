@@ -1,6 +1,8 @@
 from .asymmetry_study import asymmetry_devices as asymmetry_devices
 from .asymmetry_study import asymmetry_study as asymmetry_study
 from .base import Experiment as Experiment
+from .base import classification as classification
+from .base import classify as classify
 from .base import register as register
 from .base import resolve as resolve
 from .base import run as run
