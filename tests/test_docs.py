@@ -17,11 +17,11 @@ from memspike import cli as program
 from memspike.devices import description
 from memspike.parts import compiled
 from memspike.parts.fields import FieldInfo, choices_of, fields_of, is_part, product
-from memspike.parts.registry import EXPERIMENTS, REGISTRIES, Registry
+from memspike.parts.registry import EXPERIMENTS, Registry
 
 HOW_TO = [
     *("add-a-device", "add-a-neuron", "add-a-rule", "add-a-scheme", "add-an-experiment"),
-    *("own-data", "use-a-run", "fit-your-device", "fit-a-sweep", "fit-ageing-and-noise"),
+    *("own-data", "in-python", "use-a-run", "fit-your-device", "fit-a-sweep", "fit-ageing-and-noise"),
 ]
 ROOT = Path(__file__).parents[1]
 
@@ -135,7 +135,7 @@ def files_of(page):
     return found | ({"page.py": "\n".join(rest)} if rest else {})
 
 
-def test_readme_example_is_short_and_says_something(root, tmp_path):
+def test_readme_example_is_short(root):
     (code,) = blocks(root / "README.md")
     assert len([line for line in code.splitlines() if line.strip()]) <= 15
 
@@ -155,7 +155,7 @@ def test_pages_run_as_they_stand_in_a_fresh_interpreter(root, tmp_path, page):
         said = fresh(tmp_path, "page.py")
         assert said or "print(" not in files["page.py"]
     lines = [line for block in blocks(root / page, "sh") for line in block.splitlines()]
-    own = [line for line in lines if line.startswith("memspike run ") or (line.startswith("memspike") and "--import" in line)]
+    own = [line for line in lines if line.startswith("memspike run ") or "--import " in line]
     own = own if page.startswith("docs/how-to/") else []
     assert set(files) <= {"page.py"} or any("--import" in line for line in own)
     if own:
@@ -180,6 +180,9 @@ def test_every_verb_is_documented(root):
 def test_every_public_name_is_in_the_reference(root):
     page = (root / "docs/reference.md").read_text()
     named = set(re.findall(r"::: (memspike[\w.]*)", page))
+    top = [name for name in ms.__all__ if f"memspike.{name}" not in named]
+    assert all(type(getattr(ms, name)).__name__ == "module" for name in top), top
+    assert {f"memspike.testing.{name}" for name in ms.testing.__all__} <= named
     for module in ("devices", "cells", "arrays", "neurons", "networks", "learning", "data", "experiments", "report"):
         package = importlib.import_module(f"memspike.{module}")
         for name, thing in vars(package).items():

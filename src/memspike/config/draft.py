@@ -71,7 +71,7 @@ def _layer(given: Any) -> Any:
 
 
 def network(
-    layers: Sequence[Any],
+    layers: Any,
     *,
     type: str = "feedforward",
     neuron: Any = None,
@@ -155,7 +155,7 @@ def _optimizer(value: Any) -> Any:
 
 
 def learner(
-    network: Draft, rule: Any = None, scheme: Any = None, optimizer: Any = None, objective: Any = None, **sections: Any
+    network: Any, rule: Any = None, scheme: Any = None, optimizer: Any = None, objective: Any = None, **sections: Any
 ) -> Draft:
     """What learns: a network, a rule, the scheme that writes, an optimiser (also one of optax), an objective.
 

@@ -26,8 +26,8 @@ any_classifier = base.classifier(
     "any network on any data: nothing is chosen but the defaults of the parts; what memspike.fit runs",
     {},
     quick={"training.epochs": 4},
-    expected=0.972,
-    expected_quick=0.972,
+    expected=0.956,
+    expected_quick=0.892,
     reference="no publication; the parts have their own sources",
 )
 
@@ -44,8 +44,8 @@ def _check_folder(folder: Path, data: Dataset | None, *, resume: bool) -> None:
 
 
 def fit(
-    learner: Draft,
-    data: str | Dataset | tuple[Any, ...],
+    learner: Any,
+    data: Any,
     *,
     folder: str | Path,
     seeds: int = 1,
