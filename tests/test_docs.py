@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -181,7 +182,7 @@ def test_every_public_name_is_in_the_reference(root):
     page = (root / "docs/reference.md").read_text()
     named = set(re.findall(r"::: (memspike[\w.]*)", page))
     top = [name for name in ms.__all__ if f"memspike.{name}" not in named]
-    assert all(type(getattr(ms, name)).__name__ == "module" for name in top), top
+    assert all(isinstance(getattr(ms, name), ModuleType) for name in top), top
     assert {f"memspike.testing.{name}" for name in ms.testing.__all__} <= named
     for module in ("devices", "cells", "arrays", "neurons", "networks", "learning", "data", "experiments", "report"):
         package = importlib.import_module(f"memspike.{module}")

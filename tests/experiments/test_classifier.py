@@ -63,7 +63,7 @@ def test_objects_and_words_are_one_configuration():
         scheme=ms.schemes.mixed_precision(quantum=0.1),
         optimizer=ms.optimizers.adamw(learning_rate=1e-3),
         encoder=ms.encoders.image(read_voltage="50mV"),
-        simulation={"dt": 25e-6},
+        simulation={"dt": "25us"},
     )
     keys = [
         *("network.layers=[6]", "network.layers.0.neuron=mif", "network.layers.0.neuron.m1.v_on=90mV"),
@@ -106,9 +106,9 @@ def test_what_no_file_holds_is_trained_and_says_why_it_is_not_read_back(tmp_path
     config.write_text(config.read_text().replace('type = "given in Python"', 'type = "mine"'))
     with pytest.raises(ms.InputError, match=r"Unknown learning\.scheme 'mine'; parts of your own must be registered"):
         ms.load(run.folder)
-    (run.folder / "data.npz").unlink()
+    (run.folder / "arrays.npz").unlink()
     config.write_text(config.read_text().replace('type = "mine"', 'type = "sgd"').replace('"sgd"', '"ideal"', 1))
-    with pytest.raises(ms.InputError, match=r"its data\.npz is missing"):
+    with pytest.raises(ms.InputError, match=r"its arrays\.npz is missing"):
         ms.load(run.folder)
 
 

@@ -10,7 +10,7 @@ from memspike.parts.atomic import read_arrays
 from memspike.parts.errors import InputError
 from memspike.parts.registry import DATASETS
 
-GIVEN, FILE = "arrays", "data.npz"
+GIVEN, FILE = "arrays", "arrays.npz"
 ROLES = ("x_train", "y_train", "x_test", "y_test")
 
 
