@@ -9,10 +9,25 @@ from . import networks as networks
 from . import neurons as neurons
 from . import report as report
 from . import testing as testing
+from .config.draft import layer as layer
+from .config.draft import learner as learner
+from .config.draft import network as network
+from .config.names import encoders as encoders
+from .config.names import losses as losses
+from .config.names import optimizers as optimizers
+from .config.names import rules as rules
+from .config.names import schemes as schemes
+from .experiments.classifier import fit as fit
 from .experiments.trained import load as load
 from .parts.errors import InputError as InputError
 from .parts.errors import RunError as RunError
 from .parts.parallel import use_cores as use_cores
+from .parts.param import Meta as Meta
+from .parts.param import Parameter as Parameter
+from .parts.param import option as option
+from .parts.param import param as param
 from .parts.param import parameters as parameters
+from .parts.param import part as part
+from .parts.register import register as register
 
 __version__: str

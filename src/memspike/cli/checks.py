@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from memspike.data import store
-from memspike.parts import compiled
+from memspike.parts import compiled, imports
+from memspike.parts.errors import InputError
 from memspike.training.folder import environment
 
 
@@ -71,6 +72,15 @@ def _compiled_programs() -> str:
     return "not kept: switched off in JAX" if compiled.usable(folder) else f"not kept: {folder} cannot be written"
 
 
+def _own_parts() -> Check:
+    """What installed packages and `--import` bring, or why they fail."""
+    try:
+        imports.bring_installed()
+    except InputError as error:
+        return Check("own parts", False, str(error))
+    return Check("own parts", True, ", ".join(imports.offered()) or "none")
+
+
 def checks() -> Iterator[Check]:
     """All checks, one at a time."""
     here = environment()
@@ -85,6 +95,7 @@ def checks() -> Iterator[Check]:
     parent = next(p for p in (folder, *folder.parents) if p.exists())
     yield Check("data cache", os.access(parent, os.W_OK), str(folder))
     yield Check("compiled programs", True, _compiled_programs())
+    yield _own_parts()
     for name in store.SOURCES:
         present = store.path_of(name).exists()
         yield Check(f"data set {name}", True, "present" if present else f"absent; memspike data fetch {name}")

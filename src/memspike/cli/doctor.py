@@ -1,12 +1,14 @@
 """`memspike doctor`: whether an installation is sound."""
 
 from memspike.cli.console import computing, out
+from memspike.cli.own import Imports, bring
 from memspike.parts.errors import RunError
 
 
 @computing()
-def doctor() -> None:
-    """Check versions, devices, the JAX canaries and the caches."""
+def doctor(imports: Imports = None) -> None:
+    """Check versions, devices, the JAX canaries, the caches and parts of your own."""
+    bring(imports)
     from memspike.cli.checks import checks
 
     healthy = True

@@ -8,6 +8,7 @@ import typer
 
 from memspike.cli import files as measured
 from memspike.cli.console import computing, err, out
+from memspike.cli.own import Imports, bring
 from memspike.cli.run import run_folder
 from memspike.parts import units
 from memspike.parts.errors import InputError
@@ -57,8 +58,10 @@ def fit(
     compliance: Annotated[str | None, typer.Option(help="Compliance (A) of a sweep.")] = None,
     window: Annotated[float | None, typer.Option(help="Smallest window G_LRS/G_HRS of a device that works.")] = None,
     out_dir: Annotated[Path | None, typer.Option("--out", help="Folder; runs/fit-FILE by default.")] = None,
+    imports: Imports = None,
 ) -> None:
     """Fit a device to pulses, sweeps and other measurements; writes device.toml, fit.json and fit.html."""
+    bring(imports)
     from memspike import fitting, report
     from memspike.cli.progress import laws
     from memspike.fitting import kinds

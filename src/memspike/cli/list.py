@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from memspike.cli.console import out
+from memspike.cli.own import Imports, bring
 from memspike.parts.errors import unknown
 from memspike.parts.registry import REGISTRIES
 
@@ -13,9 +14,12 @@ Kind = Annotated[str | None, typer.Argument(help="devices, neurons, rules, schem
 
 
 def list_(
-    kind: Kind = None, as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False
+    kind: Kind = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+    imports: Imports = None,
 ) -> None:
     """List what is registered, all of it or one kind."""
+    bring(imports)
     if kind is not None and kind not in REGISTRIES:
         raise unknown("kind", kind, REGISTRIES)
     chosen = {k: list(r) for k, r in REGISTRIES.items() if kind in (None, k)}

@@ -9,6 +9,7 @@ import typer
 
 from memspike.cli import files, look_data
 from memspike.cli.console import out
+from memspike.cli.own import Imports, bring
 from memspike.cli.plot import dots
 from memspike.parts import units
 from memspike.parts.errors import InputError, unknown
@@ -137,8 +138,10 @@ def look(
         list[str] | None, typer.Option("--set", help="Of a data set: how it is read, e.g. data.scale=standard.")
     ] = None,
     as_: Annotated[str, typer.Option("--as", help="data or device, where a file may be both.")] = "",
+    imports: Imports = None,
 ) -> None:
     """Print what a file was understood to hold, with a small plot; nothing is fitted, learned or written."""
+    bring(imports)
     options = files.said(column, unit, read_voltage, direction, skip, g_range)
     if as_ not in ("", *KINDS):
         raise unknown("kind of file (--as)", as_, KINDS)

@@ -1,12 +1,14 @@
 """`memspike run`: an experiment, its progress, its run folder."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from memspike.cli.console import computing, err, out
+from memspike.cli.own import Imports, bring
 from memspike.parts.errors import InputError, InterruptedRunError
 
 
@@ -22,6 +24,15 @@ def run_folder(name: str, given: Path | None, *, resume: bool) -> Path:
             raise InputError(f"There is no run of {name} in {root}/ to resume; give its folder with --out.")
         return found[-1][1]
     return root / (f"{name}-{found[-1][0] + 1}" if found else name)
+
+
+def _to_resume(name: str, given: Path | None) -> Path | None:
+    """The folder to go on with, if it is there."""
+    from memspike.config.resolve import read_file
+
+    with suppress(InputError):
+        return run_folder(read_file(name)[0], given, resume=True)
+    return None
 
 
 def _carried_out(config: Any, folder: Path, *, resume: bool, again: str) -> dict[str, Any]:
@@ -46,8 +57,10 @@ def run(
     seeds: Annotated[int | None, typer.Option(help="Independent trainings, run together.")] = None,
     out_dir: Annotated[Path | None, typer.Option("--out", help="Run folder; runs/NAME by default.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    imports: Imports = None,
 ) -> None:
     """Run an experiment and write its run folder with result.json and report.html."""
+    bring(imports, _to_resume(name, out_dir) if resume else None)
     from memspike import experiments
 
     experiment, config, own = experiments.resolve(name, settings or [], quick=quick, seeds=seeds)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from memspike.cli.console import computing, out
+from memspike.cli.own import Imports, bring
 from memspike.parts import units
 from memspike.parts.errors import unknown
 from memspike.parts.registry import DEVICES, REGISTRIES, Entry
@@ -146,8 +147,10 @@ def show(
         Path | None, typer.Option("--out", help="Folder for its figures; runs/devices/NAME, or beside the file.")
     ] = None,
     figures: Annotated[bool, typer.Option(help="Draw how a device behaves.")] = True,
+    imports: Imports = None,
 ) -> None:
     """Show one thing: what it is, its source, its parameters with units and bounds; of a device, figures too."""
+    bring(imports)
     is_file = name.endswith(".toml")
     beside = Path(name).with_suffix("") if is_file else Path("runs/devices") / name
     folder = (out_dir or beside) if figures else None

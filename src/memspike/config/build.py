@@ -48,10 +48,14 @@ from memspike.training.population import Population
 from memspike.training.start import Fabrication
 
 
-def data_set(settings: Settings) -> Dataset:
-    """The examples that a configuration asks for; InputError where a batch does not fit into them."""
+def data_set(settings: Settings, given: Dataset | None = None) -> Dataset:
+    """The examples that a configuration asks for, of a `given` data set or of the one that it names.
+
+    InputError where a batch does not fit into them.
+    """
     wanted, batch = settings.data, settings.training.batch
-    data = examples(wanted, settings.augment).limited(wanted.train, wanted.test)
+    data = examples(wanted, settings.augment) if given is None else given
+    data = data.limited(wanted.train, wanted.test)
     data = data if wanted.hold_out is None else data.held_out(wanted.hold_out)
     if batch > len(data.y_train):
         raise InputError(f"training.batch is {batch}; {data.name} has {len(data.y_train)} training examples here.")

@@ -9,6 +9,7 @@ from typing import Any
 from memspike.parts import table
 from memspike.parts.errors import InputError, unknown
 from memspike.parts.fields import fields_of
+from memspike.parts.imports import KEY, bring_recorded
 from memspike.parts.registry import DEVICES
 from memspike.parts.table import BEFORE, Recipe
 from memspike.parts.written import keys_of, plain
@@ -223,8 +224,11 @@ def assignments(overrides: Iterable[str]) -> Iterator[tuple[str, Any]]:
 
 
 def read_file(name_or_file: str) -> tuple[str, dict[str, Any]]:
-    """The name of an experiment and the tables that a file adds to it."""
+    """The name of an experiment and the tables that a file adds to it; parts of users that it names are imported."""
     if not name_or_file.endswith(".toml"):
         return name_or_file, {}
-    tree = _file(Path(name_or_file))
+    file = Path(name_or_file)
+    tree = _file(file)
+    if KEY in tree:
+        bring_recorded(tree.pop(KEY), file)
     return tree.pop("experiment"), tree

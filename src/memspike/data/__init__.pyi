@@ -1,5 +1,7 @@
 from .base import Dataset as Dataset
 from .encoders import AbstractEncoder as AbstractEncoder
+from .encoders import AbstractEvents as AbstractEvents
+from .encoders import AbstractRates as AbstractRates
 from .encoders import AmplitudeEvents as AmplitudeEvents
 from .encoders import ChannelEvents as ChannelEvents
 from .encoders import FrameEvents as FrameEvents
@@ -11,6 +13,7 @@ from .encoders import ImageRate as ImageRate
 from .encoders import LatencySpikes as LatencySpikes
 from .files.dataset import load_file as load_file
 from .files.options import Reading as Reading
+from .given import from_arrays as from_arrays
 from .included import digits as digits
 from .included import evidence as evidence
 from .pulse_trains import FramePulseRate as FramePulseRate

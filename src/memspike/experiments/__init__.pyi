@@ -1,9 +1,13 @@
 from .asymmetry_study import asymmetry_devices as asymmetry_devices
 from .asymmetry_study import asymmetry_study as asymmetry_study
 from .base import Experiment as Experiment
+from .base import classification as classification
+from .base import classify as classify
 from .base import register as register
 from .base import resolve as resolve
 from .base import run as run
+from .classifier import any_classifier as any_classifier
+from .classifier import fit as fit
 from .decolle import decolle_digits as decolle_digits
 from .decolle import decolle_mnist as decolle_mnist
 from .eprop import eprop_evidence as eprop_evidence

@@ -6,6 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from memspike.config.build import classification
 from memspike.config.examples import check_same_data, of_a_file
 from memspike.config.resolve import Resolver, assignments, checked, merged, put, read_file, written
@@ -149,12 +151,27 @@ def run(settings: Any, out: Path, *, resume: bool = False, report: Report = sile
     InputError for input that cannot be used, before a folder is made; RunError if the run fails. An interrupted run
     goes on from its last checkpoint with `resume=True` and ends with the same numbers.
     """
+    ready = EXPERIMENTS.get(settings.experiment).value.prepare(settings)
+    return carried(settings, ready, out, resume=resume, report=report)
+
+
+def carried(
+    settings: Any,
+    ready: Any,
+    out: Path,
+    *,
+    resume: bool,
+    report: Report,
+    files: Mapping[str, Mapping[str, np.ndarray]] | None = None,
+) -> Result:
+    """`run` of what is prepared; `files` of arrays lie in the folder from the beginning."""
     experiment: Experiment = EXPERIMENTS.get(settings.experiment).value
-    ready = experiment.prepare(settings)
     folder, tables = RunFolder(out), written(settings, experiment.tables)
     if resume:
         check_same_data(tables, out / "config.toml")
     folder.start(tables, resume=resume)
+    for name, arrays in (files or {}).items():
+        folder.write_arrays(name, dict(arrays))
     found = experiment.carry(ready, folder, resume=resume, report=report)
     result = {
         "experiment": settings.experiment,

@@ -2,14 +2,18 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import Float, Int
 
 from memspike.arrays.compensation import AbstractCompensation, NoCompensation
+from memspike.config.build import classification, data_set
+from memspike.config.draft import objects_in
+from memspike.config.resolve import read_file
 from memspike.config.settings import Settings
+from memspike.data.given import GIVEN, kept_data
 from memspike.experiments.base import Experiment, resolve
 from memspike.parts.errors import InputError
 from memspike.parts.registry import EXPERIMENTS
@@ -23,6 +27,44 @@ from memspike.training.folder import RunFolder
 Lines = Float[np.ndarray, "chips lines rows columns"]
 
 
+class Prepared(NamedTuple):
+    """The configuration of a training of classifiers, and what it comes to."""
+
+    settings: Any
+    given: Classification
+
+
+def _read(folder: Path) -> Prepared:
+    """What a run folder holds; InputError where that is no training of classifiers, or not all of it can be found."""
+    config = folder / "config.toml"
+    if not config.is_file():
+        raise InputError(f"{folder} is no run folder: it holds no config.toml.")
+    _, tables = read_file(str(config))
+    if objects := objects_in(tables):
+        raise InputError(
+            f"{folder} cannot be read back: {' and '.join(objects)} was an object in Python, which no file holds; "
+            "memspike.fit with the same arguments and resume=True gives the run, and a part that is registered "
+            "(memspike.register) and given by its name can be read back."
+        )
+    try:
+        settings: Any = resolve(str(config)).settings
+    except InputError as error:
+        if not str(error).startswith("Unknown"):
+            raise
+        raise InputError(
+            f"{folder} cannot be read back: {str(error).split('; see')[0].rstrip('.')}; parts of your own must be "
+            "registered (memspike.register) and imported first."
+        ) from None
+    experiment: Experiment = EXPERIMENTS.get(settings.experiment).value
+    given = None
+    if isinstance(settings, Settings):
+        own = kept_data(folder) if settings.data.name == GIVEN else None
+        given = experiment.prepare(settings) if own is None else classification(settings, data_set(settings, own))
+    if not isinstance(given, Classification):
+        raise InputError(f"{folder} is a run of {experiment.name}, which trains no classifiers that are kept.")
+    return Prepared(settings, given)
+
+
 class TrainedRun:
     """Chips of the newest checkpoint, one a seed, with the network and the data that they were trained with.
 
@@ -30,18 +72,10 @@ class TrainedRun:
     steps the chips were trained. InputError where the folder holds no training of classifiers.
     """
 
-    def __init__(self, folder: str | Path):
+    def __init__(self, folder: str | Path, given: Prepared | None = None):
         self.folder = Path(folder)
-        config = self.folder / "config.toml"
-        if not config.is_file():
-            raise InputError(f"{self.folder} is no run folder: it holds no config.toml.")
-        self.settings: Any = resolve(str(config)).settings
-        experiment: Experiment = EXPERIMENTS.get(self.settings.experiment).value
-        given = experiment.prepare(self.settings) if isinstance(self.settings, Settings) else None
-        if not isinstance(given, Classification):
-            raise InputError(f"{self.folder} is a run of {experiment.name}, which trains no classifiers that are kept.")
-        self._given = given
-        self.chips, checkpoint = restored(given.population, RunFolder(self.folder))
+        self.settings, self._given = _read(self.folder) if given is None else given
+        self.chips, checkpoint = restored(self._given.population, RunFolder(self.folder))
         self.step = checkpoint.step
         if not self.step:
             raise InputError(f"{self.folder} holds no readable checkpoint: the run has not come to its first one.")

@@ -20,7 +20,10 @@ from .programming.base import Counting as Counting
 from .programming.base import Scheme as Scheme
 from .programming.base import compose as compose
 from .programming.bit_lines import by_bit_lines as by_bit_lines
+from .programming.counting import nominal_step as nominal_step
+from .programming.counting import stochastic_rounding as stochastic_rounding
 from .programming.counting import stochastically_rounded as stochastically_rounded
+from .programming.options import checked as checked
 from .programming.reading import cancelled as cancelled
 from .programming.reading import conditional_reverse as conditional_reverse
 from .programming.reading import verified as verified
@@ -59,6 +62,8 @@ from .rules.base import Update as Update
 from .rules.base import View as View
 from .rules.base import dense as dense
 from .rules.base import terms as terms
+from .rules.base import two_keys as two_keys
+from .rules.base import untouched as untouched
 from .rules.bptt import BPTT as BPTT
 from .rules.decolle import AbstractTrigger as AbstractTrigger
 from .rules.decolle import Always as Always

@@ -3,6 +3,7 @@ from .analog import AnalogState as AnalogState
 from .base import AbstractNeuron as AbstractNeuron
 from .driver import Driver as Driver
 from .driver import SpikeObserver as SpikeObserver
+from .filters import AbstractFilter as AbstractFilter
 from .filters import AlphaFilter as AlphaFilter
 from .filters import ExponentialFilter as ExponentialFilter
 from .lif import ALIF as ALIF
@@ -23,3 +24,4 @@ from .relaxation import RelaxationOscillator as RelaxationOscillator
 from .relaxation import RelaxationState as RelaxationState
 from .relaxation import nbo2_oscillator as nbo2_oscillator
 from .relaxation import threshold_neuron as threshold_neuron
+from .surrogate import AbstractSurrogate as AbstractSurrogate

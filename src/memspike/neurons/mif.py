@@ -152,7 +152,7 @@ def _rest(neuron: MIF) -> Real:
     return jax.lax.custom_root(balance, guess, bisect, lambda g, y: y / g(jnp.ones_like(y)))
 
 
-def _mif(scale: float, e1: float, e2: float, **parts: Any) -> MIF:
+def _mif(scale: float, e1: float, e2: float, /, **parts: Any) -> MIF:
     """The published pair, all resistances times `scale`, the capacitance divided by it; `parts` replace any."""
     device = MetastableSwitch(r_on=1e3 * scale, r_off=100e3 * scale)
     own = {"m1": device, "m2": device, "e1": e1, "e2": e2, "capacitance": 1e-9 / scale}

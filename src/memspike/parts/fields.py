@@ -13,7 +13,7 @@ import equinox as eqx
 import jax
 from jaxtyping import AbstractArray
 
-from memspike.parts.param import Meta
+from memspike.parts.param import Meta, kind_of
 from memspike.parts.registry import REGISTRIES, Registry
 
 
@@ -62,11 +62,11 @@ def _of_class(cls: type) -> Iterator[FieldInfo]:
         meta = f.metadata
         unit, doc = meta.get("unit", "1"), meta.get("doc", "")
         bounds, choices = meta.get("bounds"), meta.get("choices")
-        yield FieldInfo(f.name, f.type, default, unit, doc, bounds, choices, meta.get("otherwise"))
+        yield FieldInfo(f.name, kind_of(cls, f), default, unit, doc, bounds, choices, meta.get("otherwise"))
 
 
 def _of_function(make: Callable[..., Any]) -> Iterator[FieldInfo]:
-    for p in inspect.signature(make).parameters.values():
+    for p in inspect.signature(make, eval_str=True).parameters.values():
         if p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL) or get_origin(p.annotation) is not Annotated:
             continue
         kind, *notes = get_args(p.annotation)
@@ -106,7 +106,7 @@ def product(make: Any) -> Any:
 
 @functools.cache
 def _returned(make: Callable[..., Any]) -> Any:
-    return inspect.signature(make).return_annotation
+    return inspect.signature(make, eval_str=True).return_annotation
 
 
 def _fits(made: Any, wanted: type) -> bool:

@@ -78,6 +78,11 @@ def part(default: Any, doc: str, *, choices: Any = None) -> Any:
     return eqx.field(default_factory=default, metadata={"doc": doc, "choices": choices})
 
 
+def kind_of(cls: type, field: dataclasses.Field) -> Any:
+    """The type of a field, also where its module has annotations as texts (`from __future__ import annotations`)."""
+    return typing.get_type_hints(cls)[field.name] if isinstance(field.type, str) else field.type
+
+
 class ParamInfo(NamedTuple):
     """One parameter of a module: dotted path, value, unit, doc, bounds and the source of its model."""
 
@@ -160,7 +165,8 @@ def _check_options(module: eqx.Module) -> None:
     for field in dataclasses.fields(module):
         if not (field.metadata.get("static") and "choices" in field.metadata):
             continue
-        value, kinds = getattr(module, field.name), typing.get_args(field.type) or (field.type,)
+        kind = kind_of(type(module), field)
+        value, kinds = getattr(module, field.name), typing.get_args(kind) or (kind,)
         if value is None and type(None) in kinds:
             continue
         kinds = [k for k in kinds if k not in (type(None), Ellipsis)]

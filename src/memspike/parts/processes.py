@@ -7,6 +7,8 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from typing import Any
 
+from memspike.parts.imports import bring_all, recorded
+
 
 @contextmanager
 def _variables(given: Mapping[str, str]) -> Iterator[None]:
@@ -28,14 +30,15 @@ def each(
 ) -> Iterator[tuple[int, Any]]:
     """The number and the result of every task as it ends; `work` and the tasks must be picklable.
 
-    The processes start with these environment variables besides those of this one. With one process, or one task, it
-    runs here, with the variables that are set here.
+    The processes start with these environment variables besides those of this one, and know the parts of users that
+    this one knows. With one process, or one task, it runs here, with the variables that are set here.
     """
     count = min(processes or os.cpu_count() or 1, len(tasks))
     if count < 2:
         yield from ((k, work(task)) for k, task in enumerate(tasks))
         return
-    with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn")) as pool:
+    anew = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(count, anew, initializer=bring_all, initargs=(recorded(),)) as pool:
         with _variables(variables or {}):  # a process starts while tasks are handed in
             running = {pool.submit(work, task): k for k, task in enumerate(tasks)}
         try:

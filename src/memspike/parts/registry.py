@@ -5,24 +5,29 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from memspike.parts.errors import InputError, unknown
+from memspike.parts.place import Place, place, reloading
 
 
 class Entry(NamedTuple):
-    """A registered object: its name, the thing itself, one sentence and where it comes from."""
+    """A registered object: its name, the thing itself, one sentence, where it comes from and where it is registered."""
 
     name: str
     value: Any
     doc: str
     source: str
+    place: Place = Place()
 
 
 class Registry:
     """All the objects of one kind ("device", "neuron", …) by name, in the order of the alphabet.
 
     `home` is the package whose public names bring the library's own entries with them. It is imported when the
-    registry is read for the first time, so that a program starts without what it does not use. With `files`, the path
-    of an existing file or folder stands for an entry, too.
+    registry is read for the first time, so that a program starts without what it does not use; then come the parts of
+    installed packages, which are asked for once whatever the registry. With `files`, the path of an existing file or
+    folder stands for an entry, too.
     """
+
+    _loading = 0
 
     def __init__(self, kind: str, home: str = "", *, files: bool = False):
         self.kind = kind
@@ -31,10 +36,17 @@ class Registry:
         self._entries: dict[str, Entry] = {}
 
     def add(self, name: str, value: Any, doc: str, source: str = "") -> Any:
-        """Register `value` (a constructor or a function) under a new name and return it."""
-        if name in self._entries:
-            raise InputError(f"The {self.kind} '{name}' is registered twice.")
-        self._entries[name] = Entry(name, value, doc, source)
+        """Register `value` (a constructor or a function) under a new name and return it.
+
+        InputError where the name is taken, unless the cell of a notebook or a module is executed once more.
+        """
+        here = place()
+        if not here.ours:
+            self.load()  # so that it is the user's line that meets a name of the library
+        old = self._entries.get(name)
+        if old is not None and not (old.place.module == here.module and (here.fleeting or reloading())):
+            raise InputError(f"The {self.kind} '{name}' is registered twice: in {old.place} and in {here}.")
+        self._entries[name] = Entry(name, value, doc, source, here)
         return value
 
     def register(self, name: str, doc: str, source: str = "") -> Callable[[Any], Any]:
@@ -47,6 +59,7 @@ class Registry:
         What the home itself asks of the registry while it is imported, it asks of the entries so far.
         """
         home, self._home = self._home, ""
+        Registry._loading += 1
         try:
             package = import_module(home) if home else None
             for name in getattr(package, "__all__", ()):
@@ -54,6 +67,21 @@ class Registry:
         except BaseException:
             self._home = home  # the next one who asks meets the same error, not an empty registry
             raise
+        finally:
+            Registry._loading -= 1
+        if not Registry._loading:  # what others add comes to a library that is whole
+            from memspike.parts.imports import bring_installed
+
+            bring_installed()
+
+    def own(self) -> list[Entry]:
+        """The entries so far that are not the library's."""
+        return [entry for entry in self._entries.values() if not entry.place.ours]
+
+    def forget(self, entries: list[Entry]) -> None:
+        """Take entries out again."""
+        for entry in entries:
+            del self._entries[entry.name]
 
     def get(self, name: str) -> Entry:
         """The entry of that name; InputError with the nearest spelling if there is none."""

@@ -2,9 +2,10 @@
 
 import copy
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ParamSpec
 
 import equinox as eqx
 import jax
@@ -12,7 +13,29 @@ import jax.numpy as jnp
 import numpy as np
 
 from memspike.parts.errors import InputError
-from memspike.parts.param import check_bounds, own_parameters
+from memspike.parts.param import check_bounds, kind_of, own_parameters
+
+Checks = ParamSpec("Checks")
+
+
+def _doubled(leaf: Any) -> Any:
+    """A leaf in double precision: the shortest number that gives the same single one, 0.1 for 0.1f."""
+    if not eqx.is_array(leaf) or leaf.dtype != np.float32:
+        return leaf
+    values = np.asarray(leaf)
+    return jnp.asarray(np.array([float(str(x)) for x in values.ravel()]).reshape(values.shape))
+
+
+def in_double_precision(check: Callable[Checks, None]) -> Callable[Checks, None]:
+    """`check` with 64 bit switched on, also in the parts that it is given, and as it was before afterwards."""
+
+    @functools.wraps(check)
+    def run(*args: Checks.args, **kwargs: Checks.kwargs) -> None:
+        with jax.enable_x64(True):
+            given = [jax.tree.map(_doubled, one) if isinstance(one, eqx.Module) else one for one in args]
+            check(*given, **kwargs)  # pyright: ignore[reportCallIssue]
+
+    return run
 
 
 def same(a: Any, b: Any, rtol: float, what: str) -> None:
@@ -59,7 +82,8 @@ def check_parameters(module: eqx.Module) -> None:
 def _check_option(module: eqx.Module, field: dataclasses.Field) -> None:
     """A static number or switch refuses other kinds, NaN, infinity and what is out of bounds, in one sentence."""
     low, high = field.metadata["bounds"] or (-math.inf, math.inf)
-    if field.type in (int, float):
+    kind = kind_of(type(module), field)
+    if kind in (int, float):
         assert field.metadata["bounds"], f"{type(module).__name__}.{field.name} has no bounds"
     beyond = [type(end)(end + step) for end, step in ((low, -1), (high, 1)) if math.isfinite(end)]
     wrong: dict[Any, list[Any]] = {
@@ -67,9 +91,9 @@ def _check_option(module: eqx.Module, field: dataclasses.Field) -> None:
         float: [math.nan, math.inf, True, "3", *beyond],
         bool: [1, 0.0, "yes"],
     }
-    for value in wrong.get(field.type, []):
+    for value in wrong.get(kind, []):
         _check_refusal(module, field, value)
-    for value in beyond if field.type is int else []:
+    for value in beyond if kind is int else []:
         try:
             dataclasses.replace(module, **{field.name: value})  # pyright: ignore[reportArgumentType]
         except InputError:

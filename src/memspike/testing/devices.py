@@ -16,7 +16,14 @@ from memspike.devices.base import (
     span,
 )
 from memspike.parts.param import own_parameters
-from memspike.testing.common import check_compiles_once, check_parameters, check_serialisation, finite_difference, same
+from memspike.testing.common import (
+    check_compiles_once,
+    check_parameters,
+    check_serialisation,
+    finite_difference,
+    in_double_precision,
+    same,
+)
 
 RELATIVE_STEP = 1e-6
 LONGEST = 1e9  # s: far beyond every time constant
@@ -26,6 +33,7 @@ VOLTAGES = np.linspace(-0.4, 0.4, 9)
 POPULATION = 200
 
 
+@in_double_precision
 def check_device(device: AbstractDevice) -> None:
     """The contracts of whatever kind of device this is."""
     if isinstance(device, AbstractPulseDevice):
@@ -93,6 +101,7 @@ def sample_states(call: Compiled, v_max: float) -> list[Any]:
     return [rest, *pick]
 
 
+@in_double_precision
 def check_state_device(device: AbstractStateDevice, v_max: float | None = None) -> None:
     """Passivity, steps against rate, bounds, memory at 0 V, gradients; voltages up to `v_max` V."""
     assert device.source, "a device needs a source"
@@ -189,6 +198,7 @@ def _check_gradients(call: Compiled, x: Any, v: Any) -> None:
         assert not bad.any(), f"gradient in {what} is {found[bad]} but the slope is {slope[bad]}"
 
 
+@in_double_precision
 def check_relaxing_device(device: AbstractRelaxingDevice) -> None:
     """That of state devices; advance is exact at a constant voltage and reaches the equilibrium, which rests."""
     check_state_device(device)
@@ -265,6 +275,7 @@ def _check_noise(device: AbstractPulseDevice) -> None:
         assert not moved or any(len(np.unique(a)) > 1 for a in drawn if a.ndim), "one draw for all devices"
 
 
+@in_double_precision
 def check_pulse_device(device: AbstractPulseDevice) -> None:
     """Bounds; no pulse no change; passive; vmap = loop; keys; tangents of every parameter; one compilation."""
     assert device.source, "a device needs a source"

@@ -28,10 +28,12 @@ from memspike.testing.common import (
     check_sentence,
     check_serialisation,
     finite_difference,
+    in_double_precision,
     same,
 )
 
 
+@in_double_precision
 def check_neuron(neuron: AbstractNeuron, current: float = 1e-6, dt: float = 10e-6) -> None:
     """Rests at rest; same in → same out; vmap = broadcasting; finite under strong current; true gradient."""
     check_parameters(neuron)
@@ -54,6 +56,7 @@ def check_neuron(neuron: AbstractNeuron, current: float = 1e-6, dt: float = 10e-
     check_compiles_once(lambda n: run(currents, n), neuron)
 
 
+@in_double_precision
 def check_filter(make: Callable[[], AbstractFilter]) -> None:
     """Unit gain at zero frequency; linear; the kernel is the answer of the steps; causal."""
     layer = make()
@@ -76,6 +79,7 @@ def check_filter(make: Callable[[], AbstractFilter]) -> None:
     np.testing.assert_allclose(ratio, ratio.mean(), rtol=2e-2, err_msg="the kernel is not the answer to a brief drive")
 
 
+@in_double_precision
 def check_objective(objective: AbstractObjective) -> None:
     """Shapes; the output that is highest throughout is the class; true gradient, also step by step.
 
@@ -167,6 +171,7 @@ class Counted(AbstractVariation):
         return g
 
 
+@in_double_precision
 def check_scheme(scheme: Scheme, crossbar: Crossbar | None = None) -> None:
     """The contract of a scheme on a `crossbar`; by default on linear pairs and, unless digital, on PCM pairs.
 
@@ -268,6 +273,7 @@ def _check_without_key(scheme: Scheme, crossbar: Crossbar, chip: Callable[[Any],
     assert np.ptp(w) <= 1e-6, "noise without a key"
 
 
+@in_double_precision
 def check_spiking_neuron(neuron: AbstractSpikingNeuron, drive: float = 0.5, dt: float = 1e-3) -> None:
     """Silent without input; spikes are 0 or 1; vmap = broadcasting; parameters; serialisation; one compilation.
 

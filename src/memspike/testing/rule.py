@@ -30,7 +30,7 @@ from memspike.networks.recurrent import Recurrent
 from memspike.neurons.lif import ALIF, LIF
 from memspike.parts.errors import InputError
 from memspike.parts.table import Recipe
-from memspike.testing.common import check_parameters, check_sentence, check_serialisation, same
+from memspike.testing.common import check_parameters, check_sentence, check_serialisation, in_double_precision, same
 from memspike.training.learner import Learner
 from memspike.training.start import Exact, Fabrication
 
@@ -88,6 +88,7 @@ def _learner(rule: AbstractRule, case: Case, batch: int = 1) -> Learner:
     )
 
 
+@in_double_precision
 def check_rule(make: Callable[[], AbstractRule]) -> None:
     """Made without arguments; refuses in one sentence what it cannot learn; learns what it accepts.
 

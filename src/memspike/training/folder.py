@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import sys
+import tomllib
 import zipfile
 from collections.abc import Mapping
 from importlib import metadata
@@ -19,6 +20,7 @@ import tomli_w
 
 from memspike.parts.atomic import read_arrays, write_arrays, write_text
 from memspike.parts.errors import InputError
+from memspike.parts.imports import KEY, recorded
 
 KEPT_CHECKPOINTS = 2
 _STEP = re.compile(r"step-(\d+)\.npz")
@@ -41,7 +43,10 @@ class RunFolder:
         self.path = path
 
     def start(self, tables: Mapping[str, Any], *, resume: bool) -> None:
-        """Claim the folder: new, or an interrupted run of the very same tables."""
+        """Claim the folder: new, or an interrupted run of the very same tables.
+
+        The configuration also says where parts of users come from; they may have moved when the run is resumed.
+        """
         file = self.path / "config.toml"
         text = tomli_w.dumps(tables)
         try:
@@ -49,14 +54,15 @@ class RunFolder:
         except OSError as error:
             raise InputError(f"{self.path} cannot be used as a run folder ({error.strerror}).") from None
         if resume and exists:
-            self._compare(file.read_text(), text)
+            self._compare(_without_imports(file.read_text()), text)
             return
         if resume and not empty:
             raise InputError(f"{self.path} holds no config.toml, so there is no run to resume.")
         if not empty:
             raise InputError(f"The folder {self.path} is not empty; give another --out, or --resume to go on with it.")
         here = json.dumps(environment(), indent=2) + "\n"
-        write_text(file, text)
+        own = tomli_w.dumps({KEY: recorded()}) if recorded() else ""
+        write_text(file, own + text)
         write_text(self.path / "environment.json", here)
 
     def _compare(self, old: str, new: str) -> None:
@@ -111,6 +117,16 @@ class RunFolder:
                 continue
             return Checkpoint(step, leaves, **meta)
         return None
+
+
+def _without_imports(text: str) -> str:
+    """A configuration as it is written where no parts of users are imported."""
+    if not text.startswith(KEY):
+        return text
+    try:
+        return tomli_w.dumps({key: value for key, value in tomllib.loads(text).items() if key != KEY})
+    except tomllib.TOMLDecodeError:
+        return text
 
 
 def environment() -> dict[str, Any]:

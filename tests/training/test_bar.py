@@ -5,7 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from memspike.cli import progress
+from memspike.cli.progress import laws
+from memspike.training import bar as progress
 from memspike.training.progress import Progress
 
 
@@ -49,7 +50,7 @@ def test_a_slow_chunk_among_many_does_not_count(shown):
 @pytest.mark.parametrize("terminal", [False, True])
 def test_a_fit_says_which_law_it_is_at(terminal):
     screen = io.StringIO()
-    with progress.laws(Console(file=screen, force_terminal=terminal, width=200)) as tell:
+    with laws(Console(file=screen, force_terminal=terminal, width=200)) as tell:
         tell(1, 2, "vteam")
         tell(2, 2, "yakopcic")
     if terminal:
