@@ -1,6 +1,8 @@
 """`memspike run`: an experiment, its progress, its run folder."""
 
 import re
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,18 +26,21 @@ def run_folder(name: str, given: Path | None, *, resume: bool) -> Path:
     return root / (f"{name}-{found[-1][0] + 1}" if found else name)
 
 
-def _carried_out(config: Any, folder: Path, *, resume: bool, again: str) -> dict[str, Any]:
+def _where(folder: Path) -> str:
+    """From what a run that was interrupted goes on."""
+    return "from the last checkpoint" if any(folder.rglob("checkpoints/step-*.npz")) else "from its beginning"
+
+
+def _carried_out(config: Any, folder: Path, *, resume: bool, command: str, again: str) -> dict[str, Any]:
     """The result of the run, with its progress on the error output; `again` goes on with it after an interruption."""
     from memspike import experiments
     from memspike.cli.progress import RunProgress
 
     with RunProgress(err) as progress:
         try:
-            return experiments.run(config, folder, resume=resume, report=progress.update)
+            return experiments.run(config, folder, resume=resume, report=progress.update, command=command)
         except KeyboardInterrupt:
-            raise InterruptedRunError(
-                f"Interrupted; go on from the last checkpoint with the same options: {again}"
-            ) from None
+            raise InterruptedRunError(f"Interrupted; go on {_where(folder)} with: {again}") from None
 
 
 @computing(cores=True)
@@ -50,17 +55,19 @@ def run(
     """Run an experiment and write its run folder with result.json and report.html."""
     from memspike import experiments
 
-    experiment, config, own = experiments.resolve(name, settings or [], quick=quick, seeds=seeds)
+    experiment, config, _ = experiments.resolve(name, settings or [], quick=quick, seeds=seeds)
     folder = run_folder(experiment.name, out_dir, resume=resume)
-    result = _carried_out(config, folder, resume=resume, again=f"memspike run {name} --resume --out {folder}")
+    given = sys.argv[1:]
+    more = [*([] if resume else ["--resume"]), *([] if out_dir else ["--out", str(folder)])]
+    command, again = (shlex.join(["memspike", *given, *words]) for words in ((), more))
+    result = _carried_out(config, folder, resume=resume, command=command, again=again)
 
     from memspike import report
+    from memspike.experiments.about import expected
     from memspike.experiments.table import printed
 
-    wanted = experiment.expected_quick if quick else experiment.expected
-    expected = f"expected {experiment.shown(wanted)}{' (settings were changed)' if own else ''}"
-    page = report.write_report(folder, expected)
-    out.print(f"{result['headline']}; {expected}", markup=False, soft_wrap=True)
+    page, wanted = report.write_report(folder), expected(experiment, config)
+    out.print("; expected ".join(filter(None, (result["headline"], wanted))), markup=False, soft_wrap=True)
     if result.get("rows"):
         out.print(printed(result), markup=False, soft_wrap=True)
     out.print(f"report: {page}", soft_wrap=True, markup=False)

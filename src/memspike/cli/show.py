@@ -11,7 +11,6 @@ from memspike.parts import units
 from memspike.parts.errors import unknown
 from memspike.parts.registry import DEVICES, REGISTRIES, Entry
 
-FEW = 8
 # a table of so many numbers is printed whole
 NODES = 16
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from memspike.devices import AbstractDevice
-    from memspike.parts.written import Key
 
 
 def _find(name: str) -> tuple[str, Entry]:
@@ -105,25 +103,9 @@ def _show_device(device: "AbstractDevice", name: str, folder: Path | None) -> No
         out.print(f"{path.stem}: {path}", soft_wrap=True, markup=False)
 
 
-def _shown(value: Any, unit: str) -> str:
-    if isinstance(value, int) and unit == "1":
-        return str(value)
-    if isinstance(value, int | float):
-        return units.show(float(value), unit)
-    return "none" if value is None else str(value)
-
-
-def _allowed(key: "Key") -> str:
-    """Bounds, or names: of many the first few and where the others are listed."""
-    if len(key.choices) > FEW:
-        return f"{', '.join(key.choices[:FEW])} … ({len(key.choices)}, see: memspike list)"
-    if key.choices:
-        return ", ".join(key.choices)
-    return " … ".join(units.show(float(bound), key.unit) for bound in key.bounds) if key.bounds else ""
-
-
 def _show_experiment(experiment: Any, wanted: str | None) -> None:
     """Every key with value, what is allowed, and meaning; with `wanted` those that contain this text."""
+    from memspike.experiments.about import allowed, shown
     from memspike.parts.written import keys_of
 
     own, quick = experiment.shown(experiment.expected), experiment.shown(experiment.expected_quick)
@@ -134,7 +116,7 @@ def _show_experiment(experiment: Any, wanted: str | None) -> None:
         raise unknown("part of a key", wanted or "", every, f"see: memspike show {experiment.name}")
     table = _table("key", "value", "allowed", "meaning")
     for key in keys:
-        table.add_row(key.path, _shown(key.value, key.unit), _allowed(key), key.doc)
+        table.add_row(key.path, shown(key.value, key.unit), allowed(key), key.doc)
     out.print(table)
 
 

@@ -10,6 +10,7 @@ from memspike.config.build import classification
 from memspike.config.resolve import Resolver, assignments, checked, merged, put, read_file, written
 from memspike.config.settings import Settings
 from memspike.experiments import table
+from memspike.experiments.about import about
 from memspike.experiments.table import ACCURACY, LOWEST, Column
 from memspike.parts.errors import InputError
 from memspike.parts.registry import EXPERIMENTS
@@ -142,8 +143,8 @@ def resolve(
     return Resolved(experiment, resolver.settings(), own)
 
 
-def run(settings: Any, out: Path, *, resume: bool = False, report: Report = silent) -> Result:
-    """Run `settings` in the folder `out` and return the content of its result.json.
+def run(settings: Any, out: Path, *, resume: bool = False, report: Report = silent, command: str = "") -> Result:
+    """Run `settings` in the folder `out` and return the content of its result.json; `command` started it.
 
     InputError for input that cannot be used, before a folder is made; RunError if the run fails. An interrupted run
     goes on from its last checkpoint with `resume=True` and ends with the same numbers.
@@ -152,6 +153,8 @@ def run(settings: Any, out: Path, *, resume: bool = False, report: Report = sile
     ready = experiment.prepare(settings)
     folder = RunFolder(out)
     folder.start(written(settings, experiment.tables), resume=resume)
+    if not (out / "run.json").exists():
+        folder.write_json("run.json", about(experiment, settings, command))
     found = experiment.carry(ready, folder, resume=resume, report=report)
     result = {
         "experiment": settings.experiment,
