@@ -1,8 +1,8 @@
 """Measured ramps in, a device with intervals out; junk refused in one sentence."""
 
 import json
-import re
 import math
+import re
 
 import jax
 import jax.numpy as jnp

@@ -13,8 +13,8 @@ from memspike.devices.step import SoftBounds
 from memspike.experiments.table import ERROR, SCHEME, WRITES, Column, declared
 from memspike.report import online_figures as draw
 from memspike.report import web
-from memspike.report.web import png
 from memspike.report.study_figures import by_scheme
+from memspike.report.web import png
 from memspike.training.folder import RunFolder
 
 PATTERNS, STEPS, NEURONS, EPOCHS, SEEDS = 3, 100, 8, 12, 3
