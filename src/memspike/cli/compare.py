@@ -1,12 +1,11 @@
 """`memspike compare`: several runs beside each other."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from memspike.cli.console import computing, out
+from memspike.cli.console import computing, out, print_json
 from memspike.cli.run import run_folder
 from memspike.parts.errors import InputError
 
@@ -27,7 +26,7 @@ def compare(
         raise InputError(f"{folder} is not empty; give another folder with --out.")
     written = write_comparison(found, folder) if folder is not None else []
     if as_json:
-        print(json.dumps(comparing.summary(found), indent=2, ensure_ascii=False))
+        print_json(comparing.summary(found))
         return
     out.print(comparing.text(found), markup=False, soft_wrap=True)
     for path in written:

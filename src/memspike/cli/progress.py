@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from memspike.training.progress import Progress as Status
 
 QUIET_SECONDS = 10.0
+COMPILING = "compiling; no time is estimated from it"
 RECENT = 9
 
 
@@ -36,8 +37,11 @@ class Pace:
 
 
 @contextmanager
-def laws(console: Console) -> Iterator[Callable[[int, int, str], None]]:
-    """Which law a fit is at: a bar on a terminal, a line a law elsewhere."""
+def laws(console: Console, *, quiet: bool = False) -> Iterator[Callable[[int, int, str], None]]:
+    """Which law a fit is at: a bar on a terminal, a line a law elsewhere, nothing where `quiet`."""
+    if quiet:
+        yield lambda number, of, law: None
+        return
     if not console.is_terminal:
         yield lambda number, of, law: console.print(f"law {number} of {of}: {law}")
         return
@@ -55,14 +59,18 @@ def laws(console: Console) -> Iterator[Callable[[int, int, str], None]]:
 
 
 class RunProgress:
-    """A context that shows rate, loss, accuracy and the time left of one run."""
+    """A context that shows rate, loss, accuracy and the time left of one run.
 
-    def __init__(self, console: Console):
-        self.console = console
+    `quiet` shows nothing; `verbose` writes a line for every chunk of steps, on a terminal too.
+    """
+
+    def __init__(self, console: Console, *, quiet: bool = False, verbose: bool = False):
+        self.console, self.quiet = console, quiet
         self.last = time.monotonic()
         self.pace = Pace()
         self.bar: Progress | None = None
-        if console.is_terminal:
+        self.seconds = 0.0 if verbose else QUIET_SECONDS
+        if console.is_terminal and not quiet and not verbose:
             self.bar = Progress(
                 TextColumn("training"),
                 BarColumn(),
@@ -70,11 +78,13 @@ class RunProgress:
                 TextColumn("{task.fields[info]}"),
                 console=console,
             )
-            self.task = self.bar.add_task("training", total=None, info="compiling")
+            self.task = self.bar.add_task("training", total=None, info=COMPILING)
 
     def __enter__(self) -> "RunProgress":
         if self.bar:
             self.bar.start()
+        elif not self.quiet:
+            self.console.print(COMPILING)
         return self
 
     def __exit__(self, kind: type | None, value: BaseException | None, trace: TracebackType | None) -> None:
@@ -83,18 +93,22 @@ class RunProgress:
 
     def update(self, status: Status) -> None:
         """Show the newest status."""
+        if self.quiet:
+            return
         now = time.monotonic()
-        pace = self.pace.after(status.step, now)
+        pace, ended = self.pace.after(status.step, now), status.step == status.total
         words = [] if status.loss is None else [f"loss {status.loss:.3f}"]
         if status.accuracy is not None:
             words.append(f"test {status.accuracy:.2%}")
         if pace:
             left = timedelta(seconds=round((status.total - status.step) * pace))
             rate = f"{1 / pace:.1f} steps/s" if pace < 10 else f"{pace:.0f} s a step"
-            words = [rate, *words, f"{left} left"]
+            words = [rate, *words, "evaluating" if ended else f"{left} left"]
+        else:
+            words.append("compiled")
         info = ", ".join(words)
         if self.bar:
             self.bar.update(self.task, completed=status.step, total=status.total, info=info)
-        elif now - self.last > QUIET_SECONDS or status.step == status.total:
+        elif now - self.last > self.seconds or ended:
             self.last = now
             self.console.print(", ".join(filter(None, (f"step {status.step}/{status.total}", info))))
