@@ -115,7 +115,7 @@ class RunFolder:
 
 def environment() -> dict[str, Any]:
     """Versions and machine of this run, without names of people or hosts."""
-    packages = ("memspike", "jax", "jaxlib", "equinox", "optax", "numpy", "scipy", "scikit-learn")
+    packages = ("memspike", "jax", "jaxlib", "equinox", "optax", "numpy", "scipy")
     return {
         "python": sys.version.split()[0],
         "platform": platform.platform(),
