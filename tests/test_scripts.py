@@ -20,8 +20,8 @@ CASES = {
     ),
     "tune_tiki_taka.py": (["agad", "--trials", "2", "--updates", "50"], "'period'"),
 }
-# downloads, see the tests of the data store; and one with a test of its own below
-EXCLUDED = {"offline_data.sh", "adaptive.py"}
+# downloads, see the tests of the data store; some have tests of their own, below and in tests/data
+EXCLUDED = {"offline_data.sh", "adaptive.py", "links.py", "digits.py"}
 
 
 def test_every_script_has_a_case(root):
@@ -51,3 +51,26 @@ def test_membranes_agree_with_an_adaptive_solution_of_their_circuit(root, tmp_pa
     assert said["dt"] == pytest.approx(10e-6)
     assert len(said["deviation_mv"]) == 2
     assert 0 < max(said["deviation_mv"]) < 1
+
+
+@pytest.mark.parametrize(
+    ("link", "lines"),
+    [
+        ("b.html", 0),
+        ("sub/c.html#there", 0),
+        ("#here", 0),
+        ("https://example.org/none", 0),
+        ("sub/", 1),
+        ("none.html", 1),
+        ("b.html#there", 1),
+    ],
+)
+def test_dead_links_are_found(root, tmp_path, link, lines):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub/c.html").write_text('<h2 id="there">c</h2><a href="../a.html#here">a</a>')
+    (tmp_path / "b.html").write_text("b")
+    (tmp_path / "a.html").write_text(f'<h2 id="here">a</h2><a href="{link}">x</a>')
+    command = [sys.executable, root / "scripts/links.py", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == lines
+    assert (f"a.html: {link}" in done.stdout) == bool(lines)

@@ -12,8 +12,9 @@ from memspike.devices.pcm import PCM
 from memspike.devices.step import SoftBounds
 from memspike.experiments.table import ERROR, SCHEME, WRITES, Column, declared
 from memspike.report import online_figures as draw
-from memspike.report.page import png
+from memspike.report import web
 from memspike.report.study_figures import by_scheme
+from memspike.report.web import png
 from memspike.training.folder import RunFolder
 
 PATTERNS, STEPS, NEURONS, EPOCHS, SEEDS = 3, 100, 8, 12, 3
@@ -74,11 +75,13 @@ def snapshots():
     return {"edges": edges, "epochs": np.array([3, 6, 9, 12]), **counts}
 
 
-def folder_of(path, result, metrics=None, arrays=()):
+def folder_of(path, result, metrics=None, arrays=(), about=None):
     """A finished run as training leaves it."""
     folder = RunFolder(path)
     path.mkdir()
     (path / "config.toml").write_text('experiment = "mine"\n\n[learning]\nrate = 0.1\n')
+    if about:
+        folder.write_json("run.json", about)
     folder.write_json("environment.json", {"python": "3.11", "packages": {"jax": "0"}})
     folder.write_json("result.json", result)
     if metrics is not None:
@@ -88,9 +91,9 @@ def folder_of(path, result, metrics=None, arrays=()):
     return path
 
 
-def whole(path, result=RESULT, metrics=None):
+def whole(path, result=RESULT, metrics=None, about=None):
     arrays = (("samples.npz", samples()), ("snapshots.npz", snapshots()))
-    return folder_of(path, result, history() if metrics is None else metrics, arrays)
+    return folder_of(path, result, history() if metrics is None else metrics, arrays, about)
 
 
 def pictures(folder):
@@ -106,8 +109,8 @@ def test_page_of_a_run_has_its_figures_and_facts(call, tmp_path):
     assert set(drawn) == {"loss", "targets", "spikes", "conductances"}
     assert min(drawn.values()) > 10000
     page = (out / "report.html").read_text()
-    assert page.count("data:image/png;base64,") == 4
-    assert not re.search(r"""(src|href)=["'](?!data:)""", page)
+    assert page.count("<figure class=plot") == 4
+    assert not re.search(r"""(src|href)=["'](?!data:|#)""", page)
     for words in (
         "mean squared error 0.0400",
         "0.03 to 0.05",
@@ -121,14 +124,37 @@ def test_page_of_a_run_has_its_figures_and_facts(call, tmp_path):
         "300.0 ms",
         "[learning]",
         "&quot;python&quot;: &quot;3.11&quot;",
-        "2108.01804",
     ):
         assert words in page, words
 
 
 def test_expected_line_stands_on_the_page(tmp_path):
-    page = report.write_report(whole(tmp_path / "run"), "expected error 0.02").read_text()
-    assert "expected error 0.02; Demira" in page
+    about = {"expected": "error 0.02", "reference": "Demirağ et al.", "command": "memspike run <mine>", "settings": []}
+    page = report.write_report(whole(tmp_path / "run", about=about)).read_text()
+    assert "<p class=note>expected error 0.02; Demirağ et al.</p>" in page
+    assert "<code>memspike run &lt;mine&gt;</code>" in page
+
+
+@pytest.mark.parametrize("about", [None, {"expected": "", "reference": "", "settings": []}])
+def test_nothing_is_expected_of_a_run_with_other_settings(tmp_path, about):
+    page = report.write_report(whole(tmp_path / "run", about=about)).read_text()
+    assert "expected " not in page
+    assert "2108.01804" not in page
+
+
+def test_energy_is_told_by_kind_of_pulse(tmp_path):
+    both = RESULT | {"sets_per_device": 0.3, "resets_per_device": 0.1, "energy_j": 6e-9}
+    page = report.write_report(whole(tmp_path / "run", both)).read_text()
+    assert "<td>SET pulses</td><td>3 nJ</td><td>50.0 %</td>" in page
+    parts = {"write_energy_j": 1e-9, "read_energy_j": 3e-9}
+    page = report.write_report(whole(tmp_path / "parts", both | parts)).read_text()
+    assert "<td>reading: in the devices</td><td>3 nJ</td><td>75.0 %</td>" in page
+    unknown = {k: v for k, v in both.items() if k != "reset_energy_j"}
+    assert "SET and RESET pulses" in report.write_report(whole(tmp_path / "unknown", unknown)).read_text()
+
+
+def test_text_in_samples_cannot_end_their_script():
+    assert "</script>x" not in web.inside("</script>x")[:-9]
 
 
 def test_a_run_without_a_finite_loss_has_a_page(tmp_path):
@@ -143,7 +169,7 @@ def test_a_run_without_a_finite_loss_has_a_page(tmp_path):
     page = report.write_report(out).read_text()
     assert "mean squared error not finite" in page
     assert "3 of 3 (error not finite, or more than 120 Hz)" in page
-    assert page.count("data:image/png;base64,") == 4
+    assert page.count("<figure class=plot") == 4
 
 
 def test_digital_weights_have_a_sentence_in_place_of_conductances(tmp_path):
@@ -176,7 +202,8 @@ def test_rows_need_columns_and_show_no_others(tmp_path):
     columns = declared([Column("a", "share", "percent", digits=1), Column("c", "lacking")])
     page = report.write_report(folder_of(tmp_path / "run", result | {"columns": columns})).read_text()
     assert "what came out" in page
-    assert "<tr><th>share</th><th>lacking</th></tr><tr><td>50.0 %</td><td></td></tr>" in page
+    assert "<th scope=col>share</th><th scope=col>lacking</th></tr></thead>" in page
+    assert "<tr><td>50.0 %</td><td></td></tr>" in page
 
 
 @pytest.mark.parametrize("name", ["metrics.csv", "samples.npz", "environment.json", "config.toml"])
@@ -242,7 +269,9 @@ def test_accuracies_with_rows_and_arrays_draw_what_is_there(tmp_path):
     out = folder_of(tmp_path / "run", result, history(), arrays)
     page = report.write_report(out).read_text()
     assert set(pictures(out)) == {"loss", "spikes", "conductances"}
-    assert "<tr><th>speaker</th><th>accuracy</th></tr><tr><td>a</td><td>90 %</td></tr><tr><td>b</td><td></td>" in page
+    assert (
+        "<th scope=col>accuracy</th></tr></thead><tbody><tr><td>a</td><td>90 %</td></tr><tr><td>b</td><td></td>" in page
+    )
 
 
 def data(line, axis):
@@ -272,7 +301,7 @@ CONDITION = Column("condition", "condition", "text")
 
 def test_table_of_schemes_has_a_page_without_accuracy(tmp_path):
     out = folder_of(tmp_path / "run", schemes(table_rows(), SCHEME, CONDITION))
-    page = report.write_report(out, "expected error 0.015").read_text()
+    page = report.write_report(out).read_text()
     assert pictures(out)["study"] > 10000
     assert "what came out" in page
     assert page.count("<td>mixed-precision 4 a side</td>") == 2

@@ -20,23 +20,24 @@ def shown(monkeypatch):
         screen = io.StringIO()
         console = Console(file=screen, force_terminal=terminal, width=200)
         with progress.RunProgress(console) as bar:
+            assert terminal or screen.getvalue() == f"{progress.COMPILING}\n", "before the first chunk"
             for at, step in chunks:
                 now[0] = float(at)
                 bar.update(Progress(step, total, 0.5, accuracy))
-        return screen.getvalue()
+        return screen.getvalue().removeprefix(f"{progress.COMPILING}\n")
 
     return show
 
 
 def test_the_first_chunk_says_nothing_about_the_rate(shown):
-    assert shown([(60, 10)]) == "step 10/100, loss 0.500\n"
+    assert shown([(60, 10)]) == "step 10/100, loss 0.500, compiled\n"
 
 
 def test_rate_and_time_left_come_from_later_chunks(shown):
     """A minute of compilation and 10 steps, then 10 steps a second."""
     lines = shown([(60, 10), (61, 20), (62, 30), (72.5, 40)], accuracy=0.9).splitlines()
     assert lines == [
-        "step 10/100, loss 0.500, test 90.00%",
+        "step 10/100, loss 0.500, test 90.00%, compiled",
         "step 40/100, 10.0 steps/s, loss 0.500, test 90.00%, 0:00:06 left",
     ]
 
@@ -61,7 +62,7 @@ def test_a_fit_says_which_law_it_is_at(terminal):
 
 def test_every_training_of_a_study_begins_anew(shown):
     lines = shown([(20, 10), (21, 20), (60, 10), (80, 20)]).splitlines()
-    assert lines[1] == "step 10/100, loss 0.500"
+    assert lines[1] == "step 10/100, loss 0.500, compiled"
     assert "0.5 steps/s" in lines[2]
 
 
@@ -70,7 +71,7 @@ def test_steps_of_minutes_are_told_in_seconds(shown):
 
 
 def test_the_end_is_always_said(shown):
-    assert shown([(1, 50), (2, 100)]).splitlines() == ["step 100/100, 50.0 steps/s, loss 0.500, 0:00:00 left"]
+    assert shown([(1, 50), (2, 100)]).splitlines() == ["step 100/100, 50.0 steps/s, loss 0.500, evaluating"]
 
 
 def test_a_terminal_has_a_bar_without_a_promise_from_compilation(shown):
@@ -78,3 +79,12 @@ def test_a_terminal_has_a_bar_without_a_promise_from_compilation(shown):
     assert "10/100" in text
     assert "left" not in text
     assert "0:00:06 left" in shown([(60, 10), (61, 20), (62, 30), (63, 40)], terminal=True)
+
+
+def test_quiet_says_nothing_and_verbose_every_chunk(monkeypatch):
+    for given, count in (({"quiet": True}, 0), ({"verbose": True}, 4)):
+        screen = io.StringIO()
+        with progress.RunProgress(Console(file=screen, force_terminal=True, width=200), **given) as bar:
+            for step in (10, 20, 30):
+                bar.update(Progress(step, 100, 0.5, None))
+        assert screen.getvalue().count("\n") == count

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from memspike.config import build
+from memspike.config import build, examples
 from memspike.data.base import Dataset
 from memspike.experiments import resolve, run
 from memspike.parts.errors import InputError
@@ -40,7 +40,7 @@ def test_what_lies_behind_the_end_of_an_example_changes_nothing(rule, monkeypatc
     results = []
     for behind in (0, 255):
         data = sounds(behind)
-        monkeypatch.setattr(build, "load", lambda *_, data=data: data)
+        monkeypatch.setattr(examples, "load", lambda *_, data=data: data)
         results.append(run(settings(rule), tmp_path / str(behind)))
     assert results[0]["test_accuracies"] == results[1]["test_accuracies"]
     assert results[0]["final_loss"] == pytest.approx(results[1]["final_loss"], rel=1e-6)
@@ -48,13 +48,13 @@ def test_what_lies_behind_the_end_of_an_example_changes_nothing(rule, monkeypatc
     last = [[float(value) for value in text[-1].split(",")[:4]] for text in texts]
     np.testing.assert_allclose(last[0], last[1], rtol=1e-5)
     whole = sounds(255)._replace(lengths_train=None, lengths_test=None)
-    monkeypatch.setattr(build, "load", lambda *_: whole)
+    monkeypatch.setattr(examples, "load", lambda *_: whole)
     assert run(settings(rule), tmp_path / "whole")["final_loss"] != pytest.approx(results[0]["final_loss"], rel=1e-3)
 
 
 def test_a_trial_ends_as_much_earlier_as_its_example_lacks_frames(monkeypatch):
     data = sounds()
-    monkeypatch.setattr(build, "load", lambda *_: data)
+    monkeypatch.setattr(examples, "load", lambda *_: data)
     for rule, frame in (("eprop", 4e-3), ("bptt", 50e-6)):
         trials = build.classification(settings(rule)).population.trials
         own = trials.trial(None, jnp.arange(5), jax.random.key(0)).own
@@ -65,6 +65,6 @@ def test_a_trial_ends_as_much_earlier_as_its_example_lacks_frames(monkeypatch):
 
 
 def test_an_example_that_ends_before_any_step_counts_is_refused(monkeypatch):
-    monkeypatch.setattr(build, "load", lambda *_: sounds())
+    monkeypatch.setattr(examples, "load", lambda *_: sounds())
     with pytest.raises(InputError, match="burn is 20; allowed: 0 to"):
         build.classification(settings("decolle", "learning.objective.burn=20"))

@@ -1,13 +1,14 @@
 """`memspike fit`: a device from measured files."""
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from memspike.cli import files as measured
-from memspike.cli.console import computing, err, out
+from memspike.cli.console import AsJson, Quiet, Verbose, computing, err, note, out, print_json
 from memspike.cli.own import Imports, bring
 from memspike.cli.run import run_folder
 from memspike.parts import units
@@ -59,6 +60,9 @@ def fit(
     window: Annotated[float | None, typer.Option(help="Smallest window G_LRS/G_HRS of a device that works.")] = None,
     out_dir: Annotated[Path | None, typer.Option("--out", help="Folder; runs/fit-FILE by default.")] = None,
     imports: Imports = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Fit a device to pulses, sweeps and other measurements; writes device.toml, fit.json and fit.html."""
     bring(imports)
@@ -80,16 +84,27 @@ def fit(
     )
     said = kinds.Options(model, rate, limit, window, options.read_voltage)
     kinds.check(said, name)
+    if verbose:
+        note(*(f"{table.file}: {table.form}, {units.counted(len(table.rows), 'row')}" for table in tables))
+        note(f"kind: {name}; folder: {folder}")
     if name == kinds.PULSES:
         found = fitting.fit(of_tables(tables, options), model=model)
         page = report.write_fit(found, folder)
-        _say_pulses(found, model == "auto")
     else:
-        with laws(err) as tell:
+        with laws(err, quiet=quiet) as tell:
             found = kinds.fit_tables(tables, dataclasses.replace(said, tell=tell), name)
         page = report.write_outcome(found, folder)
+    device = folder / "device.toml" if found.device is not None else None
+    if as_json:
+        facts = json.loads((folder / "fit.json").read_text())
+        print_json({**facts, "device": device and str(device), "report": str(page)})
+        return
+    if quiet:
+        _say(str(device or page))
+        return
+    if isinstance(found, fitting.Fit):
+        _say_pulses(found, model == "auto")
+    else:
         _say(*(f"note: {note}" for table in tables for note in table.notes))
         _say_other(found)
-    if found.device is not None:
-        _say(f"device: {folder / 'device.toml'}")
-    _say(f"report: {page}")
+    _say(*([f"device: {device}"] if device else []), f"report: {page}")

@@ -11,8 +11,11 @@ from memspike.training.bar import RunProgress as RunProgress
 
 
 @contextmanager
-def laws(console: Console) -> Iterator[Callable[[int, int, str], None]]:
-    """Which law a fit is at: a bar on a terminal, a line a law elsewhere."""
+def laws(console: Console, *, quiet: bool = False) -> Iterator[Callable[[int, int, str], None]]:
+    """Which law a fit is at: a bar on a terminal, a line a law elsewhere, nothing where `quiet`."""
+    if quiet:
+        yield lambda number, of, law: None
+        return
     if not console.is_terminal:
         yield lambda number, of, law: console.print(f"law {number} of {of}: {law}")
         return

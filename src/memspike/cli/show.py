@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from memspike.cli.console import computing, out
+from memspike.cli.completion import every_name
+from memspike.cli.console import AsJson, Quiet, Verbose, computing, note, out, print_json
 from memspike.cli.own import Imports, bring
 from memspike.parts import units
 from memspike.parts.errors import unknown
 from memspike.parts.registry import DEVICES, REGISTRIES, Entry
 
-FEW = 8
+PARAMETRISED = ("neurons", "filters", "synapses", "losses")
 # a table of so many numbers is printed whole
 NODES = 16
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from memspike.devices import AbstractDevice
-    from memspike.parts.written import Key
 
 
 def _find(name: str) -> tuple[str, Entry]:
@@ -106,25 +106,9 @@ def _show_device(device: "AbstractDevice", name: str, folder: Path | None) -> No
         out.print(f"{path.stem}: {path}", soft_wrap=True, markup=False)
 
 
-def _shown(value: Any, unit: str) -> str:
-    if isinstance(value, int) and unit == "1":
-        return str(value)
-    if isinstance(value, int | float):
-        return units.show(float(value), unit)
-    return "none" if value is None else str(value)
-
-
-def _allowed(key: "Key") -> str:
-    """Bounds, or names: of many the first few and where the others are listed."""
-    if len(key.choices) > FEW:
-        return f"{', '.join(key.choices[:FEW])} … ({len(key.choices)}, see: memspike list)"
-    if key.choices:
-        return ", ".join(key.choices)
-    return " … ".join(units.show(float(bound), key.unit) for bound in key.bounds) if key.bounds else ""
-
-
 def _show_experiment(experiment: Any, wanted: str | None) -> None:
     """Every key with value, what is allowed, and meaning; with `wanted` those that contain this text."""
+    from memspike.experiments.about import allowed, shown
     from memspike.parts.written import keys_of
 
     own, quick = experiment.shown(experiment.expected), experiment.shown(experiment.expected_quick)
@@ -135,34 +119,87 @@ def _show_experiment(experiment: Any, wanted: str | None) -> None:
         raise unknown("part of a key", wanted or "", every, f"see: memspike show {experiment.name}")
     table = _table("key", "value", "allowed", "meaning")
     for key in keys:
-        table.add_row(key.path, _shown(key.value, key.unit), _allowed(key), key.doc)
+        table.add_row(key.path, shown(key.value, key.unit), allowed(key), key.doc)
     out.print(table)
+
+
+def _parameters(thing: Any, example: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+    from memspike import parameters
+
+    return [
+        {"name": p.path, "value": p.value, "unit": p.unit, "bounds": p.bounds, "meaning": p.doc, "source": p.source}
+        for p in parameters(thing)
+        if not p.path.startswith(example)
+    ]
+
+
+def _as_json(kind: str, entry: Entry, wanted: str | None) -> dict[str, Any]:
+    """A thing with its parameters, or an experiment with its keys."""
+    from memspike.parts.written import keys_of
+
+    found: dict[str, Any] = {"name": entry.name, "kind": kind, "doc": entry.doc, "source": entry.source}
+    if kind == "experiments":
+        keys = [key for key in keys_of(entry.value.settings()) if wanted is None or wanted in key.path]
+        found |= {"expected": entry.value.expected, "expected_quick": entry.value.expected_quick}
+        found |= {"measure": entry.value.measure, "settings": [key._asdict() for key in keys]}
+    elif kind == "devices":
+        from memspike.devices.description import example_of
+
+        found["parameters"] = _parameters(entry.value(), example_of(entry.name))
+    elif kind in PARAMETRISED:
+        found["parameters"] = _parameters(entry.value())
+    return found
+
+
+def _device_file(name: str, folder: Path | None, *, as_json: bool) -> None:
+    """A device that a file describes."""
+    from memspike import devices
+    from memspike.devices.description import example_of
+
+    DEVICES.load()  # a file may name any model
+    device = devices.find(name)
+    model = type(device).__name__
+    if as_json:
+        more = {"parameters": _parameters(device, example_of(name))}
+        print_json({"name": name, "kind": "devices", "model": model, "source": device.source, **more})
+        return
+    out.print(f"[bold]{name}[/bold] (device): {model}\n[dim]source:[/dim] {device.source}")
+    _show_device(device, name, folder)
 
 
 @computing()
 def show(
-    name: Annotated[str, typer.Argument(help="Anything that `memspike list` names, or a device file (.toml).")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="Anything that `memspike list` names, or a device file (.toml).", autocompletion=every_name
+        ),
+    ],
     wanted: Annotated[str | None, typer.Argument(help="Of an experiment: only keys that contain this.")] = None,
     out_dir: Annotated[
         Path | None, typer.Option("--out", help="Folder for its figures; runs/devices/NAME, or beside the file.")
     ] = None,
     figures: Annotated[bool, typer.Option(help="Draw how a device behaves.")] = True,
     imports: Imports = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
-    """Show one thing: what it is, its source, its parameters with units and bounds; of a device, figures too."""
+    """Show one thing: what it is, its source, its parameters with units and bounds; of a device, figures too.
+
+    With --json or --quiet nothing is drawn; -v names the source of every parameter.
+    """
     bring(imports)
     is_file = name.endswith(".toml")
     beside = Path(name).with_suffix("") if is_file else Path("runs/devices") / name
-    folder = (out_dir or beside) if figures else None
+    folder = (out_dir or beside) if figures and not as_json and not quiet else None
     if is_file:
-        from memspike import devices
-
-        DEVICES.load()  # a file may name any model
-        device = devices.find(name)
-        out.print(f"[bold]{name}[/bold] (device): {type(device).__name__}\n[dim]source:[/dim] {device.source}")
-        _show_device(device, name, folder)
+        _device_file(name, folder, as_json=as_json)
         return
     kind, entry = _find(name)
+    if as_json:
+        print_json(_as_json(kind, entry, wanted))
+        return
     out.print(f"[bold]{entry.name}[/bold] ({kind.removesuffix('s')}): {entry.doc}")
     if entry.source:
         out.print(f"[dim]source:[/dim] {entry.source}")
@@ -170,5 +207,10 @@ def show(
         _show_experiment(entry.value, wanted)
     elif kind == "devices":
         _show_device(entry.value(), entry.name, folder)
-    elif kind in ("neurons", "filters", "synapses", "losses"):
+    elif kind in PARAMETRISED:
         _print_parameters(entry.value())
+    if verbose and kind in ("devices", *PARAMETRISED):
+        sources: dict[str, list[str]] = {}
+        for p in _parameters(entry.value()):
+            sources.setdefault(p["source"] or "not given", []).append(p["name"])
+        note(*(f"source of {', '.join(names)}: {source}" for source, names in sources.items()))

@@ -1,12 +1,9 @@
 """The cache of data sets that do not ship with a package: load, import from a file, fetch from mirrors."""
 
-import hashlib
 import inspect
 import io
 import os
 import zipfile
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +11,7 @@ import platformdirs
 
 from memspike.data.base import Dataset
 from memspike.data.source import Arrays, IdxSource, Report, Source, WavSource
-from memspike.parts.atomic import read_arrays, write_arrays, write_bytes
+from memspike.parts.atomic import write_bytes
 from memspike.parts.errors import InputError, RunError, unknown
 from memspike.parts.registry import DATASETS
 
@@ -153,24 +150,6 @@ def cached(source: Source) -> Arrays:
             f"{path} cannot be read ({error}). Remove it and run: memspike data fetch {source.name}"
         ) from None
     source.verify(arrays, str(path))
-    return arrays
-
-
-def remembered(name: str, sha256: str, make: Callable[[], Arrays]) -> Arrays:
-    """Arrays that a package ships, from the cache where they are already, and kept there where that can be written."""
-    path = path_of(name)
-
-    def right(arrays: Arrays) -> bool:
-        return hashlib.sha256(b"".join(a.tobytes() for a in arrays.values())).hexdigest() == sha256
-
-    with suppress(OSError, ValueError, zipfile.BadZipFile):
-        if right(arrays := read_arrays(path)):
-            return arrays
-    arrays = make()
-    if not right(arrays):
-        raise RunError(f"The installed package of the data set '{name}' holds other data than the published.")
-    with suppress(OSError):
-        write_arrays(path, arrays)
     return arrays
 
 

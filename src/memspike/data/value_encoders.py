@@ -47,6 +47,10 @@ class AbstractSpikes(AbstractEncoder):
     def __check_init__(self) -> None:
         check_bounds(self)
 
+    def lasts(self) -> float:
+        """`frame_time`."""
+        return self.frame_time
+
     def fitted(self, shape: tuple[int, ...]) -> Any:
         """The same."""
         return self
@@ -139,6 +143,10 @@ class Population(AbstractRates):
 
     fields: int = option(8, "rows of a channel", bounds=(2, 10**4))
     frame_time: float = option(5e-3, "how long a frame lasts in the network", unit="s", bounds=(1e-12, 1e6))
+
+    def lasts(self) -> float:
+        """`frame_time`."""
+        return self.frame_time
 
     def channels(self, shape: tuple[int, ...]) -> int:
         """So many rows a channel."""

@@ -13,6 +13,7 @@ from memspike.config.examples import check_same_data, of_a_file
 from memspike.config.resolve import Resolver, assignments, checked, merged, put, read_file, written
 from memspike.config.settings import Settings
 from memspike.experiments import table
+from memspike.experiments.about import about
 from memspike.experiments.table import ACCURACY, LOWEST, Column
 from memspike.parts.errors import InputError
 from memspike.parts.registry import EXPERIMENTS
@@ -145,14 +146,14 @@ def resolve(
     return Resolved(experiment, resolver.settings(), own)
 
 
-def run(settings: Any, out: Path, *, resume: bool = False, report: Report = silent) -> Result:
-    """Run `settings` in the folder `out` and return the content of its result.json.
+def run(settings: Any, out: Path, *, resume: bool = False, report: Report = silent, command: str = "") -> Result:
+    """Run `settings` in the folder `out` and return the content of its result.json; `command` started it.
 
     InputError for input that cannot be used, before a folder is made; RunError if the run fails. An interrupted run
     goes on from its last checkpoint with `resume=True` and ends with the same numbers.
     """
     ready = EXPERIMENTS.get(settings.experiment).value.prepare(settings)
-    return carried(settings, ready, out, resume=resume, report=report)
+    return carried(settings, ready, out, resume=resume, report=report, command=command)
 
 
 def carried(
@@ -162,6 +163,7 @@ def carried(
     *,
     resume: bool,
     report: Report,
+    command: str = "",
     files: Mapping[str, Mapping[str, np.ndarray]] | None = None,
 ) -> Result:
     """`run` of what is prepared; `files` of arrays lie in the folder from the beginning."""
@@ -170,6 +172,8 @@ def carried(
     if resume:
         check_same_data(tables, out / "config.toml")
     folder.start(tables, resume=resume)
+    if not (out / "run.json").exists():
+        folder.write_json("run.json", about(experiment, settings, command))
     for name, arrays in (files or {}).items():
         folder.write_arrays(name, dict(arrays))
     found = experiment.carry(ready, folder, resume=resume, report=report)

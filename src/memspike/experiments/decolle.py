@@ -32,7 +32,7 @@ BASE: dict[str, Any] = {
 
 decolle_digits = classifier(
     "decolle-digits",
-    "DECOLLE on the digits that come with scikit-learn, an ideal device",
+    "DECOLLE on the digits that come with memspike, an ideal device",
     BASE,
     quick={"training.epochs": 3},
     expected=0.953,

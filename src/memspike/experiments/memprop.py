@@ -31,7 +31,7 @@ memprop = partial(classifier, kind="membranes")
 
 memprop_digits = memprop(
     "memprop-digits",
-    "MIF network 64-64-10 on the digits of scikit-learn; the demo",
+    "MIF network 64-64-10 on 8×8 digits; the demo",
     MEMPROP,
     {
         "data": {"name": "digits"},

@@ -1,6 +1,7 @@
 from .array_figures import array_figure as array_figure
 from .array_figures import cost_figure as cost_figure
 from .array_figures import pulse_maps as pulse_maps
+from .compare import write_comparison as write_comparison
 from .device_figures import plot_device as plot_device
 from .device_figures import write_device as write_device
 from .fit_page import write_fit as write_fit
@@ -9,4 +10,5 @@ from .membrane_figures import window_figure as window_figure
 from .online_figures import cumulative_curve as cumulative_curve
 from .outcome_page import write_outcome as write_outcome
 from .page import write_report as write_report
+from .paper import write_figures as write_figures
 from .study_figures import write_figure as write_figure

@@ -13,16 +13,9 @@ from memspike.arrays.ledger import Ledger
 from memspike.arrays.solution import Solution
 from memspike.parts.errors import InputError
 from memspike.report.figures import ACCENT, MUTED, SECOND, new_figure, readable
+from memspike.report.samples import PARTS
 
 MOST_MAPS = 8
-PARTS = {
-    "write_energy_j": "programming the devices",
-    "read_energy_j": "reading: in the devices",
-    "wire_energy_j": "wires",
-    "converter_energy_j": "converters and drivers",
-    "digital_energy_j": "adding partial sums",
-    "neuron_energy_j": "neurons",
-}
 
 
 def array_figure(solution: Solution, conductances: Any, voltages: Any) -> Figure:

@@ -19,7 +19,7 @@ from memspike.parts.atomic import write_bytes
 from memspike.parts.errors import InputError
 from memspike.parts.param import parameters
 from memspike.report.figures import ACCENT, MUTED, SECOND, band, mark, new_figure, readable, single
-from memspike.report.page import png
+from memspike.report.web import png
 
 POPULATION = 200
 DRAWS = 3000

@@ -1,7 +1,9 @@
 """What all figures share: colours, axes, units, error bars."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -25,10 +27,51 @@ def readable(values: Any, unit: str) -> tuple[Float[np.ndarray, "..."], str]:
     return values / scale, prefixed
 
 
+class Page(NamedTuple):
+    """What figures are drawn for: width in inches, size of its letters in pt, least width of a panel in inches."""
+
+    width: float
+    letters: float
+    panel: float
+
+
+_page: ContextVar[Page | None] = ContextVar("page", default=None)
+
+
+@contextmanager
+def drawn_for(page: Page) -> Iterator[None]:
+    """Inside it, figures are as wide as the page; panels side by side that would be too narrow go on below."""
+    token = _page.set(page)
+    try:
+        yield
+    finally:
+        _page.reset(token)
+
+
+def _placed(figure: Figure, columns: int, beside: int, more: dict[str, Any]) -> Any:
+    """Axes [1, columns] of one row of panels, `beside` of them next to each other."""
+    axes = figure.subplots(-(-columns // beside), beside, squeeze=False, **more)
+    for axis in axes.flat[columns:]:
+        axis.remove()
+    return axes.reshape(1, -1)[:, :columns]
+
+
 def new_figure(width: float, height: float, columns: int = 1, rows: int = 1, **more: Any) -> tuple[Figure, Any]:
     """A figure with a grid of axes, always two-dimensional, without the upper and right frame."""
+    page = _page.get()
+    beside = columns
+    if page is not None:
+        if rows == 1:
+            beside = max(1, min(columns, int(page.width / page.panel)))
+        # panels keep their shape, unless letters would take their room
+        deep = rows * -(-columns // beside)
+        panel = max(height / rows * page.width / width * columns / beside, 0.5 * page.panel)
+        width, height = page.width, deep * min(panel, 1.2 * page.width)
     figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False, **more)
+    if beside < columns:
+        axes = _placed(figure, columns, beside, more)
+    else:
+        axes = figure.subplots(rows, columns, squeeze=False, **more)
     for axis in axes.flat:
         axis.spines[["top", "right"]].set_visible(False)
     return figure, axes

@@ -19,7 +19,8 @@ from memspike.parts.units import counted
 from memspike.report.figures import ACCENT, MUTED, SECOND, new_figure, single
 from memspike.report.kinds import percent
 from memspike.report.outcome_page import write_pages
-from memspike.report.page import document, img, png, section, table
+from memspike.report.page import document, section, table
+from memspike.report.web import plot, png
 
 SIDES = {"up": ("potentiation", ACCENT), "down": ("depression", SECOND)}
 BINS = 24
@@ -214,8 +215,9 @@ def write_fit(fit: Fit, folder: Path) -> Path:
     }
     if not fit.trajectories:  # no ramps to set beside
         del drawn["trajectories"]
-    images = {name: png(draw(fit)) for name, (_, draw) in drawn.items()}
-    sections = [section(title, img(images[name], title)) for name, (title, _) in drawn.items()]
+    figures = {name: draw(fit) for name, (_, draw) in drawn.items()}
+    images = {name: png(figure) for name, figure in figures.items()}
+    sections = [section(title, plot(figures[name], name, title)) for name, (title, _) in drawn.items()]
     parts = [_headline(fit), *sections, section("Parameters", _parameters(fit))]
     page = document("memspike fit", "fitted device", parts)
     summary = json.dumps(fit.summary(), indent=2, ensure_ascii=False)

@@ -175,7 +175,7 @@ class Kind(NamedTuple):
     big: Column | None = None
 
 
-ACCURACY = Column("test_accuracy", "", "percent", digits=2)
+ACCURACY = Column("test_accuracy", "test accuracy", "percent", digits=2)
 ERROR = Column("mse_median", "mean squared error", "fixed")
 OVERLAP = Column("overlap", "overlap", "fixed", digits=3)
 MISS = Column("test_error", "test error over the variance", "fixed")
@@ -195,6 +195,7 @@ def _membranes(run: Run) -> Figures:
         "membranes": ("Membranes of sample inputs", waves),
         "rasters": ("Rasters", membrane_figures.rasters(samples)),
         "conductances": ("Conductances", membrane_figures.conductances(samples)),
+        "maps": ("Conductance maps", membrane_figures.maps(samples)),
     }
     aged = {"time": ("Time since programming", study_figures.by_age(result))} if result.get("rows") else {}
     return drawn | aged

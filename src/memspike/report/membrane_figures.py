@@ -19,6 +19,8 @@ from memspike.neurons.mif import MIF, MIFState
 from memspike.report.figures import ACCENT, MUTED, SECOND, Arrays, new_figure, readable, single
 
 NEURONS = 60
+# on coloured ground, where the page's colour of letters does not count
+DARK = "#111111"
 
 
 def confusion(matrix: Int[np.ndarray, "classes classes"]) -> Figure:
@@ -29,8 +31,8 @@ def confusion(matrix: Int[np.ndarray, "classes classes"]) -> Figure:
     image = axis.imshow(errors, cmap="OrRd", vmin=0)
     for (i, j), count in np.ndenumerate(matrix):
         if count:
-            dark = i != j and count > 0.6 * np.nanmax(errors)
-            axis.text(j, i, str(count), ha="center", va="center", fontsize=8, color="white" if dark else "black")
+            on_colour = "white" if count > 0.6 * np.nanmax(errors) else DARK
+            axis.text(j, i, str(count), ha="center", va="center", fontsize=8, color="black" if i == j else on_colour)
     ticks = range(len(matrix))
     axis.set(xlabel="predicted class", ylabel="true class", xticks=ticks, yticks=ticks)
     axis.spines[:].set_visible(False)
@@ -93,7 +95,7 @@ def rasters(samples: Arrays) -> Figure:
         limits = {"vmin": -swing, "vmax": swing}
         image = axis.imshow(above, aspect="auto", origin="lower", extent=extent, cmap="RdBu_r", **limits)
         step, neuron = np.nonzero(np.asarray(observer.crossings(jnp.asarray(v))))
-        axis.plot((step + 0.5) * dt * 1e3, neuron, "k.", ms=2 if v.shape[1] > 40 else 5)
+        axis.plot((step + 0.5) * dt * 1e3, neuron, ".", color=DARK, ms=2 if v.shape[1] > 40 else 5)
         axis.set(xlabel="time (ms)", ylabel="neuron", title=f"{name}, {len(step)} crossings of 30 mV")
         figure.colorbar(image, ax=axis, label="membrane − rest (mV)")
     return figure
@@ -112,6 +114,22 @@ def conductances(samples: Arrays) -> Figure:
             axis.hist(values, bins, histtype="step", color=color, label=label, lw=1.4)
         axis.set(xlabel="conductance (µS)", ylabel="devices", yscale="log", title=name)
         axis.legend(frameon=False)
+    return figure
+
+
+def maps(samples: Arrays) -> Figure:
+    """G⁺ and G⁻ of every matrix as maps; of several devices a side the mean."""
+    names = sorted((name for name in samples if re.fullmatch(r"g_\d+", name)), key=lambda name: int(name[2:]))
+    figure, axes = new_figure(0.6 + 4.0 * len(names), 5.6, columns=len(names), rows=2)
+    titles = samples["names"].tolist() if "names" in samples else _layer_names(len(names))
+    for k, name in enumerate(names):
+        both = [half.mean(axis=0) * 1e6 for half in np.split(samples[name], 2)]
+        low, high = min(float(g.min()) for g in both), max(float(g.max()) for g in both)
+        for axis, g, side in zip(axes[:, k], both, ("G⁺", "G⁻"), strict=True):
+            image = axis.imshow(g, aspect="auto", cmap="viridis", vmin=low, vmax=high, interpolation="nearest")
+            axis.set(xlabel="column", ylabel="row", title=f"{titles[k]}: {side}")
+            axis.spines[:].set_visible(False)
+            figure.colorbar(image, ax=axis, label="conductance (µS)")
     return figure
 
 

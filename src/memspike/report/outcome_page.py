@@ -13,7 +13,8 @@ from memspike.fitting.table import Estimate
 from memspike.parts import units
 from memspike.parts.atomic import write_bytes, write_text
 from memspike.report.figures import ACCENT, MUTED, SECOND, single
-from memspike.report.page import document, img, png, section, table
+from memspike.report.page import document, section, table
+from memspike.report.web import plot, png
 
 STYLES = {
     "points": {"ls": "", "marker": "o", "ms": 3, "alpha": 0.6},
@@ -22,21 +23,21 @@ STYLES = {
 }
 
 
-def draw(plot: Plot) -> Figure:
+def draw(curves: Plot) -> Figure:
     """A plot as a figure: measured points in grey, lines in colours."""
     figure, axis = single(6.8, 4.0)
     colours = {"points": [MUTED, SECOND, "black"], "line": [ACCENT, SECOND, "black"], "faint": [MUTED]}
     used = dict.fromkeys(colours, 0)
-    for curve in plot.curves:
+    for curve in curves.curves:
         own = colours[curve.style]
         axis.plot(curve.x, curve.y, color=own[used[curve.style] % len(own)], label=curve.label, **STYLES[curve.style])
         used[curve.style] += 1
-    axis.set(xlabel=plot.x, ylabel=plot.y)
-    axis.set_title(plot.title, fontsize=10)
+    axis.set(xlabel=curves.x, ylabel=curves.y)
+    axis.set_title(curves.title, fontsize=10)
     for name, scale in (("x", axis.set_xscale), ("y", axis.set_yscale)):
-        if name in plot.log:
+        if name in curves.log:
             scale("log")
-    if any(curve.label for curve in plot.curves):
+    if any(curve.label for curve in curves.curves):
         axis.legend(frameon=False, fontsize=9)
     return figure
 
@@ -52,10 +53,11 @@ def write_outcome(result: Outcome, folder: Path) -> Path:
     Everything is drawn before the first file is written; every file is whole or not there.
     """
     plots, facts = result.figures(), result.summary()
-    images = {name: png(draw(plot)) for name, plot in plots.items()}
+    figures = {name: draw(curves) for name, curves in plots.items()}
+    images = {name: png(figure) for name, figure in figures.items()}
     notes = "".join(f"<p class=note>{html.escape(line)}</p>" for line in result.warnings)
     parts = [f"<p class=big>{html.escape(result.headline)}</p>", notes]
-    parts += [section(plots[name].title, img(image, plots[name].title)) for name, image in images.items()]
+    parts += [section(plots[name].title, plot(figure, name, plots[name].title)) for name, figure in figures.items()]
     parts.append(section("Parameters", table(("parameter", "value", "95 % interval", ""), map(_row, result.estimates))))
     tried = facts.get("candidates")
     if tried and len(tried) > 1:

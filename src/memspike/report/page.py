@@ -1,10 +1,9 @@
 """report.html: one self-contained page a run, with everything in it."""
 
-import base64
 import csv
 import html
-import io
 import json
+import re
 import tomllib
 import zipfile
 from collections.abc import Callable, Iterable
@@ -12,56 +11,57 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from memspike.experiments.table import cell, cells, columns_of, shown
 from memspike.parts import units
 from memspike.parts.atomic import read_arrays, write_bytes, write_text
 from memspike.parts.errors import InputError, unknown
+from memspike.parts.units import counted
+from memspike.report import samples
 from memspike.report.kinds import PAGES, WEIGHTS, Run
+from memspike.report.web import plot, png
 
 ABOUT = ("config.toml", "result.json", "environment.json")
 NEEDED = ("kind", "experiment", "headline", "source", "seeds", "seed")
-STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;max-width:1000px;margin:2rem auto;padding:0 1rem;color:#1b1f24}
-h1{font-size:1.7rem}h2{margin-top:2.2rem;border-bottom:1px solid #d8dce2;padding-bottom:.2rem}img{max-width:100%}
-table{border-collapse:collapse;font-size:.9rem}th{color:#57606a;font-weight:600}.wide{overflow-x:auto}
-td,th{padding:.25rem .7rem;border-bottom:1px solid #e6e9ee;text-align:left;vertical-align:top}
-.big{font-size:2.4rem;color:#0b5cad;line-height:1.2}.note{color:#57606a;font-size:.9rem}
-pre{font-size:.85rem;background:#f6f8fa;padding:.7rem;overflow-x:auto}
-"""
+STYLE, SCRIPT = (Path(__file__).with_name(name).read_text() for name in ("page.css", "page.js"))
+SORTABLE = 3  # rows from which a table can be sorted
 
 
-def table(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
-    """An HTML table of texts, escaped."""
-    head = "".join(f"<th>{html.escape(h)}</th>" for h in header)
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(str(c))}</td>" for c in row) + "</tr>" for row in rows)
-    return f"<div class=wide><table><tr>{head}</tr>{body}</table></div>"
+def table(header: Iterable[str], rows: Iterable[Iterable[Any]], kind: str = "") -> str:
+    """An HTML table of texts, escaped; its headings sort it where there are a few rows."""
+    names, lines = list(header), [[html.escape(str(c)) for c in row] for row in rows]
+    head = "".join(f"<th scope=col>{html.escape(h)}</th>" for h in names)
+    body = "".join("<tr>" + "".join(f"<td>{c}</td>" for c in row) + "</tr>" for row in lines)
+    kind += " sortable" if len(lines) >= SORTABLE and any(names) else ""
+    top = f"<thead><tr>{head}</tr></thead>" if any(names) else ""
+    return f'<div class=wide tabindex=0><table class="{kind.strip()}">{top}<tbody>{body}</tbody></table></div>'
 
 
-def png(figure: Figure) -> bytes:
-    """A figure as PNG."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=120)
-    return buffer.getvalue()
+def anchor(title: str) -> str:
+    """The identifier of a section."""
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
 
 
 def section(title: str, content: str) -> str:
     """A part of a page: its title and HTML."""
-    return f"<h2>{html.escape(title)}</h2>{content}"
+    return f'<section><h2 id="{anchor(title)}">{html.escape(title)}</h2>{content}</section>'
 
 
-def img(image: bytes, text: str) -> str:
-    """A PNG inside the page, with its alternative text."""
-    data = base64.b64encode(image).decode()
-    return f'<img alt="{html.escape(text)}" src="data:image/png;base64,{data}">'
+def folded(title: str, content: str) -> str:
+    """Something that opens when asked for."""
+    return f"<details><summary>{html.escape(title)}</summary>{content}</details>"
 
 
 def document(title: str, heading: str, parts: Iterable[str]) -> str:
-    """A whole page."""
+    """A whole page with links to its sections."""
+    body = "".join(parts)
+    found = re.findall(r'<h2 id="([^"]+)">(.*?)</h2>', body)
+    links = "".join(f'<a href="#{name}">{text}</a>' for name, text in found)
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        f"<style>{STYLE}</style></head><body><h1>memspike · {html.escape(heading)}</h1>{''.join(parts)}</body></html>"
+        '<meta name="viewport" content="width=device-width,initial-scale=1"><link rel="icon" href="data:,">'
+        f"<style>{STYLE}</style></head><body><header><h1>memspike · {html.escape(heading)}</h1>"
+        f'<nav aria-label="sections">{links}</nav></header><main>{body}</main><script>{SCRIPT}</script></body></html>'
     )
 
 
@@ -75,8 +75,9 @@ def _number(value: Any, unit: str) -> str:
 def _parameters(parameters: list[dict[str, Any]]) -> list[str]:
     rows = [(p["name"], _number(p["value"], p["unit"]), p["doc"]) for p in parameters]
     sources = sorted({p["source"] for p in parameters if p.get("source")})
+    every = table(("parameter", "value", "meaning"), rows, "keys")
     return [
-        section("Parameters", table(("parameter", "value", "meaning"), rows)),
+        section("Parameters", folded(f"All {len(rows)} parameters", every)),
         f"<p class=note>Sources: {html.escape('; '.join(sources))}</p>",
     ]
 
@@ -133,31 +134,73 @@ def read_run(folder: Path) -> Run:
     if result["kind"] not in PAGES:
         raise unknown("kind of result", result["kind"], PAGES)
     kind = PAGES[result["kind"]]
-    there = [name for name in kind.optional if (folder / name).is_file()]
+    there = [name for name in ("run.json", *kind.optional) if (folder / name).is_file()]
     return about | read_files(folder, (*kind.files, *there))
 
 
-def write_report(folder: Path, expected: str = "") -> Path:
+def _ran(run: Run) -> str:
+    """What ran: command, date, versions, machine."""
+    about, here = run.get("run", {}), run["environment"]
+    packages = here.get("packages", {})
+    versions = ", ".join(f"{name} {packages[name]}" for name in ("memspike", "jax", "numpy") if name in packages)
+    rows = {
+        "command": about.get("command", ""),
+        "started": about.get("started", "").replace("T", " ").replace("+00:00", " UTC"),
+        "versions": ", ".join(filter(None, (versions, f"Python {here['python']}" if "python" in here else ""))),
+        "machine": ", ".join(str(here[key]) for key in ("platform",) if key in here)
+        + "".join(f", {counted(here[key], 'core')}" for key in ("cores",) if key in here),
+    }
+    command = f"<p><code>{html.escape(rows.pop('command'))}</code></p>" if rows["command"] else ""
+    rows.pop("command", None)
+    every = folded("Every version", f"<pre>{html.escape(json.dumps(here, indent=2))}</pre>")
+    return section("What ran", command + table(("", ""), [row for row in rows.items() if row[1]]) + every)
+
+
+def _configuration(run: Run) -> str:
+    """What differs from the experiment, then every key with its meaning; older runs have their file alone."""
+    lines, file = run.get("run", {}).get("settings", []), html.escape(run["text"])
+    changed = [line for line in lines if "usual" in line]
+    found = ""
+    if lines:
+        rows = [(x["key"], x["value"], x["usual"] or "–", x["source"], x["meaning"]) for x in changed]
+        header = ("key", "value", "usual value", "set by", "meaning")
+        found = table(header, rows, "keys") if rows else "<p>All settings are those of the experiment.</p>"
+        every = [(x["key"], x["value"], x["source"], x["allowed"], x["meaning"]) for x in lines]
+        header = ("key", "value", "set by", "allowed", "meaning")
+        found += folded(f"All {len(every)} settings", table(header, every, "keys"))
+    return section("Configuration", found + folded("config.toml", f"<pre>{file}</pre>"))
+
+
+def _figures(folder: Path, run: Run) -> list[str]:
+    """The figures as files and as parts of the page, and samples to leaf through behind the figure that shows them."""
+    parts, leaves = [], samples.browser(run)
+    for file, (title, figure) in PAGES[run["result"]["kind"]].figures(run).items():
+        write_bytes(folder / "figures" / f"{file}.png", png(figure))
+        parts.append(section(title, plot(figure, file, title)))
+        if leaves and file == samples.BESIDE.get(run["result"]["kind"]):
+            parts.append(section("Samples one by one", leaves))
+    return parts
+
+
+def write_report(folder: Path) -> Path:
     """Write figures/*.png and report.html of a finished run; → the page, which opens offline.
 
-    `expected` is a line to stand beside the result. InputError if the run is not finished.
+    What was expected and published stands beside the result of a run whose settings are those of the experiment.
+    InputError if the run is not finished.
     """
     run = read_run(folder)
-    result, kind = run["result"], PAGES[run["result"]["kind"]]
+    result, kind, about = run["result"], PAGES[run["result"]["kind"]], run.get("run", {})
     big = result["headline"] if kind.big is None else f"{kind.big.title} {cell(result, kind.big)}"
-    note = "; ".join(filter(None, (expected, result["source"])))
+    wanted = f"expected {about['expected']}" if about.get("expected") else ""
+    note = "; ".join(filter(None, (wanted, about.get("reference", ""))))
     facts = [fact for found in kind.facts for fact in found(result)]
-    parts = [f"<p class=big>{html.escape(big)}</p>", f"<p class=note>{html.escape(note)}</p>", table(("", ""), facts)]
-    for file, (title, figure) in kind.figures(run).items():
-        image = png(figure)
-        write_bytes(folder / "figures" / f"{file}.png", image)
-        parts.append(section(title, img(image, title)))
+    parts = [f"<p class=big>{html.escape(big)}</p>", f"<p class=note>{html.escape(note)}</p>" if note else ""]
+    parts += [_ran(run), section("Result", table(("", ""), facts)), *_figures(folder, run), *samples.energies(result)]
     if result.get("digital"):
         text = f"The scheme {result['scheme']} keeps the weights in digital memory: there are no devices."
         parts.append(section(WEIGHTS, f"<p>{html.escape(text)}</p>"))
     parts += _rows(result)
     parts += _parameters(run["parameters"]) if "parameters" in run else []
-    for title, name in (("Configuration", "config.toml"), ("Environment", "environment.json")):
-        parts.append(section(title, f"<pre>{html.escape((folder / name).read_text())}</pre>"))
+    parts.append(_configuration(run | {"text": (folder / "config.toml").read_text()}))
     write_text(folder / "report.html", document(result["experiment"], result["experiment"], parts))
     return folder / "report.html"

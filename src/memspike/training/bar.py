@@ -18,6 +18,7 @@ from memspike.training.progress import Progress as Status
 from memspike.training.progress import Report
 
 QUIET_SECONDS = 10.0
+COMPILING = "compiling; no time is estimated from it"
 RECENT = 9
 
 
@@ -47,19 +48,25 @@ def words(status: Status, pace: float | None) -> str:
     if pace:
         left = timedelta(seconds=round((status.total - status.step) * pace))
         rate = f"{1 / pace:.1f} steps/s" if pace < 10 else f"{pace:.0f} s a step"
-        said = [rate, *said, f"{left} left"]
+        said = [rate, *said, "evaluating" if status.step == status.total else f"{left} left"]
+    else:
+        said.append("compiled")
     return ", ".join(said)
 
 
 class RunProgress:
-    """A context that shows rate, loss, accuracy and the time left of one run."""
+    """A context that shows rate, loss, accuracy and the time left of one run.
 
-    def __init__(self, console: Console):
-        self.console = console
+    `quiet` shows nothing; `verbose` writes a line for every chunk of steps, on a terminal too.
+    """
+
+    def __init__(self, console: Console, *, quiet: bool = False, verbose: bool = False):
+        self.console, self.quiet = console, quiet
         self.last = time.monotonic()
         self.pace = Pace()
         self.bar: Progress | None = None
-        if console.is_terminal:
+        self.seconds = 0.0 if verbose else QUIET_SECONDS
+        if console.is_terminal and not quiet and not verbose:
             self.bar = Progress(
                 TextColumn("training"),
                 BarColumn(),
@@ -67,11 +74,13 @@ class RunProgress:
                 TextColumn("{task.fields[info]}"),
                 console=console,
             )
-            self.task = self.bar.add_task("training", total=None, info="compiling")
+            self.task = self.bar.add_task("training", total=None, info=COMPILING)
 
     def __enter__(self) -> "RunProgress":
         if self.bar:
             self.bar.start()
+        elif not self.quiet:
+            self.console.print(COMPILING)
         return self
 
     def __exit__(self, kind: type | None, value: BaseException | None, trace: TracebackType | None) -> None:
@@ -80,11 +89,13 @@ class RunProgress:
 
     def update(self, status: Status) -> None:
         """Show the newest status."""
+        if self.quiet:
+            return
         now = time.monotonic()
         info = words(status, self.pace.after(status.step, now))
         if self.bar:
             self.bar.update(self.task, completed=status.step, total=status.total, info=info)
-        elif now - self.last > QUIET_SECONDS or status.step == status.total:
+        elif now - self.last > self.seconds or status.step == status.total:
             self.last = now
             self.console.print(", ".join(filter(None, (f"step {status.step}/{status.total}", info))))
 
@@ -94,7 +105,7 @@ class NotebookProgress:
 
     def __init__(self, display: Any):
         self.pace = Pace()
-        self.handle = display({"text/plain": "compiling"}, raw=True, display_id=True)
+        self.handle = display({"text/plain": COMPILING}, raw=True, display_id=True)
 
     def update(self, status: Status) -> None:
         """Show the newest status."""

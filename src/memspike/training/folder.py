@@ -131,7 +131,7 @@ def _without_imports(text: str) -> str:
 
 def environment() -> dict[str, Any]:
     """Versions and machine of this run, without names of people or hosts."""
-    packages = ("memspike", "jax", "jaxlib", "equinox", "optax", "numpy", "scipy", "scikit-learn")
+    packages = ("memspike", "jax", "jaxlib", "equinox", "optax", "numpy", "scipy")
     return {
         "python": sys.version.split()[0],
         "platform": platform.platform(),
