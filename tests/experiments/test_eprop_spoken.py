@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import memspike as ms
-from memspike.config import build
+from memspike.config import build, examples
 from memspike.data.base import Dataset
 from memspike.data.store import SPOKEN_DIGITS
 from memspike.experiments import resolve, run, speakers
@@ -35,7 +35,7 @@ def sounds(monkeypatch):
     y = np.arange(90) % CLASSES
     x = np.clip(means[y] + rng.normal(0, 25, (90, FRAMES, CHANNELS)), 0, 255).astype(np.uint8)
     data = Dataset("sounds", x[:60], y[:60].astype(np.int32), x[60:], y[60:].astype(np.int32), CLASSES, 255.0)
-    monkeypatch.setattr(build, "load", lambda name, leave_out: data)
+    monkeypatch.setattr(examples, "load", lambda name, leave_out: data)
     return data
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import memspike as ms
-from memspike.config import build
+from memspike.config import examples
 from memspike.config.build import classification
 from memspike.data.base import Dataset
 from memspike.experiments import resolve
@@ -41,8 +41,8 @@ def _sounds(monkeypatch):
     rng, y = np.random.default_rng(0), (np.arange(45) % 3).astype(np.int32)
     x = rng.integers(0, 256, (45, 6, 8)).astype(np.uint8)
     sounds = Dataset("sounds", x[:30], y[:30], x[30:], y[30:], 3, 255.0)
-    load = build.load
-    monkeypatch.setattr(build, "load", lambda name, *more: sounds if name == "spoken-digits" else load(name, *more))
+    load = examples.load
+    monkeypatch.setattr(examples, "load", lambda name, *more: sounds if name == "spoken-digits" else load(name, *more))
 
 
 @cache
