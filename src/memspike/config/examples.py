@@ -77,6 +77,8 @@ def of_a_file(resolver: Resolver, changes: Iterable[tuple[str, Any]]) -> list[tu
     path, the kind of examples and the SHA-256 of the content are written down after them.
     """
     changes = list(changes)
+    if not any(key.split(".")[0] in ("data", "name") for key, _ in changes):
+        return changes
     tried = Resolver(resolver.root, resolver.tables)
     for key, value in changes:
         tried.change(key, value)
