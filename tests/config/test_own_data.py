@@ -1,5 +1,7 @@
 """A file as data.name: which keys it takes, what a preset does not bring to it, and that its content is held fast."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -115,7 +117,7 @@ def test_spikes_take_the_largest_count_of_the_data(tmp_path):
         file["labels"] = np.arange(12) % 2
     built = classifier(settings_of(tmp_path / "a.h5", "encoder=spikes", "training.batch=2", name="eprop-spoken"))
     assert isinstance(built.population.trials, Examples)
-    encoder = built.population.trials.encoder
+    encoder: Any = built.population.trials.encoder
     assert isinstance(encoder, Spikes)
     assert encoder.count == built.data.full_scale == 3.0
 

@@ -200,7 +200,7 @@ def is_data_set(path: Path) -> bool:
         return False  # conductances that were wanted of devices, and those that were reached
     if kinds:
         raise InputError(
-            f"{path.name} may be a data set (it has labels or examples) or a measured file (it has a "
-            f"{min(kinds)}); say which by --as data or --as device."
+            f"{path.name} may be a data set (it has labels or examples) or a measured file (it has a {min(kinds)}); "
+            "say which by --as data or --as device."
         )
     return True

@@ -38,9 +38,8 @@ def examples(wanted: Data, augment: Augment) -> Dataset:
             value = getattr(augment, name)
             if value:
                 raise InputError(
-                    f"augment.{name} is {str(value).lower()}, a change of images, but {found.data.name} holds "
-                    f"frames in "
-                    "time; leave it out, or set data.kind=images."
+                    f"augment.{name} is {str(value).lower()}, a change of images, but {found.data.name} holds frames "
+                    "in time; leave it out, or set data.kind=images."
                 )
     _check_held_out(found, wanted)
     return found.data
@@ -56,9 +55,8 @@ def _check_held_out(found: Understood, wanted: Data) -> None:
     if wanted.hold_out not in whole:
         few = ", ".join(str(n) for n in whole[:6]) or "none, since there is one group"
         raise InputError(
-            f"data.hold_out is {wanted.hold_out}, which cuts a group of {name} in two; numbers of examples that "
-            f"are whole "
-            f"groups: {few}."
+            f"data.hold_out is {wanted.hold_out}, which cuts a group of {name} in two; numbers of examples that are "
+            f"whole groups: {few}."
         )
 
 
@@ -74,9 +72,11 @@ def of_a_file(resolver: Resolver, changes: Iterable[tuple[str, Any]]) -> list[tu
     """What a configuration with a file of one's own says beside the `changes` that a user makes.
 
     Keys that belong to the data set of a preset are taken back before the changes, unless these give them; the whole
-    path, the kind of examples and the SHA-256 of the content are written down after them.
+    path and the SHA-256 of the content are written down after them.
     """
     changes = list(changes)
+    if not any(key.split(".")[0] in ("data", "name") for key, _ in changes):
+        return changes
     tried = Resolver(resolver.root, resolver.tables)
     for key, value in changes:
         tried.change(key, value)
@@ -109,9 +109,8 @@ def check_same_data(tables: Mapping[str, Any], config: Path) -> None:
     now, before = (t.get("data", {}) for t in (tables, read_table(config)))
     if now.get("name") == before.get("name") and now.get("sha256") != before.get("sha256"):
         raise InputError(
-            f"{now['name']} has changed since {config.parent} was started (its SHA-256 is another); give back "
-            f"the file as "
-            "it was, or choose another --out."
+            f"{now['name']} has changed since {config.parent} was started (its SHA-256 is another); give back the "
+            "file as it was, or choose another --out."
         )
 
 

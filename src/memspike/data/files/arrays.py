@@ -83,8 +83,8 @@ def _pickled(name: str, error: ValueError) -> InputError:
     if "pickle" not in str(error).lower():
         return InputError(f"{name} is broken ({error}).")
     return InputError(
-        f"{name} holds Python objects, such as a list of arrays of unequal lengths, which are not read; save one array "
-        "[examples, frames, channels] with zeros behind the ends, and an array called lengths."
+        f"{name} holds Python objects, such as a list of arrays of unequal lengths, which are not read; save one "
+        "array [examples, frames, channels] with zeros behind the ends, and an array called lengths."
     )
 
 
@@ -102,9 +102,9 @@ def _joined(found: Arrays, name: str) -> Arrays:
         train, test = (found[f"{base}_{role}"] for role in ROLES)
         if train.shape[1:] != test.shape[1:]:
             raise InputError(
-                f"{name}: {base}_train has the shape {list(train.shape)} and {base}_test {list(test.shape)}; "
-                f"needed: the "
-                "same but for the number of examples (shorter examples with zeros behind their ends, and lengths)."
+                f"{name}: {base}_train has the shape {list(train.shape)} and {base}_test {list(test.shape)}; needed: "
+                "the same but for the number of examples (shorter examples with zeros behind their ends, and "
+                "lengths)."
             )
         joined[base] = np.concatenate([train, test])
         joined.setdefault("split", np.repeat(ROLES, [len(train), len(test)]))

@@ -61,8 +61,7 @@ def understood(path: Path, given: Reading | None = None, leave_out: str | None =
     if given.sha256 not in (None, held):
         raise InputError(
             f"{path} holds other data (SHA-256 {held[:12]}…) than those of this configuration "
-            f"({str(given.sha256)[:12]}…); "
-            "give back the file as it was, or start a new run."
+            f"({str(given.sha256)[:12]}…); give back the file as it was, or start a new run."
         )
     return _understood(path, held, given, leave_out)
 

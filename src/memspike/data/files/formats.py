@@ -14,9 +14,8 @@ from memspike.parts.errors import InputError
 COMMON = frozenset(("group", "split", "scale", "frames", "sha256"))
 HEAD = 16
 NEEDED = (
-    "an npz or npy file, a CSV, HDF5 of spike times, or a folder of npy files, of sounds (wav), of pictures "
-    "(png, jpg) or "
-    "of recordings of a camera (aedat4)"
+    "an npz or npy file, a CSV, HDF5 of spike times, or a folder of npy files, of sounds (wav), of pictures (png, "
+    "jpg) or of recordings of a camera (aedat4)"
 )
 
 

@@ -85,8 +85,8 @@ def stacked(x: np.ndarray, what: str) -> Examples:
     if x.ndim != 3 or not x.size:
         colour = " Colours have to be made grey first." if x.ndim == 4 and x.shape[-1] in (3, 4) else ""
         raise InputError(
-            f"{what} has the shape {list(x.shape)}; needed: [examples, frames, channels], [examples, height, width] or "
-            f"[examples, features], none of them empty.{colour}"
+            f"{what} has the shape {list(x.shape)}; needed: [examples, frames, channels], [examples, height, width] "
+            f"or [examples, features], none of them empty.{colour}"
         )
     return x
 

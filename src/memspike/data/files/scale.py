@@ -68,8 +68,7 @@ def _as_they_are(raw: Raw) -> Scaling:
     if len(bad):
         n, t, c = bad[0]
         raise InputError(
-            f"data.scale is none, but example {n}, frame {t}, channel {c} is {raw.x[n, t, c]:g}; values from 0 "
-            f"to 1 are "
-            "needed, or data.scale=range or standard."
+            f"data.scale is none, but example {n}, frame {t}, channel {c} is {raw.x[n, t, c]:g}; values from 0 to 1 "
+            "are needed, or data.scale=range or standard."
         )
     return Scaling("nothing: they lie between 0 and 1", 1.0)

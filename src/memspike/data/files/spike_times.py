@@ -126,8 +126,7 @@ def _file(file: Path) -> dict[str, Any]:
     if len(sizes) > 1 or not len(labels):
         raise InputError(
             f"{file.name} has {len(found['times'])} examples of times, {len(found['units'])} of units and "
-            f"{len(labels)} "
-            "labels; as many of each are needed, one at least."
+            f"{len(labels)} labels; as many of each are needed, one at least."
         )
     if labels.dtype.kind not in "iu" or any(u.dtype.kind not in "iu" or u.min(initial=0) < 0 for u in found["units"]):
         raise InputError(f"{file.name}: labels and units are needed as whole numbers from 0 on.")

@@ -24,8 +24,8 @@ def parts(raw: Raw, y: Numbers | None, given: Reading, leave_out: str | None) ->
     stated = raw.test is not None and group is None
     if stated and given.split is not None:
         raise InputError(
-            f"data.split is {given.split:g}, but the file states which examples are the test part; leave "
-            f"data.split out."
+            f"data.split is {given.split:g}, but the file states which examples are the test part; leave data.split "
+            "out."
         )
     if leave_out is not None and given.split is not None:
         raise InputError(

@@ -111,8 +111,8 @@ def read(path: Path, given: Reading) -> Raw:
     if columns.time is not None:
         raise InputError(
             f"{path.name} has a column {sheet.names[columns.time]} and no column example: give data.window, the "
-            f"frames of "
-            "the windows into which one long series is cut, or a column that says to which example a row belongs."
+            "frames of the windows into which one long series is cut, or a column that says to which example a row "
+            "belongs."
         )
     labels, targets = (
         _labels(sheet, columns),
@@ -134,9 +134,8 @@ def opened(path: Path) -> Sheet:
     names = rows[0][1] if rows else []
     if len(rows) < 2 or any(number(name) is not None for name in names):
         raise InputError(
-            f"{path.name} needs a header: a first row that names the columns (label or target, and the others), "
-            f"and rows "
-            "below it."
+            f"{path.name} needs a header: a first row that names the columns (label or target, and the others), and "
+            "rows below it."
         )
     if len({name.lower() for name in names}) < len(names):
         twice = next(name for k, name in enumerate(names) if name.lower() in map(str.lower, names[:k]))
@@ -169,17 +168,15 @@ def _columns(sheet: Sheet, given: Reading) -> Columns:
     channels = [k for k in rest if k not in texts]
     if label is not None and targets and given.label is None and given.target is None:
         raise InputError(
-            f"{sheet.file} has a column {sheet.names[label]} and a column {sheet.names[targets[0]]}; say which "
-            f"is wanted "
-            "by data.label or data.target."
+            f"{sheet.file} has a column {sheet.names[label]} and a column {sheet.names[targets[0]]}; say which is "
+            "wanted by data.label or data.target."
         )
     label = None if given.target is not None else label
     targets = [] if given.label is not None else targets
     if (label is None and not targets) or not channels or len(times) > 1:
         raise InputError(
-            f"{sheet.file} has the columns {_few(sheet.names)}; needed: a column label (classes) or target "
-            f"(numbers), or "
-            "data.label or data.target that names one; one column of time at most, and columns of numbers."
+            f"{sheet.file} has the columns {_few(sheet.names)}; needed: a column label (classes) or target (numbers), "
+            "or data.label or data.target that names one; one column of time at most, and columns of numbers."
         )
     named = {sheet.names[k]: k for k in dict.fromkeys((*groups, *texts))}
     return Columns(channels, label, targets, example, times[0] if times else None, divided, named)
@@ -231,8 +228,8 @@ def _constant(sheet: Sheet, k: int, rows: list[np.ndarray]) -> tuple[str, ...]:
         if other is not None:
             raise InputError(
                 f"{sheet.file}, line {sheet.rows[other][0]}, column {sheet.names[k]} is '{texts[other]}', and "
-                f"'{texts[own[0]]}' in line {sheet.rows[own[0]][0]} of the same example; one value an example "
-                f"is needed."
+                f"'{texts[own[0]]}' in line {sheet.rows[own[0]][0]} of the same example; one value an example is "
+                "needed."
             )
     return tuple(texts[own[0]] for own in rows)
 
