@@ -51,7 +51,7 @@ def test_it_goes_on_with_the_same_data_alone(run):
     with pytest.raises(ms.InputError, match="was started with other data"):
         ms.fit(learner(), (X[:80], Y[:80], X[80:] / 2, Y[80:]), resume=True, **same)
     with pytest.raises(ms.InputError, match="was started with another configuration"):
-        ms.fit(learner(), ARRAYS, resume=True, **(same | {"seeds": 1}))
+        ms.fit(learner(), ARRAYS, resume=True, **{**same, "seeds": 1})
 
 
 def test_objects_and_words_are_one_configuration():
