@@ -1,5 +1,7 @@
 """Networks, learners and trainings in Python: the same as by a configuration, with objects and arrays."""
 
+from typing import Any
+
 import numpy as np
 import optax
 import pytest
@@ -41,7 +43,7 @@ def test_arrays_are_learned_kept_and_read_back(run):
 
 
 def test_it_goes_on_with_the_same_data_alone(run):
-    same = {"epochs": 4, "batch": 20, "seeds": 2, "seed": 3, "folder": run.folder, "progress": False}
+    same: dict[str, Any] = {"epochs": 4, "batch": 20, "seeds": 2, "seed": 3, "folder": run.folder, "progress": False}
     again = ms.fit(learner(), ARRAYS, resume=True, **same)
     np.testing.assert_array_equal(again.predict(), run.predict())
     with pytest.raises(ms.InputError, match="is not empty; give another one, or resume=True"):
@@ -49,7 +51,7 @@ def test_it_goes_on_with_the_same_data_alone(run):
     with pytest.raises(ms.InputError, match="was started with other data"):
         ms.fit(learner(), (X[:80], Y[:80], X[80:] / 2, Y[80:]), resume=True, **same)
     with pytest.raises(ms.InputError, match="was started with another configuration"):
-        ms.fit(learner(), ARRAYS, resume=True, **(same | {"seeds": 1}))
+        ms.fit(learner(), ARRAYS, resume=True, **{**same, "seeds": 1})
 
 
 def test_objects_and_words_are_one_configuration():
@@ -86,7 +88,7 @@ def test_a_crossbar_is_taken_as_it_is():
     )  # fmt: skip
     learner = ms.learner(ms.network([6], crossbar=given))
     settings = checked(Settings, {"experiment": "classifier", "training": {"batch": 20}, **learner.tables})
-    made = classification(settings, ms.data.from_arrays(*ARRAYS)).learner.network.crossbars[0]
+    made: Any = classification(settings, ms.data.from_arrays(*ARRAYS)).learner.network.crossbars[0]
     assert repr(made.wires) == repr(given.wires)
     assert (made.tiles.rows, made.tiles.columns, made.periphery.adc.bits) == (16, 12, 6)
     assert repr(made.cell) == repr(given.cell)

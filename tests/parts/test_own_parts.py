@@ -3,6 +3,7 @@
 import json
 import sys
 import tomllib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -284,7 +285,8 @@ def test_a_file_is_imported_once_with_what_lies_beside_it(forgotten):
     (forgotten / "own_parts.py").write_text(code)
     for given in ("own_parts.py", "./own_parts.py", str(forgotten / "own_parts.py"), "own_parts"):
         imports.bring(given)
-    assert float(ms.devices.find("own").g_min) == pytest.approx(3e-6)
+    device: Any = ms.devices.find("own")
+    assert float(device.g_min) == pytest.approx(3e-6)
     assert str(DEVICES.get("own").place) == "own_parts.py, line 5"
     assert imports.recorded()[0] == str(forgotten / "own_parts.py")
 

@@ -108,7 +108,7 @@ def array_of(crossbar: Crossbar) -> ArraySettings:
     wires: Any = crossbar.wires
     if not isinstance(wires, Ideal | Resistive):
         raise InputError(f"Crossbar.wires is a {wires.__class__.__name__}; Ideal or Resistive is needed here.")
-    ohms = {}
+    ohms: dict[str, Any] = {}
     if isinstance(wires, Resistive):
         ohms = {k: float(jnp.asarray(getattr(wires, k))) for k in ("r_row", "r_column", "r_driver", "r_sense")}
         ohms["two_sided"] = wires.two_sided
