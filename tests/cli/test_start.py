@@ -15,7 +15,7 @@ HEAVY = ("jax", "jaxlib", "equinox", "numpy", "scipy", "matplotlib", "pandas", "
 LAZY = ("devices", "cells", "arrays", "neurons", "networks", "learning", "data", "fitting", "report", "testing")
 HELP = [
     *("", "list", "show", "run", "fit", "report", "data", "data fetch", "data import", "data where", "data look"),
-    "doctor",
+    *("doctor", "compare", "export"),
 ]
 
 

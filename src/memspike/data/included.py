@@ -17,8 +17,8 @@ DIGITS = Path(__file__).with_name("digits.npz")
 ABOUT_DIGITS = (
     "Test part of: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, "
     "1998, https://archive.ics.uci.edu/dataset/80. Licence: Creative Commons Attribution 4.0 International "
-    "(CC BY 4.0), https://creativecommons.org/licenses/by/4.0/. Changed: split into 1,437 and 360 images, "
-    "stratified by class."
+    "(CC BY 4.0), https://creativecommons.org/licenses/by/4.0/. Changed: split into 1,437 and 360 images, stratified "
+    "by class."
 )
 
 TEST_IMAGES = 360
