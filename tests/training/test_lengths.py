@@ -1,5 +1,7 @@
 """Examples of unequal lengths: what lies behind their ends changes nothing, whatever learns them."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -53,14 +55,14 @@ def test_what_lies_behind_the_end_of_an_example_changes_nothing(rule, monkeypatc
 
 
 def test_a_trial_ends_as_much_earlier_as_its_example_lacks_frames(monkeypatch):
-    data = sounds()
+    data, lengths = sounds(), np.asarray(sounds().lengths_train)[:5]
     monkeypatch.setattr(examples, "load", lambda *_: data)
     for rule, frame in (("eprop", 4e-3), ("bptt", 50e-6)):
-        trials = build.classification(settings(rule)).population.trials
+        trials: Any = build.classification(settings(rule)).population.trials
         own = trials.trial(None, jnp.arange(5), jax.random.key(0)).own
-        missing = (FRAMES - data.lengths_train[:5]) * frame / trials.dt
+        missing = (FRAMES - lengths) * frame / trials.dt
         np.testing.assert_array_equal(np.asarray(own), trials.steps - np.round(missing))
-        finer = trials.own(jnp.asarray(data.lengths_train[:5]), trials.dt / 4)
+        finer = trials.own(jnp.asarray(lengths), trials.dt / 4)
         np.testing.assert_array_equal(np.asarray(finer), 4 * trials.steps - np.round(4 * missing))
 
 

@@ -124,7 +124,7 @@ class CrossEntropy(AbstractStepObjective):
     def counts(self, steps: int, own: Own = None) -> Float[Array, "steps *batch"]:
         """1 for steps that count, else 0."""
         last = jnp.asarray(steps) if own is None else own
-        first = jnp.floor((1 - self.window) * last.astype(self.window.dtype))
+        first = jnp.floor((1 - jnp.asarray(self.window)) * last.astype(jnp.result_type(float)))
         return between(steps, first.astype(last.dtype), last)
 
     def stepwise(self, target: Real, steps: int, own: Own = None) -> tuple[Real, Real]:
