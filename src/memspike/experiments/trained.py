@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 
 from memspike.arrays.compensation import AbstractCompensation, NoCompensation
 from memspike.config.build import classification, data_set
@@ -111,18 +111,29 @@ class TrainedRun:
         """By matrix, whether its weights were set exactly, by no pulses."""
         return {name: one.exact for name, one in zip(self.names, self._given.learner.schemes, strict=True)}
 
-    def predict(self, x: np.ndarray | None = None) -> Int[np.ndarray, "chips examples"]:
-        """The class that each chip takes each example for, −1 for none.
+    def predict(
+        self, x: np.ndarray | None = None, lengths: np.ndarray | None = None
+    ) -> Shaped[np.ndarray, "chips examples ..."]:
+        """The class that each chip takes each example for, −1 for none; of numbers [chips, examples, frames, outputs].
 
-        `x` is shaped and scaled as the data set's own examples [examples, …]; None: the test examples. InputError for
-        another shape.
+        `x` is shaped and scaled as the data set's own examples [examples, …], None: the test examples; `lengths`
+        [examples] are the frames of each, None: all of them. InputError for other shapes.
         """
         given, data = self._given, self._given.data
         if x is not None:
             shape = data.x_test.shape[1:]
             if np.shape(x)[1:] != shape or not len(x):
                 raise InputError(f"Examples have shape {list(np.shape(x))}; needed: [examples, {str(shape)[1:-1]}].")
-            data = data._replace(x_test=np.asarray(x, data.x_test.dtype), y_test=np.zeros(len(x), data.y_test.dtype))
+            ends = np.full(len(x), shape[0]) if lengths is None else np.asarray(lengths)
+            if ends.shape != (len(x),) or ends.min() < 1 or ends.max() > shape[0]:
+                raise InputError(
+                    f"lengths have shape {list(ends.shape)} and values {ends.min()} to {ends.max()}; needed: "
+                    f"[{len(x)}], 1 to {shape[0]} frames."
+                )
+            y = np.zeros((len(x), *data.y_test.shape[1:]), data.y_test.dtype)
+            data = data._replace(x_test=np.asarray(x, data.x_test.dtype), y_test=y, lengths_test=ends)
+        elif lengths is not None:
+            raise InputError("lengths belong to examples x; those of the test examples are known.")
         evaluator = Evaluator(given.population, data, given.evaluation.at_once)
         return evaluator.predictions(self.chips, learner=self._other)
 
