@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import memspike as ms
 from memspike.config import build, examples
 from memspike.data.base import Dataset
 from memspike.experiments import resolve, run
@@ -37,6 +38,18 @@ def settings(rule, *keys):
     return resolve(name, (*SAME, *own, *keys)).settings
 
 
+def check_loaded(run, data):
+    """A run that is read back predicts examples by their own lengths."""
+    predicted = run.predict()
+    np.testing.assert_array_equal(run.predict(data.x_test, data.lengths_test), predicted)
+    assert (run.predict(data.x_test) != predicted).any(), "what lies behind the ends counts without lengths"
+    for lengths in ([1, 2], np.full(10, FRAMES + 1), np.zeros(10, int)):
+        with pytest.raises(InputError, match="lengths have shape"):
+            run.predict(data.x_test, lengths)
+    with pytest.raises(InputError, match="lengths belong to examples"):
+        run.predict(lengths=data.lengths_test)
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_what_lies_behind_the_end_of_an_example_changes_nothing(rule, monkeypatch, tmp_path):
     results = []
@@ -49,6 +62,8 @@ def test_what_lies_behind_the_end_of_an_example_changes_nothing(rule, monkeypatc
     texts = [(tmp_path / str(behind) / "metrics.csv").read_text().splitlines() for behind in (0, 255)]
     last = [[float(value) for value in text[-1].split(",")[:4]] for text in texts]
     np.testing.assert_allclose(last[0], last[1], rtol=1e-5)
+    if rule == "bptt":
+        check_loaded(ms.load(tmp_path / "255"), data)
     whole = sounds(255)._replace(lengths_train=None, lengths_test=None)
     monkeypatch.setattr(examples, "load", lambda *_: whole)
     assert run(settings(rule), tmp_path / "whole")["final_loss"] != pytest.approx(results[0]["final_loss"], rel=1e-3)

@@ -331,9 +331,10 @@ def facts(settings: Settings) -> dict[str, Any]:
 
 def classification(settings: Settings, data: Dataset | None = None) -> Classification:
     """A training of classifiers, with all that is measured afterwards."""
+    data = data_set(settings) if data is None else data
+    if data.regression:
+        raise OnlyNumbers(data.name, settings.experiment)
     built = classifier(settings, data)
-    if built.data.regression:
-        raise OnlyNumbers(built.data.name, settings.experiment)
     devices = [c.cell.device for c in built.learner.network.crossbars]
     if settings.evaluation.age and all(isinstance(device, ConstantStep) for device in devices):
         raise NothingAges()

@@ -20,13 +20,13 @@ eprop_regression = registered(
     EPROP,
     {
         "data": {"name": "mackey-glass"},
-        "encoder": {"max_rate": 1e3, "frame_time": 5e-3},
-        "network": {"layers": [{"size": 128}], "tau_out": 10e-3},
-        "neuron": {"type": "alif", "theta": 1.0, "tau": 20e-3, "tau_a": 100e-3, "soft": False},
+        "encoder": {"type": "population", "fields": 16, "max_rate": 400.0, "frame_time": 5e-3},
+        "network": {"layers": [{"size": 128}], "tau_out": 5e-3},
+        "neuron": {"type": "alif", "theta": 2.0, "tau": 20e-3, "tau_a": 100e-3, "soft": False},
         "synapse": PER_SIDE,
         "learning": {
             "rule": {"feedback": "symmetric", "rate_weight": 1e-4, "target_rate": 50.0, "clip": 1e6},
-            "optimizer": {"rates": [3e-3, 3e-3, 3e-3], "anneal": 0.05, "adam": True},
+            "optimizer": {"rates": [1e-2, 1e-2, 1e-2], "anneal": 0.05, "adam": True},
             "objective": {"type": "squared-error"},
             "start": {"type": "programmed", "gain": 1.0},
         },

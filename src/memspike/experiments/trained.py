@@ -1,6 +1,7 @@
 """A training of classifiers, read back from its run folder: predictions, conductances, ages."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -112,7 +113,7 @@ class TrainedRun:
         return {name: one.exact for name, one in zip(self.names, self._given.learner.schemes, strict=True)}
 
     def predict(
-        self, x: np.ndarray | None = None, lengths: np.ndarray | None = None
+        self, x: np.ndarray | None = None, lengths: np.ndarray | Sequence[int] | None = None
     ) -> Shaped[np.ndarray, "chips examples ..."]:
         """The class that each chip takes each example for, −1 for none; of numbers [chips, examples, frames, outputs].
 
