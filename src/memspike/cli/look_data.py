@@ -124,12 +124,11 @@ def _command(data: "Dataset", found: "Understood", settings: list[str], path: Pa
     keys = [f"data.name={path}", *(k if k.startswith("data.") else f"data.{k}" for k in settings)]
     if not flat and found.raw.counts:
         keys.append("encoder=spikes")
-    if data.regression:
-        keys.append("learning.objective=squared-error")
-    if flat and len(data.y_train) < BATCH:
+    if flat and not data.regression and len(data.y_train) < BATCH:
         keys.append(f"training.batch={len(data.y_train)}")
     words = [word for key in keys for word in ("--set", key)]
-    return shlex.join(["memspike", "run", "memprop-digits" if flat else "eprop-spoken", *words])
+    name = "eprop-regression" if data.regression else "memprop-digits" if flat else "eprop-spoken"
+    return shlex.join(["memspike", "run", name, *words])
 
 
 def look(path: Path, settings: list[str]) -> None:
