@@ -23,11 +23,13 @@ from memspike.parts.registry import EXPERIMENTS, Registry
 HOW_TO = [
     *("add-a-device", "add-a-neuron", "add-a-rule", "add-a-scheme", "add-an-experiment"),
     *("own-data", "in-python", "use-a-run", "fit-your-device", "fit-a-sweep", "fit-ageing-and-noise"),
+    "speakers-by-their-vowels",
 ]
 ROOT = Path(__file__).parents[1]
 
 PAGES = ["README.md", *sorted(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))]
-EVERY = [*PAGES, *(f"docs/how-to/{name}.md" for name in HOW_TO)]
+TUTORIAL = sorted(f"docs/tutorial/{p.name}" for p in (ROOT / "docs/tutorial").glob("*.md"))
+EVERY = [*PAGES, *(f"docs/how-to/{name}.md" for name in HOW_TO), *TUTORIAL]
 
 
 def blocks(path, language="python"):
@@ -91,7 +93,7 @@ import json, shlex, sys
 from memspike import cli, experiments
 from memspike.parts import imports
 
-for line in json.loads(sys.argv[1]):
+def command(line):
     words = shlex.split(line, comments=True)
     if words[1] == "run" and "--quick" not in words:
         options, given = iter(words[3:]), []
@@ -106,13 +108,14 @@ for line in json.loads(sys.argv[1]):
                 assert option == "--resume", option
         experiment, settings, _ = experiments.resolve(words[2], given)
         experiment.prepare(settings)
-        continue
+        return
     sys.argv = words
     try:
         cli.main()
     except SystemExit as stop:
         assert not stop.code, line
 """
+ALL = "\nfor line in json.loads(sys.argv[1]):\n    command(line)\n"
 
 
 def fresh(folder, *arguments):
@@ -136,6 +139,15 @@ def files_of(page):
     return found | ({"page.py": "\n".join(rest)} if rest else {})
 
 
+def story(page):
+    """All blocks of a page in order as one program: its Python, and its commands as a reader would type them."""
+    parts = ["from terminal import command"]
+    for language, code in re.findall(r"```(python|sh)\n(.*?)```", page.read_text(), flags=re.S):
+        lines = [f"command({line!r})" for line in code.splitlines() if line.startswith("memspike ")]
+        parts += [code] if language == "python" else lines
+    return "\n".join(parts)
+
+
 def test_readme_example_is_short(root):
     (code,) = blocks(root / "README.md")
     assert len([line for line in code.splitlines() if line.strip()]) <= 15
@@ -146,7 +158,10 @@ def test_readme_names_exactly_two_set_up_commands(root):
     assert first.split("\n") == ["make demo", "make test", ""]
 
 
-@pytest.mark.parametrize("page", [page for page in EVERY if "```python" in (ROOT / page).read_text()])
+WITH_CODE = [page for page in EVERY if "```python" in (ROOT / page).read_text() and page not in TUTORIAL]
+
+
+@pytest.mark.parametrize("page", WITH_CODE)
 def test_pages_run_as_they_stand_in_a_fresh_interpreter(root, tmp_path, page):
     """All Python of a page, and its commands where they need files that the page shows."""
     files = files_of(root / page)
@@ -160,7 +175,26 @@ def test_pages_run_as_they_stand_in_a_fresh_interpreter(root, tmp_path, page):
     own = own if page.startswith("docs/how-to/") else []
     assert set(files) <= {"page.py"} or any("--import" in line for line in own)
     if own:
-        fresh(tmp_path, "-c", COMMANDS, json.dumps(own))
+        fresh(tmp_path, "-c", COMMANDS + ALL, json.dumps(own))
+
+
+@pytest.mark.parametrize("page", TUTORIAL)
+def test_pages_of_the_tutorial_run_with_their_commands(root, tmp_path, page):
+    """What a reader does from top to bottom in an empty folder; a page prints what it speaks of."""
+    (tmp_path / "terminal.py").write_text(COMMANDS)
+    (tmp_path / "page.py").write_text(story(root / page))
+    assert len(fresh(tmp_path, "page.py").splitlines()) >= 5
+
+
+def test_the_tutorial_is_linked_in_order(root):
+    menu = (root / "mkdocs.yml").read_text()
+    pages = [Path(page) for page in TUTORIAL]
+    assert [page.name[:2] for page in pages] == [f"{k}-" for k in range(1, 7)]
+    for page, after in zip(pages, [*pages[1:], None], strict=True):
+        assert f"tutorial/{page.name}" in menu
+        assert after is None or f"]({after.name})" in (root / page).read_text()
+    for door in ("README.md", "docs/index.md", "docs/first-steps.md"):
+        assert f"tutorial/{pages[0].name})" in (root / door).read_text(), door
 
 
 def test_every_how_to_page_is_run(root):
