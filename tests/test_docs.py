@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 import memspike as ms
@@ -23,11 +24,14 @@ from memspike.parts.registry import EXPERIMENTS, Registry
 HOW_TO = [
     *("add-a-device", "add-a-neuron", "add-a-rule", "add-a-scheme", "add-an-experiment"),
     *("own-data", "in-python", "use-a-run", "fit-your-device", "fit-a-sweep", "fit-ageing-and-noise"),
+    "speakers-by-their-vowels",
 ]
 ROOT = Path(__file__).parents[1]
+VOWELS = "docs/how-to/speakers-by-their-vowels.md"  # needs files that it says how to get
 
 PAGES = ["README.md", *sorted(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))]
-EVERY = [*PAGES, *(f"docs/how-to/{name}.md" for name in HOW_TO)]
+TUTORIAL = sorted(f"docs/tutorial/{p.name}" for p in (ROOT / "docs/tutorial").glob("*.md"))
+EVERY = [*PAGES, *(f"docs/how-to/{name}.md" for name in HOW_TO), *TUTORIAL]
 
 
 def blocks(path, language="python"):
@@ -91,7 +95,7 @@ import json, shlex, sys
 from memspike import cli, experiments
 from memspike.parts import imports
 
-for line in json.loads(sys.argv[1]):
+def command(line):
     words = shlex.split(line, comments=True)
     if words[1] == "run" and "--quick" not in words:
         options, given = iter(words[3:]), []
@@ -106,13 +110,14 @@ for line in json.loads(sys.argv[1]):
                 assert option == "--resume", option
         experiment, settings, _ = experiments.resolve(words[2], given)
         experiment.prepare(settings)
-        continue
+        return
     sys.argv = words
     try:
         cli.main()
     except SystemExit as stop:
         assert not stop.code, line
 """
+ALL = "\nfor line in json.loads(sys.argv[1]):\n    command(line)\n"
 
 
 def fresh(folder, *arguments):
@@ -136,6 +141,15 @@ def files_of(page):
     return found | ({"page.py": "\n".join(rest)} if rest else {})
 
 
+def story(page):
+    """All blocks of a page in order as one program: its Python, and its commands as a reader would type them."""
+    parts = ["from terminal import command"]
+    for language, code in re.findall(r"```(python|sh)\n(.*?)```", page.read_text(), flags=re.S):
+        lines = [f"command({line!r})" for line in code.splitlines() if line.startswith("memspike ")]
+        parts += [code] if language == "python" else lines
+    return "\n".join(parts)
+
+
 def test_readme_example_is_short(root):
     (code,) = blocks(root / "README.md")
     assert len([line for line in code.splitlines() if line.strip()]) <= 15
@@ -146,7 +160,10 @@ def test_readme_names_exactly_two_set_up_commands(root):
     assert first.split("\n") == ["make demo", "make test", ""]
 
 
-@pytest.mark.parametrize("page", [page for page in EVERY if "```python" in (ROOT / page).read_text()])
+WITH_CODE = [page for page in EVERY if "```python" in (ROOT / page).read_text() and page not in TUTORIAL]
+
+
+@pytest.mark.parametrize("page", WITH_CODE)
 def test_pages_run_as_they_stand_in_a_fresh_interpreter(root, tmp_path, page):
     """All Python of a page, and its commands where they need files that the page shows."""
     files = files_of(root / page)
@@ -157,10 +174,53 @@ def test_pages_run_as_they_stand_in_a_fresh_interpreter(root, tmp_path, page):
         assert said or "print(" not in files["page.py"]
     lines = [line for block in blocks(root / page, "sh") for line in block.splitlines()]
     own = [line for line in lines if line.startswith("memspike run ") or "--import " in line]
-    own = own if page.startswith("docs/how-to/") else []
-    assert set(files) <= {"page.py"} or any("--import" in line for line in own)
+    own = own if page.startswith("docs/how-to/") and page != VOWELS else []
+    assert set(files) <= {"page.py"} or any("--import" in line for line in own) or page == VOWELS
     if own:
-        fresh(tmp_path, "-c", COMMANDS, json.dumps(own))
+        fresh(tmp_path, "-c", COMMANDS + ALL, json.dumps(own))
+
+
+def test_files_of_utterances_become_a_data_set_as_the_page_says(root, tmp_path):
+    """Made-up files of that layout, and the block and the commands of the page, up to the runs themselves."""
+    rng, held = np.random.default_rng(0), {}
+    (tmp_path / "vowels").mkdir()
+    for part, count in (("TRAIN", 12), ("TEST", 9)):
+        held[part] = [rng.normal(size=(rng.integers(7, 30), 12)).round(6) for _ in range(count)]
+        rows = [":".join(",".join(map(str, c)) for c in one.T) + f":{k % 3 + 1}" for k, one in enumerate(held[part])]
+        head = "# made up\n@problemName JapaneseVowels\n@classLabel true 1 2 3\n@data\n"
+        (tmp_path / f"vowels/JapaneseVowels_{part}.ts").write_text(head + "\n".join(rows) + "\n")
+    (tmp_path / "vowels.py").write_text(files_of(root / VOWELS)["vowels.py"])
+    fresh(tmp_path, "vowels.py")
+    data = ms.data.load_file(tmp_path / "vowels.npz", ms.data.Reading())
+    for part, lengths in (("TRAIN", data.lengths_train), ("TEST", data.lengths_test)):
+        assert [len(one) for one in held[part]] == lengths.tolist()
+    with np.load(tmp_path / "vowels.npz") as arrays:
+        assert np.allclose(arrays["x_test"][4, : len(held["TEST"][4])], held["TEST"][4])
+        assert not arrays["x_test"][4, len(held["TEST"][4]) :].any()
+        assert arrays["y_train"][:4].tolist() == ["speaker 1", "speaker 2", "speaker 3", "speaker 1"]
+    lines = [line for block in blocks(root / VOWELS, "sh") for line in block.splitlines()]
+    said = fresh(tmp_path, "-c", COMMANDS + ALL, json.dumps([one for one in lines if one.startswith("memspike ")]))
+    assert "12 training and 9 test examples" in said
+
+
+@pytest.mark.parametrize("page", TUTORIAL)
+def test_pages_of_the_tutorial_run_with_their_commands(root, tmp_path, page):
+    """What a reader does from top to bottom in an empty folder; a page prints what it speaks of."""
+    (tmp_path / "terminal.py").write_text(COMMANDS)
+    (tmp_path / "page.py").write_text(story(root / page))
+    said = fresh(tmp_path, "page.py").splitlines()
+    assert len(said) >= (root / page).read_text().count("print(") >= 3
+
+
+def test_the_tutorial_is_linked_in_order(root):
+    menu = (root / "mkdocs.yml").read_text()
+    pages = [Path(page) for page in TUTORIAL]
+    assert [page.name[:2] for page in pages] == [f"{k}-" for k in range(1, 7)]
+    for page, after in zip(pages, [*pages[1:], None], strict=True):
+        assert f"tutorial/{page.name}" in menu
+        assert after is None or f"]({after.name})" in (root / page).read_text()
+    for door in ("README.md", "docs/index.md", "docs/first-steps.md"):
+        assert f"tutorial/{pages[0].name})" in (root / door).read_text(), door
 
 
 def test_every_how_to_page_is_run(root):
