@@ -24,10 +24,8 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator
 from importlib import import_module
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import memspike
 from memspike.devices.part import AbstractModel
 from memspike.parts.registry import REGISTRIES
 
@@ -42,8 +40,9 @@ UNITS = {
     ("i", "current", "currents"): "[nµm]?A|amperes?",
     ("g", "g_min", "g_max", "conductance", "conductances"): "[nµm]?S|siemens",
     ("resistance", "r_on", "r_off"): "[kM]?Ω|ohms?",
-    ("t", "dt", "age", "ages", "seconds", "time", "times", "duration", "tau", "period"): "[nµm]?s|seconds?",
-    ("width",): "[nµm]?s|seconds?|share|steps",
+    ("dt", "age", "ages", "seconds", "time", "times", "duration", "tau", "period"): "[nµm]?s|seconds?",
+    ("t",): "[nµm]?s|seconds?|K",
+    ("width",): "[nµm]?s|seconds?|inches",
     ("energy",): "[fpnµ]?J|joules?",
     ("power",): "[pnµm]?W|watts?",
     ("charge",): "[fpn]?C|coulombs?",
@@ -52,8 +51,10 @@ UNITS = {
 QUANTITIES = {name: unit for names, unit in UNITS.items() for name in names}
 UNITLESS = r"\b(?:dimensionless|units? of|shares? of|in SI|SI units)\b"
 SHAPE = re.compile(r"\[[^\]\n]*\b[a-z_*.]+(?:, [^\]\n]*)*\]|any shape|scalar|one number|one for each|of one shape")
-CITED = re.compile(r"doi|arXiv|et al\.|\b(?:19|20)\d\d\b|[Ee]q\. |[Ss]ection \d|aihwkit|NeuroSim|[Ss]ource:|this library")
-TYPED = re.compile(r"\b(?:Float|Int|Integer|Num|Bool|Shaped|UInt8?|Real|Complex|Inexact|Key)\[")
+CITED = re.compile(
+    r"doi|arXiv|et al\.|\b(?:19|20)\d\d\b|[Ee]q\. |[Ss]ection \d|aihwkit|NeuroSim|[Ss]ource:|this library"
+)
+TYPED = re.compile(r"\b(?:Float|Int|Int16|Integer|Num|Bool|Shaped|UInt8?|Real|Complex|Inexact|Key)\[")
 BARE = re.compile(r"\b(?:Array|ndarray|ArrayLike)\b")
 ERRORS = {"InputError", "RunError", "unknown"}
 SOURCED = ("devices", "neurons", "filters", "rules", "schemes", "encoders", "surrogates", "integrators")
@@ -82,7 +83,10 @@ def public(package: str) -> dict[str, Any]:
 def methods(cls: type) -> Iterator[tuple[str, Any]]:
     """The public methods and properties that a class defines itself."""
     for name, thing in vars(cls).items():
+        told = thing.__doc__ if isinstance(thing, property) else None
         thing = getattr(thing, "__func__", getattr(thing, "fget", thing))
+        if told and not thing.__doc__:
+            continue  # made by a function, with a text of its own
         if not name.startswith("_") and inspect.isfunction(thing) and thing.__module__.startswith("memspike"):
             yield name, thing
 
@@ -111,7 +115,9 @@ def text_of(item: Item) -> str:
     """All that a reader of the item has before him: its text, its class and what it implements."""
     own = doc(item.thing)
     if isinstance(item.thing, type):
-        return "\n".join([own, *(doc(base) for base in item.thing.__mro__[1:] if base.__module__.startswith("memspike"))])
+        return "\n".join(
+            [own, *(doc(base) for base in item.thing.__mro__[1:] if base.__module__.startswith("memspike"))]
+        )
     bases = item.owner.__mro__ if item.owner else ()
     last = item.name.split(".")[-1]
     above = [b for b in bases if b.__module__.startswith("memspike")]
@@ -121,7 +127,7 @@ def text_of(item: Item) -> str:
 
 @functools.cache
 def written(thing: Any) -> list[tuple[str, str, bool]]:
-    """Name, type and whether `param` or `Annotated` says its unit, of every argument and the result, or of every field."""
+    """Name, type and whether `param` or `Annotated` says the unit, of arguments and the result, or of fields."""
     if isinstance(thing, type):
         fields = {f.name: f.metadata for f in dataclasses.fields(thing)} if dataclasses.is_dataclass(thing) else {}
         kinds = {name: kind for name, kind in inspect.get_annotations(thing).items() if not name.startswith("_")}
@@ -143,7 +149,7 @@ def written(thing: Any) -> list[tuple[str, str, bool]]:
 
 
 def has_unit(text: str, unit: str) -> bool:
-    """Whether a text names one of the units behind a number, a symbol or a word such as "in", or has none by its words."""
+    """Whether a text has such a unit behind a number, a symbol or a word such as "in", or says that there is none."""
     before = r"(?:\b(?:in|of|or|and|per|a|to)\s+|[\[(/]|\d\s?|`[\w.]+`\s+|\bevery\s+|,\s+)"
     return bool(re.search(rf"{before}(?:{unit})(?![\w])|{UNITLESS}", text))
 

@@ -212,7 +212,7 @@ def _best_range(x: Real, top: Real) -> Real:
 
 
 def calibrated_least_squares(adc: ADC, currents: Real) -> ADC:
-    """The converter with the one range of least mean squared error of quantisation and clipping of sample currents.
+    """The converter with the one range of least mean squared error of quantisation and clipping of currents in A.
 
     256 ranges from 10⁻⁴ to twice the largest current are tried (a wider one is never better than its half). The best
     16 and 64 within 10 % of the best are refined in turns: for given codes c the best LSB is Σc·x/Σc², for a given LSB

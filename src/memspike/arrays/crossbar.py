@@ -281,7 +281,9 @@ class Crossbar(AbstractPart):
     def weighed(
         self, seen: Seen, v: Float[Array, "... rows"], gains: Float[Array, " lines"], *, key: Key = None
     ) -> Real:
-        """The same with other `gains` of the lines of a cell, such as those of one of its devices."""
+        """Currents in A for `v` in V, as `read`, with other `gains` of the lines of a cell, such as those of one
+        device.
+        """
         keys = (None, None) if key is None else jax.random.split(key)
         return self._converted(seen, self.periphery.drive(v, key=keys[0]), gains, key=keys[1])
 

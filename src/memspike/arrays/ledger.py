@@ -343,7 +343,9 @@ def read(
 def stepped(
     neurons: int, steps: int, *, spikes: Num[Array, "..."] | int = 0, energy: Float[Array, "..."] | float = 0.0
 ) -> Ledger:
-    """The ledger of `neurons` over `steps` time steps with `spikes` in all, and the J their own devices took."""
+    """The ledger of `neurons` over `steps` time steps with `spikes` in all, and the `energy` in J of their own
+    devices.
+    """
     fired = spikes if isinstance(spikes, int) else spikes.astype(jnp.int32).sum()
     joules = _checked("energy of the neurons", energy, "J").sum()
     return Ledger(neuron_steps=Tally.of(neurons * steps), spikes=Tally.of(fired), neuron_energy=Total.of(joules))

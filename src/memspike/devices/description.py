@@ -60,6 +60,8 @@ def spread_of(name: str) -> dict[str, AbstractSpread]:
     """The device-to-device spread of a preset (published) or of a TOML file (its table `spread`), by parameter path.
 
     A number in the file is a relative s.d.; empty where none is known.
+
+    InputError where `spread` of the file is no table.
     """
     if name.endswith(".toml"):
         entries = table.read_table(Path(name)).get(table.SPREAD, {})

@@ -58,7 +58,10 @@ def array_figure(solution: Solution, conductances: Any, voltages: Any) -> Figure
 
 
 def pulse_maps(ledger: Ledger, names: Sequence[str] | None = None) -> Figure:
-    """Pulses and RESETs of every device, one map a line (the first eight), all on one scale; `names` of the lines."""
+    """Pulses and RESETs of every device, one map a line (the first eight), all on one scale; `names` of the lines.
+
+    InputError unless there is one name for each line.
+    """
     pulses = pulses_taken(ledger.worn())
     lines = len(pulses)
     titles = names or [f"line {k + 1} of {lines}" for k in range(lines)]
