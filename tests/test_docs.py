@@ -17,8 +17,8 @@ import memspike as ms
 from memspike import cli as program
 from memspike.devices import description
 from memspike.parts import compiled
-from memspike.parts.fields import FieldInfo, choices_of, fields_of, is_part, product
-from memspike.parts.registry import EXPERIMENTS, Registry
+from memspike.parts.fields import FieldInfo, choices_of, fields_of, is_part, kebab, product
+from memspike.parts.registry import EXPERIMENTS, REGISTRIES, Registry
 
 HOW_TO = [
     *("add-a-device", "add-a-neuron", "add-a-rule", "add-a-scheme", "add-an-experiment"),
@@ -193,7 +193,7 @@ def shadowed(name):
     """Whether a tool that reads files finds a module where Python finds a function of the same name."""
     home, _, last = name.rpartition(".")
     file = ROOT / "src" / f"{name.replace('.', '/')}.py"
-    return file.is_file() and not isinstance(getattr(importlib.import_module(home), last), ModuleType)
+    return file.is_file() and not isinstance(getattr(importlib.import_module(home), last, file), ModuleType | Path)
 
 
 def test_every_public_name_is_in_the_reference(root):
@@ -236,6 +236,51 @@ def test_commands_in_the_docs_are_valid(root, page, tmp_path, monkeypatch):
     assert len(found) >= 3 or page not in ("README.md", "docs/results.md", "docs/configuration.md")
     for words in found:
         resolved(words)
+
+
+def beside(path):
+    """Inline code in the second column of the tables of a page that have one there called `here`."""
+    found = []
+    for table in re.findall(r"^\| there \| here \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", path.read_text(), re.M):
+        rows = [re.split(r"(?<!\\)\|", row)[1:-1] for row in table.splitlines()]
+        assert {len(row) for row in rows} == {3}
+        found += [code for row in rows for code in re.findall("`([^`]+)`", row[1])]
+    return found
+
+
+def exists(code):
+    """Whether a name, key, command or registered name is one of this library."""
+    if code.startswith("ms."):
+        thing = ms
+        for name in code.split(".")[1:]:
+            thing = getattr(thing, name, None)
+        return thing is not None
+    if code.startswith("memspike "):
+        commands = [c.name or (c.callback and c.callback.__name__) for c in program.app.registered_commands]
+        return code.split()[1] in commands
+    key, _, value = code.partition("=")
+    names = {entry.name for registry in REGISTRIES.values() for entry in registry}
+    names |= {kebab(name) for package in PACKAGES for name in vars(getattr(ms, package))["__all__"]}
+    if not value and "." not in key:
+        return key in names
+    return has({e.value.root for e in EXPERIMENTS}, key.split(".")) and value in {*names, "", "true", "false"}
+
+
+@pytest.mark.parametrize("page", ["aihwkit", "snntorch"])
+def test_what_stands_beside_words_of_another_tool_exists(root, page):
+    path = root / f"docs/for-users-of-{page}.md"
+    codes = beside(path)
+    assert len(codes) > 25
+    assert not [code for code in codes if not exists(code)]
+    own = [code for code in prose(path) if code.startswith(("ms.", "memspike "))]
+    assert not [code for code in own if not exists(code)]
+
+
+@pytest.mark.parametrize(
+    "code", ["ms.devices.Nothing", "memspike nothing", "learning.nothing", "reram", "neuron.soft=x"]
+)
+def test_what_does_not_exist_is_found(code):
+    assert not exists(code)
 
 
 def test_answers_in_the_docs_are_those_of_the_program(root):
