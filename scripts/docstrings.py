@@ -6,7 +6,7 @@ shapes  arrays that are taken or returned have a jaxtyping shape in the signatur
         for one device and broadcasts), or a shape in brackets in the text;
 units   physical quantities (arguments and fields of the names below) have a unit: of `param` or `option`, or in the
         text. The class of a method counts, and what the method implements: contracts say the unit once;
-errors  a docstring says InputError or RunError where the code below it raises one;
+errors  a docstring says InputError or RunError where its code raises one, or a function does that it calls by name;
 source  what models something published (a part with a law, a registered device, neuron, rule, scheme, encoder …)
         cites it: in its text, as `source` of its class, or where it is registered.
 
@@ -154,17 +154,34 @@ def has_unit(text: str, unit: str) -> bool:
     return bool(re.search(rf"{before}(?:{unit})(?![\w])|{UNITLESS}", text))
 
 
-def raised(thing: Any) -> set[str]:
-    """The library's errors that the code of a function raises itself; of a class, its checks."""
+def tree_of(thing: Any) -> ast.AST | None:
+    """The code of a function, parsed; None where there is no source."""
+    try:
+        return ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(thing))))
+    except (OSError, TypeError, SyntaxError):
+        return None
+
+
+def named_calls(nodes: Iterator[Any]) -> set[str]:
+    """The plain names of what is called."""
+    return {n.func.id for n in nodes if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+
+
+def raised(thing: Any, *, deeper: bool = True) -> set[str]:
+    """The errors that a function raises itself or in helpers that it calls by name; of a class, its checks."""
     if isinstance(thing, type):
         checks = [vars(thing).get(name) for name in ("__check_init__", "__post_init__", "__init__")]
         return set().union(*(raised(f) for f in checks if inspect.isfunction(f)))
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(thing))))
-    except (OSError, TypeError, SyntaxError):
+    tree = tree_of(thing)
+    if tree is None:
         return set()
-    calls = [n.exc for n in ast.walk(tree) if isinstance(n, ast.Raise) and isinstance(n.exc, ast.Call)]
-    return {c.func.id for c in calls if isinstance(c.func, ast.Name)} & ERRORS
+    found = named_calls(n.exc for n in ast.walk(tree) if isinstance(n, ast.Raise)) & ERRORS
+    module = vars(sys.modules[inspect.unwrap(thing).__module__])
+    called = named_calls(ast.walk(tree)) - {"check_bounds"} if deeper else set()  # bounds are those of the fields
+    helpers = [module.get(name) for name in called]
+    return found.union(
+        *(raised(f, deeper=False) for f in helpers if inspect.isfunction(f) and "memspike" in f.__module__)
+    )
 
 
 @functools.cache
@@ -187,10 +204,10 @@ def missing(item: Item) -> dict[str, bool]:
     """For each question that the item is asked, whether the answer is missing."""
     thing, own, all_text = item.thing, doc(item.thing), text_of(item)
     slots, answers = written(thing), {}
-    arrays = [kind for _, kind, _ in slots if BARE.search(kind)]
+    arrays = [kind for name, kind, _ in slots if BARE.search(kind) or (kind == "Any" and name in QUANTITIES)]
     if arrays:
         answers["shapes"] = not (all(TYPED.search(kind) for kind in arrays) or SHAPE.search(all_text))
-    numbers = re.compile(r"\b(?:float|Array|ndarray)\b")
+    numbers = re.compile(r"\b(?:float|Array|ndarray|Any)\b")
     physical = [(name, said) for name, kind, said in slots if name in QUANTITIES and numbers.search(kind)]
     if physical:
         answers["units"] = not all(said or has_unit(all_text, QUANTITIES[name]) for name, said in physical)

@@ -222,7 +222,7 @@ class FrameSpikes(eqx.Module):
             )
 
     def steps(self, frames: int) -> int:
-        """Time steps of so many frames."""
+        """Time steps of so many frames. InputError for less than one."""
         check_count("frames", frames)
         return round(frames * self.frame_time / self.dt)
 

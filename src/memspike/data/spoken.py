@@ -151,6 +151,8 @@ def spoken_digits(leave_out: str | None = None, cochlea: Cochlea | None = None) 
     Both parts are in the order of the repetitions, and within one speaker by speaker, digit by digit: the last
     examples (`Dataset.held_out`) are later repetitions of everything. `leave_out` names a speaker who is the test
     part; without, it is the official one, the first five repetitions.
+
+    InputError for an unknown speaker.
     """
     test = held_out(leave_out)
     path = store.present(SPOKEN_DIGITS)

@@ -183,7 +183,7 @@ class Tabular(AbstractConductanceDevice):
         return self.g[self._row(), -1]
 
     def mixed(self, shape: tuple[int, ...], *, key: PRNGKeyArray) -> "Tabular":
-        """A chip of `shape` devices, each a random one of the measured ones."""
+        """A chip of `shape` devices, each a random one of the measured ones. InputError as in `fabricate`."""
         return fabricate(self, {"which": AnyOf(self.devices)}, shape=shape, key=key)
 
     def _position(self, g: Real) -> tuple[Array, Real]:

@@ -148,7 +148,7 @@ class Feedforward(AbstractNetwork):
         *,
         key: PRNGKeyArray | None = None,
     ) -> Membranes:
-        """A trial from rest: membranes above their rest voltage, or spikes."""
+        """A trial from rest: membranes above their rest voltage, or spikes. InputError as in `simulate`."""
         options = {"steps": clock.steps, "dt": clock.dt, "key": key, "checkpoint": self.checkpoint}
         return self.membranes(simulate(self, readings, x, **options))
 

@@ -62,6 +62,8 @@ def verified(
     nearest are sent.
 
     Source: write and verify is common practice; the rule when to write, and the defaults, are choices of this library.
+
+    InputError for a tolerance or a time that is not allowed.
     """
 
     def start(crossbar: Crossbar, cells: CellState) -> WeightTargets:
