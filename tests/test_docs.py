@@ -18,14 +18,18 @@ import memspike as ms
 from memspike import cli as program
 from memspike.devices import description
 from memspike.parts import compiled
-from memspike.parts.fields import FieldInfo, choices_of, fields_of, is_part, product
-from memspike.parts.registry import EXPERIMENTS, Registry
+from memspike.parts.fields import FieldInfo, choices_of, fields_of, is_part, kebab, product
+from memspike.parts.registry import EXPERIMENTS, REGISTRIES, Registry
 
 HOW_TO = [
     *("add-a-device", "add-a-neuron", "add-a-rule", "add-a-scheme", "add-an-experiment"),
     *("own-data", "in-python", "use-a-run", "fit-your-device", "fit-a-sweep", "fit-ageing-and-noise"),
     "speakers-by-their-vowels",
 ]
+PACKAGES = (
+    *("devices", "fitting", "cells", "arrays", "neurons", "networks", "learning", "data", "experiments", "report"),
+    "testing",
+)
 ROOT = Path(__file__).parents[1]
 VOWELS = "docs/how-to/speakers-by-their-vowels.md"  # needs files that it says how to get
 
@@ -238,20 +242,35 @@ def test_every_verb_is_documented(root):
         assert f"`memspike {command}" in page, command
 
 
+def test_every_page_of_the_reference_is_in_the_navigation(root):
+    index, config = (root / "docs/reference/index.md").read_text(), (root / "mkdocs.yml").read_text()
+    for path in (root / "docs/reference").glob("*.md"):
+        assert f"reference/{path.name}" in config
+        assert path.name == "index.md" or f"({path.name})" in index
+
+
+def shadowed(name):
+    """Whether a tool that reads files finds a module where Python finds a function of the same name."""
+    home, _, last = name.rpartition(".")
+    file = ROOT / "src" / f"{name.replace('.', '/')}.py"
+    return file.is_file() and not isinstance(getattr(importlib.import_module(home), last, file), ModuleType | Path)
+
+
 def test_every_public_name_is_in_the_reference(root):
-    page = (root / "docs/reference.md").read_text()
-    named = set(re.findall(r"::: (memspike[\w.]*)", page))
+    pages = "\n".join(path.read_text() for path in (root / "docs/reference").glob("*.md"))
+    named = set(re.findall(r"::: (memspike[\w.]*)", pages))
+    assert not [name for name in named if shadowed(name)]
     top = [name for name in vars(ms)["__all__"] if f"memspike.{name}" not in named]
     assert all(isinstance(getattr(ms, name), ModuleType) for name in top), top
-    assert {f"memspike.testing.{name}" for name in vars(ms.testing)["__all__"]} <= named
-    for module in ("devices", "cells", "arrays", "neurons", "networks", "learning", "data", "experiments", "report"):
+    for module in PACKAGES:
         package = importlib.import_module(f"memspike.{module}")
         for name, thing in vars(package).items():
             if name.startswith("_") or type(thing).__name__ == "module":
                 continue
             home = getattr(thing, "__module__", "")
-            known = {f"memspike.{module}.{name}", home} & named or isinstance(thing, ms.experiments.Experiment)
-            assert known, f"memspike.{module}.{name} is not in docs/reference.md"
+            known = {f"memspike.{module}.{name}", f"{home}.{name}"} & named or (".presets." in home and home in named)
+            known = known or isinstance(thing, ms.experiments.Experiment)
+            assert known, f"memspike.{module}.{name} is not in docs/reference"
 
 
 @pytest.mark.parametrize("page", ["first-steps", "configuration"])
@@ -277,6 +296,51 @@ def test_commands_in_the_docs_are_valid(root, page, tmp_path, monkeypatch):
     assert len(found) >= 3 or page not in ("README.md", "docs/results.md", "docs/configuration.md")
     for words in found:
         resolved(words)
+
+
+def beside(path):
+    """Inline code in the second column of the tables of a page that have one there called `here`."""
+    found = []
+    for table in re.findall(r"^\| there \| here \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", path.read_text(), re.M):
+        rows = [re.split(r"(?<!\\)\|", row)[1:-1] for row in table.splitlines()]
+        assert {len(row) for row in rows} == {3}
+        found += [code for row in rows for code in re.findall("`([^`]+)`", row[1])]
+    return found
+
+
+def exists(code):
+    """Whether a name, key, command or registered name is one of this library."""
+    if code.startswith("ms."):
+        thing = ms
+        for name in code.split(".")[1:]:
+            thing = getattr(thing, name, None)
+        return thing is not None
+    if code.startswith("memspike "):
+        commands = [c.name or (c.callback and c.callback.__name__) for c in program.app.registered_commands]
+        return code.split()[1] in commands
+    key, _, value = code.partition("=")
+    names = {entry.name for registry in REGISTRIES.values() for entry in registry}
+    names |= {kebab(name) for package in PACKAGES for name in vars(getattr(ms, package))["__all__"]}
+    if not value and "." not in key:
+        return key in names
+    return has({e.value.root for e in EXPERIMENTS}, key.split(".")) and value in {*names, "", "true", "false"}
+
+
+@pytest.mark.parametrize("page", ["aihwkit", "snntorch"])
+def test_what_stands_beside_words_of_another_tool_exists(root, page):
+    path = root / f"docs/for-users-of-{page}.md"
+    codes = beside(path)
+    assert len(codes) > 25
+    assert not [code for code in codes if not exists(code)]
+    own = [code for code in prose(path) if code.startswith(("ms.", "memspike "))]
+    assert not [code for code in own if not exists(code)]
+
+
+@pytest.mark.parametrize(
+    "code", ["ms.devices.Nothing", "memspike nothing", "learning.nothing", "reram", "neuron.soft=x"]
+)
+def test_what_does_not_exist_is_found(code):
+    assert not exists(code)
 
 
 def test_answers_in_the_docs_are_those_of_the_program(root):

@@ -20,8 +20,8 @@ CASES = {
     ),
     "tune_tiki_taka.py": (["agad", "--trials", "2", "--updates", "50"], "'period'"),
 }
-# downloads, see the tests of the data store; some have tests of their own, below and in tests/data
-EXCLUDED = {"offline_data.sh", "adaptive.py", "links.py", "digits.py"}
+# downloads, see the tests of the data store; some have tests of their own, below, in tests/data and test_docstrings.py
+EXCLUDED = {"offline_data.sh", "adaptive.py", "links.py", "digits.py", "docstrings.py", "reference.py"}
 
 
 def test_every_script_has_a_case(root):

@@ -158,7 +158,10 @@ class ADC(AbstractStage):
         return self.range / _top(self)
 
     def seen(self, i: Real, *, key: Key = None) -> Real:
-        """The current in A that is converted: `i` with noise (if keyed), gain error and offset."""
+        """The current in A that is converted: `i` with noise (if keyed), gain error and offset.
+
+        InputError for parameters that do not broadcast with the signal.
+        """
         i, gain, offset = _together(_noisy(i, self.noise, key), self.gain_error, self.offset)
         return (1 + gain) * i + offset
 
@@ -212,7 +215,7 @@ def _best_range(x: Real, top: Real) -> Real:
 
 
 def calibrated_least_squares(adc: ADC, currents: Real) -> ADC:
-    """The converter with the one range of least mean squared error of quantisation and clipping of sample currents.
+    """The converter with the one range of least mean squared error of quantisation and clipping of currents in A.
 
     256 ranges from 10⁻⁴ to twice the largest current are tried (a wider one is never better than its half). The best
     16 and 64 within 10 % of the best are refined in turns: for given codes c the best LSB is Σc·x/Σc², for a given LSB
@@ -248,7 +251,10 @@ class SenseAmplifier(AbstractStage):
         return jnp.where(slow, -jnp.expm1(-self.integration / jnp.where(slow, self.tau, 1.0)), 1.0)
 
     def volts(self, i: Real, *, key: Key = None) -> Real:
-        """Currents [..., columns] in A → output voltages in V; with a key, with fresh noise."""
+        """Currents [..., columns] in A → output voltages in V; with a key, with fresh noise.
+
+        InputError for parameters that do not broadcast with the signal.
+        """
         slope = (1 + self.gain_error) * self.trim * self.settled()
         i, slope, r_f, offset, swing = _together(i, slope, self.r_f, self.offset, self.swing)
         i = _noisy(slope * i, self.noise_density * jnp.sqrt(jnp.asarray(self.bandwidth)), key)
@@ -260,6 +266,9 @@ class SenseAmplifier(AbstractStage):
         return v / r_f
 
     def decide(self, i: Real, *, key: Key = None) -> Real:
-        """1 where the output exceeds `comparator_offset`, else 0; gradient of the line (−swing, 0) to (swing, 1)."""
+        """1 where the output exceeds `comparator_offset`, else 0; gradient of the line (−swing, 0) to (swing, 1).
+
+        InputError for parameters that do not broadcast with the signal.
+        """
         v, swing, threshold = _together(self.volts(i, key=key), self.swing, self.comparator_offset)
         return _straight((v > threshold).astype(v.dtype), 0.5 + 0.5 * v / swing)

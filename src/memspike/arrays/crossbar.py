@@ -143,19 +143,28 @@ class Crossbar(AbstractPart):
         return self.cell.complete(self.cell.clip(missed))
 
     def write(self, cells: CellState, pulses: Weight, *, key: Key = None) -> tuple[CellState, Ledger]:
-        """The cells after whole signed pulses on their weights, and the ledger of it."""
+        """The cells after whole signed pulses on their weights, and the ledger of it.
+
+        InputError where a pulse's voltage, width or energy is not known.
+        """
         after, dealt = held(self.cell.program(cells, pulses, key=key))
         ledger = written(self.cell.device, cells.devices, after.devices, dealt, self._drive())
         return after, ledger
 
     def pulse(self, cells: CellState, dealt: Devices, *, key: Key = None) -> tuple[CellState, Ledger]:
-        """The cells after whole signed pulses on every device [devices, rows, columns], and the ledger of it."""
+        """The cells after whole signed pulses on every device [devices, rows, columns], and the ledger of it.
+
+        InputError where a pulse's voltage, width or energy is not known.
+        """
         device = self.cell.device
         after = held(cells._replace(devices=device.program(cells.devices, dealt, key=key)))
         return after, written(device, cells.devices, after.devices, dealt, self._drive())
 
     def pulse_tiles(self, cells: CellState, sends: Sequence[Send], *, key: Key = None) -> tuple[CellState, Ledger]:
-        """The cells after whole signed pulses on some tiles of devices, or rows of them, in turn; their ledger."""
+        """The cells after whole signed pulses on some tiles of devices, or rows of them, in turn; their ledger.
+
+        InputError where a pulse's voltage, width or energy is not known.
+        """
         shape = self.cell.device.stored(cells.devices).shape
         keys = (None,) * len(sends) if key is None else tuple(jax.random.split(key, len(sends)))
         devices, ledgers = cells.devices, []
@@ -175,7 +184,10 @@ class Crossbar(AbstractPart):
         return after, self._erased(cells, after, counts)
 
     def book(self, before: CellState, after: CellState, pulses: Devices, resets: Devices) -> Ledger:
-        """The ledger of signed `pulses` and `resets` of every device that took the cells from `before` to `after`."""
+        """The ledger of signed `pulses` and `resets` of every device that took the cells from `before` to `after`.
+
+        InputError where a pulse's voltage, width or energy is not known.
+        """
         first = written(self.cell.device, before.devices, after.devices, pulses, self._drive())
         erasing = dataclasses.replace(self._erased(before, after, resets), writes=Tally.of(0))  # of the same write
         return first + erasing
@@ -281,7 +293,9 @@ class Crossbar(AbstractPart):
     def weighed(
         self, seen: Seen, v: Float[Array, "... rows"], gains: Float[Array, " lines"], *, key: Key = None
     ) -> Real:
-        """The same with other `gains` of the lines of a cell, such as those of one of its devices."""
+        """Currents in A for `v` in V, as `read`, with other `gains` of the lines of a cell, such as those of one
+        device.
+        """
         keys = (None, None) if key is None else jax.random.split(key)
         return self._converted(seen, self.periphery.drive(v, key=keys[0]), gains, key=keys[1])
 

@@ -29,7 +29,7 @@ class AbstractCurve(AbstractModel):
 
     @abstractmethod
     def slope(self, g: Real, v: Real) -> Real:
-        """Its derivative with respect to `v`, in S."""
+        """Its derivative with respect to `v` in V: a conductance in S, as `g` is."""
 
 
 class Ohmic(AbstractCurve):
@@ -103,7 +103,7 @@ class Selector(AbstractCurve):
     v_0: Parameter = param(0.05, "V", "voltage scale of the selector", bounds=(1e-3, 10))
 
     def selector_voltage(self, g: Real, v: Real) -> Real:
-        """The part of `v`, in V, that drops across the selector."""
+        """The part of `v`, in V, that drops across the selector in series with a device of `g` in S."""
 
         def balance(s: Real) -> Real:
             return self.i_s * jnp.sinh(s / self.v_0) - g * (v - s)

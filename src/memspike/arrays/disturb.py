@@ -178,8 +178,8 @@ def read_margin(
     """How well a read tells the two ends `g_range` = (g_min, g_max) in S of the selected cell apart.
 
     `conductances` [rows, columns] in S are the background. With ohmic cells, floating lines and ideal wires the worst
-    background is every cell at g_max: no sneak current falls when a conductance rises. Other arguments as for
-    `read_cell`.
+    background is every cell at g_max: no sneak current falls when a conductance rises. `voltage` is in V; other
+    arguments, InputError and RunError are as for `read_cell`.
     """
     g = siemens(conductances)
     low, high = (numbers(name, x, "S", least=0.0) for name, x in zip(("g_min", "g_max"), g_range, strict=True))
@@ -200,10 +200,13 @@ def write_voltages(
     curve: AbstractCurve | None = None,
     **wires: Unpack[Wires],
 ) -> Disturb:
-    """The voltage across every cell of a passive array while one is written; arguments as for `read_cell`.
+    """The voltage in V across every cell of a passive array while one is written.
 
     A negative `voltage` writes the other way. Without a current the wires take nothing: what the selected cell
     lacks of `voltage`, and what half-selected cells see beyond their share, is the price of the wires.
+
+    `conductances` [rows, columns] are in S, `voltage` is in V; other arguments, InputError and RunError are as for
+    `read_cell`.
     """
     g = siemens(conductances)
     drive = bias(g.shape, selected, voltage=voltage, scheme=scheme)
@@ -220,7 +223,8 @@ def _pulse(advance: Callable, state: Any, v: Real, width: Real, pulses: int) -> 
 
 
 def disturbed(device: AbstractDevice, state: Any, voltages: Any, *, width: Any, pulses: int) -> Disturbed:
-    """The states of all cells after `pulses` square pulses of `width` s, each cell at its own `voltages` in V.
+    """The states of all cells after `pulses` square pulses of `width` s, each at its own `voltages` [rows, columns]
+    in V.
 
     `state` is that of `device` for one cell or for all, `voltages` the map of `write_voltages`. The map stays as it
     is while states move, and nothing happens between pulses. InputError for a device without `advance`, for a width

@@ -291,7 +291,10 @@ def written(
 
 
 def erased(device: AbstractPulseDevice, before: Any, after: Any, resets: Pulses, reset: Pulse) -> Ledger:
-    """The ledger of full `resets` (counts) of devices: V²·(G_before + G_after)/2·width each, or its energy."""
+    """The ledger of full `resets` (counts) of devices: V²·(G_before + G_after)/2·width each, or its energy.
+
+    InputError for a pulse whose energy, voltage or width is not known.
+    """
     n, g = _cells(device, before, after, as_float(resets))
     nothing = jnp.zeros_like(n)
     return _book(nothing, nothing, n, [_part("RESET", reset, n, g)])
@@ -343,7 +346,11 @@ def read(
 def stepped(
     neurons: int, steps: int, *, spikes: Num[Array, "..."] | int = 0, energy: Float[Array, "..."] | float = 0.0
 ) -> Ledger:
-    """The ledger of `neurons` over `steps` time steps with `spikes` in all, and the J their own devices took."""
+    """The ledger of `neurons` over `steps` time steps with `spikes` in all, and the `energy` in J of their own
+    devices.
+
+    InputError for an energy that is not finite.
+    """
     fired = spikes if isinstance(spikes, int) else spikes.astype(jnp.int32).sum()
     joules = _checked("energy of the neurons", energy, "J").sum()
     return Ledger(neuron_steps=Tally.of(neurons * steps), spikes=Tally.of(fired), neuron_energy=Total.of(joules))

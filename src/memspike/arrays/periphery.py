@@ -47,7 +47,7 @@ class BeforeConversion(AbstractOrder):
     """Analog: the weighted sum of the line currents is amplified and converted, once for each column of cells."""
 
     def check(self, stages: Stages, lines: int) -> None:
-        """None may differ from line to line."""
+        """None may differ from line to line; InputError otherwise."""
         for shape in map(jnp.shape, jax.tree.leaves(stages)):
             if len(shape) > 1:
                 raise InputError(f"A parameter behind combined lines has shape {shape}; [columns] at most is allowed.")
@@ -69,7 +69,7 @@ class AfterConversion(AbstractOrder):
     """
 
     def check(self, stages: Stages, lines: int) -> None:
-        """The first of two axes is that of the lines."""
+        """The first of two axes is that of the lines; InputError otherwise."""
         for shape in map(jnp.shape, jax.tree.leaves(stages)):
             if len(shape) > 2 or (len(shape) == 2 and shape[0] != lines):
                 raise InputError(f"A parameter behind {lines} lines has shape {shape}; allowed: [{lines}, columns].")
@@ -109,7 +109,10 @@ class Periphery(AbstractPart):
         return self.dac(v, key=key)
 
     def sense(self, currents: Real, gains: Float[Array, " lines"] | tuple[float, ...], *, key: Key = None) -> Real:
-        """Line currents [lines, ..., columns] weighted with one gain for each line → currents [..., columns], in A."""
+        """Line currents [lines, ..., columns] weighted with one gain for each line → currents [..., columns], in A.
+
+        InputError unless there is one gain for each line.
+        """
         weights = jnp.asarray(gains, currents.dtype)
         if currents.ndim == 0 or weights.shape != currents.shape[:1]:
             raise InputError(
@@ -148,5 +151,7 @@ class Shared(AbstractPart):
         return turn.astype(jnp.result_type(float)) * period
 
     def held(self, columns: int, period: Float[Array, ""] | float) -> Float[Array, " columns"]:
-        """Share of the sampled value that is left in each column when it is converted."""
+        """Share of the sampled value that is left in each column when it is converted, `period` seconds a
+        conversion.
+        """
         return jnp.exp(-self.droop * self.sample_times(columns, period))

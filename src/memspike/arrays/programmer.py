@@ -63,7 +63,7 @@ class OpenLoop(AbstractProgrammer):
     most: int = option(1000, "pulses a device at the most", bounds=(0, 1_000_000_000))
 
     def write(self, cell: AbstractCell, w: Weight, *, key: PRNGKeyArray | None) -> Written:
-        """The programmed matrix."""
+        """The programmed matrix. InputError as in `open_loop`."""
         state = cell.init(w.shape, key=key)
         return _written(state, open_loop(cell.device, state.devices, _target(cell, w), most=self.most, key=key))
 
@@ -81,7 +81,7 @@ class WriteVerify(AbstractProgrammer):
     most: int = option(1000, "pulses a device at the most", bounds=(0, 1_000_000_000))
 
     def write(self, cell: AbstractCell, w: Weight, *, key: PRNGKeyArray | None) -> Written:
-        """The programmed matrix."""
+        """The programmed matrix. InputError as in `write_verify`."""
         state = cell.init(w.shape, key=key)
         done = write_verify(
             cell.device,

@@ -23,7 +23,9 @@ class AbstractRows(AbstractPart):
 
     @abstractmethod
     def step(self, passed: Real, v: Real, dt: float) -> tuple[Real, Real]:
-        """The same one step after the other: what has `passed` (0 at first) → what has now, effective voltages."""
+        """The same step after step of `dt` seconds: what has `passed` (0 at first) → what has now, effective
+        voltages in V.
+        """
 
 
 @SYNAPSES.register("static", "conductances do not move while they are read")

@@ -288,5 +288,7 @@ def transfer(conductances: Any, **wires: Unpack[Wires]) -> Real:
     """The matrix [rows, columns] in S with output currents = voltages @ matrix; wires as for `solve`, ohmic cells.
 
     Worth it from about as many inputs as the array has rows or columns, whichever are fewer.
+
+    InputError for conductances or resistances that are no such numbers.
     """
     return _solve_transfer(siemens(conductances), *segments(**wires))

@@ -57,7 +57,7 @@ class Tiles(AbstractPart):
         return -(-shape[0] // down), -(-(shape[1] // lines) // across) * lines
 
     def split(self, g: Float[Array, "rows columns"], lines: int = 1) -> Blocks:
-        """The tiles of a matrix, absent devices at 0."""
+        """The tiles [down, across, rows, columns] of a matrix of conductances in S, absent devices at 0."""
         (down, across), (rows, columns) = self.count(g.shape, lines), self.size(g.shape, lines)
         missing = (down * rows - g.shape[0], across * columns - g.shape[1])
         padded = jnp.pad(g, ((0, 0), (0, missing[1])))

@@ -57,6 +57,8 @@ class AbstractCell(AbstractPart):
     `device` may hold parameters of any shape that broadcasts with [programmed lines, rows, columns]; the range
     that maps weights to conductances is the mean range of the devices, as a controller that knows the chip's
     type but not its spread would use.
+
+    InputError where the mean range is empty or reversed.
     """
 
     if TYPE_CHECKING:
@@ -99,7 +101,7 @@ class AbstractCell(AbstractPart):
 
     @abstractmethod
     def complete(self, g: Devices) -> Lines:
-        """All lines, given those of the programmed devices."""
+        """All lines in S, given those of the programmed devices."""
 
     @abstractmethod
     def start(self, shape: tuple[int, ...]) -> Any:
@@ -114,7 +116,7 @@ class AbstractCell(AbstractPart):
         return weighted(self.gains(), lines) / self.unit()
 
     def clip(self, g: Devices) -> Devices:
-        """Conductances of devices inside the range."""
+        """Conductances of devices in S, inside the range."""
         return jnp.clip(g, *self.conductance_range())
 
     def init(self, shape: tuple[int, ...], *, key: PRNGKeyArray | None = None) -> CellState:

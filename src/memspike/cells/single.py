@@ -70,6 +70,8 @@ def settling_points(
 
     Each is the mean after the last pulses of both signs; with a key the pulses are noisy. Two starts, at a quarter and
     at three quarters of the range, have to end within 2 % of it. Source: Kim et al., arXiv 1907.10228.
+
+    InputError for a number of pairs below 1.
     """
     check_count("The number of pairs of pulses", pairs)
     first, second = _two_ends(device, shape, pairs, key)

@@ -52,6 +52,8 @@ def layer(size: int | None = None, **parts: Any) -> Draft:
 
     `parts` are the keys of a layer in a configuration: neuron, synapse (a cell, or a device), array, scheme, filter,
     connection, sources, recurrent, loops, bias. The last layer of a classifier has no size: it is that of the data.
+
+    InputError for a key or a value that is not allowed.
     """
     if "synapse" in parts:
         parts["synapse"] = _cells(parts["synapse"])

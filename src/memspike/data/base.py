@@ -53,14 +53,17 @@ class Dataset(NamedTuple):
         return self._replace(**changed)
 
     def limited(self, train: int | None, test: int | None) -> "Dataset":
-        """The first `train` and `test` examples; None keeps all."""
+        """The first `train` and `test` examples; None keeps all. InputError where there are fewer."""
         for what, n, have in (("train", train, len(self.y_train)), ("test", test, len(self.y_test))):
             if n is not None and not 1 <= n <= have:
                 raise InputError(f"data.{what} is {n}; {self.name} has 1 to {have} such examples.")
         return self._parts(slice(train), slice(test))
 
     def held_out(self, count: int) -> "Dataset":
-        """The last `count` training examples in place of the test examples: to choose settings honestly."""
+        """The last `count` training examples in place of the test examples: to choose settings honestly.
+
+        InputError where none would be left for training.
+        """
         n = len(self.y_train) - count
         if not n >= 1:
             raise InputError(f"data.hold_out is {count}; {self.name} has {len(self.y_train)} training examples here.")

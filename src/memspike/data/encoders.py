@@ -29,7 +29,7 @@ class AbstractEncoder(eqx.Module):
 
     @abstractmethod
     def steps(self, shape: tuple[int, ...], dt: float) -> int | None:
-        """Steps that a trial takes, if the encoder says so."""
+        """Steps of `dt` seconds that a trial takes, if the encoder says so."""
 
     @abstractmethod
     def lasts(self) -> float | None:
@@ -43,7 +43,7 @@ class AbstractEncoder(eqx.Module):
     def encode(
         self, x: Float[Array, "*batch _ _"], steps: int, dt: float, *, key: PRNGKeyArray
     ) -> Events | Float[Array, "steps *batch rows"]:
-        """The drive of trials."""
+        """The drive of trials in `steps` of `dt` seconds: row voltages at events, or spikes."""
 
 
 def _flat(x: Float[Array, "*batch _ _"]) -> Float[Array, "*batch pixels"]:
@@ -54,6 +54,8 @@ class AbstractEvents(AbstractEncoder):
     """Pixels in [0, 1] become short row pulses at the event times.
 
     One more row is a bias and gets `read_voltage` at every event.
+
+    InputError for times that descend or are less than a pulse apart.
     """
 
     read_voltage: Parameter = param(
@@ -129,7 +131,10 @@ class AbstractFrames(AbstractAmplitudes):
 
 @ENCODERS.register("image", "all rows at each of the times")
 class AmplitudeEvents(AbstractAmplitudes):
-    """Each pixel has a row of its own, pulsed alike at every event."""
+    """Each pixel has a row of its own, pulsed alike at every event.
+
+    Source: the input impulses of MEMprop, Zhou et al., arXiv 2206.12992.
+    """
 
     def lasts(self) -> None:
         """All at once."""
@@ -155,6 +160,8 @@ class FrameEvents(AbstractFrames):
     """A delay line: each pixel has a row of its own, pulsed only at the event of its frame; 0 V at all others.
 
     A frame is a row of an image, or all channels of a spectrogram at one time.
+
+    Source: the input impulses of MEMprop, Zhou et al., arXiv 2206.12992; the delay line is a choice of this library.
     """
 
     def channels(self, shape: tuple[int, ...]) -> int:
@@ -174,7 +181,11 @@ class FrameEvents(AbstractFrames):
 
 @ENCODERS.register("channels", "frame by frame, all on the same rows")
 class ChannelEvents(AbstractFrames):
-    """One row a channel, pulsed by the pixels of one frame after the other."""
+    """One row a channel, pulsed by the pixels of one frame after the other.
+
+    Source: the input impulses of MEMprop, Zhou et al., arXiv 2206.12992; one frame after the other is a choice of this
+    library.
+    """
 
     def channels(self, shape: tuple[int, ...]) -> int:
         """One row a channel and the bias."""
@@ -194,6 +205,8 @@ class FrameSpikes(eqx.Module):
 
     The rate is max_rate·value while the frame lasts, and a spike comes at every whole number of its integral. Only
     the phase from which a channel counts is random; averaged over it, a step has value·max_rate·dt spikes exactly.
+
+    `frame_time` and `dt` are in s. InputError for a frame shorter than a step.
     """
 
     max_rate: Parameter = param(1e3, "Hz", "spikes a second of a full-scale value", bounds=(1e-6, 1e9))
@@ -209,7 +222,7 @@ class FrameSpikes(eqx.Module):
             )
 
     def steps(self, frames: int) -> int:
-        """Time steps of so many frames."""
+        """Time steps of so many frames. InputError for less than one."""
         check_count("frames", frames)
         return round(frames * self.frame_time / self.dt)
 
@@ -243,7 +256,7 @@ class AbstractRates(AbstractEncoder):
 
 @ENCODERS.register("frame-rate", "frames as evenly spaced spikes of random phase, one channel a row")
 class FrameRate(AbstractRates):
-    """`FrameSpikes` of frames that last `frame_time` each."""
+    """`FrameSpikes` of frames that last `frame_time` each. Source: a definition of this library."""
 
     frame_time: float = option(5e-3, "how long a frame lasts in the network", unit="s", bounds=(1e-12, 1e6))
 
@@ -281,7 +294,7 @@ class AbstractImageRates(AbstractRates):
 
 @ENCODERS.register("image-rate", "pixels as evenly spaced spikes of random phase, one pixel a row")
 class ImageRate(AbstractImageRates):
-    """`FrameSpikes` of an image that lasts a whole trial."""
+    """`FrameSpikes` of an image that lasts a whole trial. Source: a definition of this library."""
 
     def encode(self, x: Real, steps: int, dt: float, *, key: PRNGKeyArray) -> Float[Array, "steps *batch rows"]:
         """Spike trains of pixels."""
@@ -290,7 +303,10 @@ class ImageRate(AbstractImageRates):
 
 @ENCODERS.register("image-bernoulli", "pixels as independent draws of a spike in every step")
 class ImageBernoulli(AbstractImageRates):
-    """A spike with the probability max_rate·dt·value, at most 1, in every step."""
+    """A spike with the probability max_rate·dt·value, at most 1, in every step.
+
+    Source: the same draw as in `spikegen.rate` of snnTorch, with a rate in Hz.
+    """
 
     def encode(self, x: Real, steps: int, dt: float, *, key: PRNGKeyArray) -> Float[Array, "steps *batch rows"]:
         """Spike trains of pixels."""
@@ -329,7 +345,11 @@ class LatencySpikes(eqx.Module):
 
 @ENCODERS.register("image-latency", "every pixel spikes once, a bright one early and a dark one late")
 class ImageLatency(AbstractEncoder):
-    """`LatencySpikes` of an image, one pixel a row."""
+    """`LatencySpikes` of an image, one pixel a row.
+
+    Source: rank-order codes, Thorpe, Delorme & Van Rullen, Neural Netw. 14: 715 (2001), doi
+    10.1016/S0893-6080(01)00083-1; the mapping is a definition of this library.
+    """
 
     early: Parameter = param(5e-3, "s", "latency of a full-scale pixel", bounds=(0, 1e6))
     late: Parameter = param(30e-3, "s", "latency of a pixel of 0", bounds=(0, 1e6))

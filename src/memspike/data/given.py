@@ -24,7 +24,11 @@ def given() -> Dataset:
 
 
 def from_arrays(*arrays: Any) -> Dataset:
-    """A data set of x_train, y_train, x_test, y_test: [examples, …] from 0 to the largest value, and classes from 0."""
+    """A data set of x_train, y_train, x_test, y_test: [examples, …] from 0 to the largest value, and classes from 0.
+
+    InputError for other than four arrays, shapes that do not fit, classes that are no whole numbers from 0 on, or
+    values that are negative or not finite.
+    """
     if len(arrays) != len(ROLES):
         raise InputError(f"The data are {len(arrays)} arrays; needed: {', '.join(ROLES)}.")
     given = {role: np.asarray(one) for role, one in zip(ROLES, arrays, strict=True)}

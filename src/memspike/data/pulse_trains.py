@@ -61,7 +61,10 @@ def counted(level: Real, instants: int, key: Chance) -> Float[Array, "instants .
 
 @ENCODERS.register("pulse-rate", "pixels as trains of row pulses, as many as the pixel is bright")
 class PulseRate(AbstractTrains):
-    """A full-scale pixel sends a pulse at every instant, others evenly spaced ones (`counted`)."""
+    """A full-scale pixel sends a pulse at every instant, others evenly spaced ones (`counted`).
+
+    Source: a definition of this library.
+    """
 
     def lasts(self) -> None:
         """All at once."""
@@ -77,7 +80,11 @@ class PulseRate(AbstractTrains):
 
 @ENCODERS.register("pulse-latency", "pixels as one row pulse each, a bright one early")
 class PulseLatency(AbstractTrains):
-    """Of K instants a pixel sends its pulse at number ⌊(1 − pixel)·K⌋ from 0 on; 0 sends none."""
+    """Of K instants a pixel sends its pulse at number ⌊(1 − pixel)·K⌋ from 0 on; 0 sends none.
+
+    Source: rank-order codes, Thorpe, Delorme & Van Rullen, Neural Netw. 14: 715 (2001), doi
+    10.1016/S0893-6080(01)00083-1; the mapping is a definition of this library.
+    """
 
     def lasts(self) -> None:
         """All at once."""
@@ -95,7 +102,10 @@ class PulseLatency(AbstractTrains):
 
 @ENCODERS.register("frame-pulse-rate", "frame by frame, each as trains of row pulses on rows of its own: a delay line")
 class FramePulseRate(AbstractTrains):
-    """`PulseRate` of the pixels of each frame at the `pulses` instants of that frame; 0 V at all others."""
+    """`PulseRate` of the pixels of each frame at the `pulses` instants of that frame; 0 V at all others.
+
+    Source: a definition of this library.
+    """
 
     def lasts(self) -> float:
         """All instants of a frame."""

@@ -44,6 +44,8 @@ class Cochlea:
 
     Source: filters of Slaney, Apple TR 35 (1993), as in scipy.signal.gammatone; ERB scale of Glasberg & Moore,
     Hear. Res. 47: 103 (1990), doi 10.1016/0378-5955(90)90170-T.
+
+    InputError for frequencies that do not ascend below half the rate, and counts or levels that are too small.
     """
 
     channels: int = 24
@@ -81,7 +83,10 @@ class Cochlea:
         return [gammatone(f, "iir", fs=self.rate) for f in self.frequencies]
 
     def envelopes(self, sound: Int16[np.ndarray, " samples"]) -> Float[np.ndarray, "bins channels"]:
-        """Mean of the half-wave rectified output of each filter in every whole bin; full scale of `sound` is 1."""
+        """Mean of the half-wave rectified output of each filter in every whole bin; full scale of `sound` is 1.
+
+        InputError for a recording shorter than a bin.
+        """
         per_bin = round(self.bin * self.rate)
         x = sound.astype(np.float64) / 32768
         bins = len(x) // per_bin
@@ -146,6 +151,8 @@ def spoken_digits(leave_out: str | None = None, cochlea: Cochlea | None = None) 
     Both parts are in the order of the repetitions, and within one speaker by speaker, digit by digit: the last
     examples (`Dataset.held_out`) are later repetitions of everything. `leave_out` names a speaker who is the test
     part; without, it is the official one, the first five repetitions.
+
+    InputError for an unknown speaker.
     """
     test = held_out(leave_out)
     path = store.present(SPOKEN_DIGITS)

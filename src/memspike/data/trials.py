@@ -83,6 +83,8 @@ class Examples(AbstractTrials):
     A share `smoothing` of a target is spread over all classes. With `spread` a batch is spread over all devices. Where
     frames are shown one after the other, numbers are wanted at all steps of their frame, and a trial ends as much
     earlier as the `lengths` of its example lack frames.
+
+    A trial has `steps` of `dt` seconds.
     """
 
     x: Shaped[Array, "examples height width"]
@@ -224,6 +226,8 @@ def shapes(side: int = 8) -> Float[np.ndarray, "shapes pixels"]:
     """A plus, a frame, two rows and two columns, 1 where a pixel of the side×side image is bright.
 
     The choice of shapes is our own: those of arXiv 2203.01416 are not known to us.
+
+    InputError for a side too short to tell them apart.
     """
     if side < LEAST:
         raise InputError(f"The shapes are {side} pixels wide; {LEAST} or more are needed to tell them apart.")

@@ -92,7 +92,10 @@ class Delta(AbstractSpikes):
 
 @ENCODERS.register("spikes", "counts of spikes in frames as that many spikes, one channel a row")
 class Spikes(AbstractSpikes):
-    """A frame with n spikes in a channel has n spikes in the steps of the frame, evenly spaced; at most one a step."""
+    """A frame with n spikes in a channel has n spikes in the steps of the frame, evenly spaced; at most one a step.
+
+    Source: a definition of this library.
+    """
 
     count: float | None = option(
         None, "spikes of a full-scale value; none: the largest count of the data", bounds=(1e-6, 1e9)
@@ -103,7 +106,7 @@ class Spikes(AbstractSpikes):
         return shape[-1]
 
     def encode(self, x: Real, steps: int, dt: float, *, key: PRNGKeyArray) -> Trains:
-        """Spike trains of counts; nothing is random."""
+        """Spike trains of counts; nothing is random. InputError where `count` is none."""
         if self.count is None:
             raise InputError("encoder.count is none; how many spikes is a value of 1? Set encoder.count.")
         counts = jnp.round(jnp.moveaxis(x, -2, 0) * self.count)
@@ -116,7 +119,11 @@ class Spikes(AbstractSpikes):
 
 @ENCODERS.register("frame-latency", "frames as one spike each, a large value early, one channel a row")
 class FrameLatency(AbstractSpikes):
-    """Of the K steps of a frame a channel spikes at number ⌊(1 − value)·K⌋ from 0 on, at most the last; 0 is silent."""
+    """Of the K steps of a frame a channel spikes at number ⌊(1 − value)·K⌋ from 0 on, at most the last; 0 is silent.
+
+    Source: rank-order codes, Thorpe, Delorme & Van Rullen, Neural Netw. 14: 715 (2001), doi
+    10.1016/S0893-6080(01)00083-1; the mapping is a definition of this library.
+    """
 
     def channels(self, shape: tuple[int, ...]) -> int:
         """One row a channel."""

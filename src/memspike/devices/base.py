@@ -108,6 +108,8 @@ class AbstractPulseDevice(AbstractDevice):
     programming where the device drifts, so there is no absolute clock to lose digits: `wait` lets time
     pass, and `conductance(state, t)` looks `t` seconds ahead without it. `overshoots` tells whether the error of a
     keyed write may end above G_max; its target may not.
+
+    InputError where `g_min` is not below `g_max`, or a parameter is out of its bounds.
     """
 
     volatile: ClassVar[bool] = False

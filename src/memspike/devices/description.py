@@ -52,7 +52,10 @@ def read(path: Path) -> AbstractDevice:
 
 
 def find(name: str) -> AbstractDevice:
-    """The device of a registered name, or of a TOML file given by its path."""
+    """The device of a registered name, or of a TOML file given by its path.
+
+    InputError where there is none, or the file holds no device.
+    """
     return read(Path(name)) if name.endswith(".toml") else table.build(AbstractDevice, name, "device")
 
 
@@ -60,6 +63,8 @@ def spread_of(name: str) -> dict[str, AbstractSpread]:
     """The device-to-device spread of a preset (published) or of a TOML file (its table `spread`), by parameter path.
 
     A number in the file is a relative s.d.; empty where none is known.
+
+    InputError where `spread` of the file is no table.
     """
     if name.endswith(".toml"):
         entries = table.read_table(Path(name)).get(table.SPREAD, {})
@@ -90,5 +95,8 @@ def _spread(value: Any, where: str) -> AbstractSpread:
 
 
 def chip_of(name: str, shape: tuple[int, ...], *, key: PRNGKeyArray) -> Any:
-    """`shape` devices of a registered name or TOML file as one chip has them: with their device-to-device spread."""
+    """`shape` devices of a registered name or TOML file as one chip has them: with their device-to-device spread.
+
+    InputError for an unknown name, and as in `fabricate`.
+    """
     return fabricate(find(name), spread_of(name), shape=shape, key=key)

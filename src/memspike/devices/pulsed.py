@@ -17,6 +17,8 @@ class Pulsed(AbstractPulseDevice):
 
     Each pulse integrates the law of `device`; nothing is fitted. A broken count ends with a shorter pulse. The
     state is that of `device`. Derivatives are forward-mode, and reverse-mode where the counts are not traced.
+
+    InputError for a volatile `device`.
     """
 
     source: ClassVar[str] = "integration of the law of `device`, whose source counts"

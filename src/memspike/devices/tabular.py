@@ -65,6 +65,8 @@ class PiecewiseStep(AbstractStepDevice):
     The pulse number as a function of g is closed in every segment and so is its inverse: any n is one map that
     composes exactly. `up` and `down` are the step sizes at the nodes, shares of the range per pulse, positive,
     from g = 0 to g = 1; they belong to the device type, `gain_up` and `gain_down` to the single device.
+
+    InputError for a table of less than two steps, or with one that is not above 0.
     """
 
     source: ClassVar[str] = "aihwkit PiecewiseStepDevice: Rasch et al., arXiv 2104.02184 (2021)"
@@ -116,6 +118,9 @@ class Tabular(AbstractConductanceDevice):
     corners). `which` is the table of each device. Without a key a pulse is the mean of the distribution.
     Pulses are applied one after the other, G clipped to the grid after each. The default is an example, not
     a measured device; `from_npz` reads measured ones.
+
+    InputError where the grid is not equidistant and rising, or a table has another shape or values that are not
+    finite.
     """
 
     source: ClassVar[str] = (
@@ -178,7 +183,7 @@ class Tabular(AbstractConductanceDevice):
         return self.g[self._row(), -1]
 
     def mixed(self, shape: tuple[int, ...], *, key: PRNGKeyArray) -> "Tabular":
-        """A chip of `shape` devices, each a random one of the measured ones."""
+        """A chip of `shape` devices, each a random one of the measured ones. InputError as in `fabricate`."""
         return fabricate(self, {"which": AnyOf(self.devices)}, shape=shape, key=key)
 
     def _position(self, g: Real) -> tuple[Array, Real]:

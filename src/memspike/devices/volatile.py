@@ -346,7 +346,7 @@ class VO2(AbstractStateDevice):
         return VO2State(heating, still, still, still)
 
     def turn(self, state: VO2State, v: Real) -> VO2State:
-        """The memory after a look at the sign of dT/dt: unchanged, or a new reversal at the same R."""
+        """The memory after a look at the sign of dT/dt at `v` volts: unchanged, or a new reversal at the same R."""
         speed = self.rate(state, v).t
         direction = jnp.where(speed > 0, 1.0, jnp.where(speed < 0, -1.0, state.direction))
         turned = direction != state.direction

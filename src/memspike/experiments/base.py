@@ -75,7 +75,7 @@ def together(*tables: Tables) -> dict[str, Any]:
 
 
 def register(experiment: Experiment, doc: str) -> Experiment:
-    """Add an experiment to the registry."""
+    """Add an experiment to the registry. InputError for a kind that no report knows, or a name that is taken."""
     if experiment.kind not in table.KINDS:
         raise InputError(f"The kind of {experiment.name} is '{experiment.kind}'; allowed: {', '.join(table.KINDS)}.")
     return EXPERIMENTS.add(experiment.name, experiment, doc, experiment.reference)

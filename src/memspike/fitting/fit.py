@@ -51,6 +51,8 @@ class Fit:
     (relative s.d. by parameter path of `device`), `noise` what the device holds: that of the likelihood, or that which
     gives simulated ramps the measured spread where the two differ. `headline` says why the model must not be trusted
     ("" if it may).
+
+    `g_min` and `g_max` are in S, `read_voltage` is in V.
     """
 
     data: Series

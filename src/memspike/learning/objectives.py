@@ -246,7 +246,10 @@ class SmoothMaximum(AbstractReadout):
 
 @LOSSES.register("windowed", "cross-entropy at every step of a window, averaged")
 class Windowed(AbstractReadout, AbstractStepObjective):
-    """Each step of a window is a sample. Keep the window inside the spike, before the undershoot."""
+    """Each step of a window is a sample. Keep the window inside the spike, before the undershoot.
+
+    InputError for a window that does not end after its start.
+    """
 
     temperature: Parameter = param(5e-3, "V", "voltage that counts as one unit of score", bounds=(1e-6, 10))
     start: float = option(0.3, "start of the window as a share of the simulated time", bounds=(0, 1))

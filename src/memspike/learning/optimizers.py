@@ -35,7 +35,10 @@ def rates(
     anneal: Anneal = 1.0,
     adam: Annotated[bool, Meta("1", "rates are steps of Adam instead of factors of the gradient")] = False,
 ) -> optax.GradientTransformation:
-    """The optimiser of the e-prop study; rates fall linearly to their last values."""
+    """The optimiser of the e-prop study; rates fall linearly to their last values.
+
+    InputError at the first update unless there is one rate for each matrix.
+    """
     each = [rate_factor * r for r in rates]
 
     def scaled(update: Any, params: Any = None) -> Any:

@@ -49,6 +49,8 @@ def clock(steps: int, dt: float, parts: int = 6) -> Clock:
 
     In a run that starts right after its write, a conductance that drifts with the exponent 0.04 is off by at most
     4.4 % (1,000 steps, 6 parts) at some moment, and by less than 0.1 % in the mean; later by nothing worth mentioning.
+
+    InputError for numbers that are not above 0.
     """
     if steps < 1 or parts < 1 or not dt > 0:
         raise InputError(f"A clock has {steps} steps of {dt:g} s in {parts} parts; positive numbers are needed.")

@@ -35,13 +35,13 @@ class AbstractConnection(AbstractPart):
 
     @abstractmethod
     def averages(self, v: Float[Array, "*batch inputs"], image: Map) -> Float[Array, "*batch places rows"]:
-        """The mean row voltages of the reads behind the neurons of every place."""
+        """The mean row voltages in V of the reads behind the neurons of every place."""
 
     @abstractmethod
     def linear(
         self, columns: Columns, v: Float[Array, "*batch inputs"], image: Map, *, key: Key = None
     ) -> Float[Array, "*batch neurons"]:
-        """What columns without converters give to the neurons; with a key, with fresh read noise."""
+        """What columns without converters give to the neurons, in A for `v` in V; with a key, with fresh read noise."""
 
     @abstractmethod
     def pooled(self, each: Float[Array, "*batch reads columns"], image: Map) -> Float[Array, "*batch neurons"]:

@@ -38,6 +38,8 @@ class Feedforward(AbstractNetwork):
 
     `inputs` is where the pixels of the input are, () a flat array; with `input_bias` its last row is a bias. Programmed
     conductances are the state, `Lines` for each crossbar.
+
+    InputError where layers do not fit one another.
     """
 
     drawn, weights = base.as_designed, base.stored_weights
@@ -111,7 +113,10 @@ class Feedforward(AbstractNetwork):
             raise InputError(f"Layer {k} has {rows} rows but {drivers} {count} neurons; {told}.")
 
     def program(self, weights: Weights, *, key: PRNGKeyArray | None = None) -> Conductances:
-        """Conductances for one weight matrix [rows, columns] a crossbar; with a key, with programming spread."""
+        """Conductances for one weight matrix [rows, columns] a crossbar; with a key, with programming spread.
+
+        InputError for a matrix of another shape.
+        """
         for name, shape, w in zip(self.names, self.shapes, weights, strict=True):
             if tuple(w.shape) != shape:
                 raise InputError(f"The weights of {name} have shape {tuple(w.shape)}; expected {shape}.")
@@ -143,7 +148,7 @@ class Feedforward(AbstractNetwork):
         *,
         key: PRNGKeyArray | None = None,
     ) -> Membranes:
-        """A trial from rest: membranes above their rest voltage, or spikes."""
+        """A trial from rest: membranes above their rest voltage, or spikes. InputError as in `simulate`."""
         options = {"steps": clock.steps, "dt": clock.dt, "key": key, "checkpoint": self.checkpoint}
         return self.membranes(simulate(self, readings, x, **options))
 
@@ -163,6 +168,8 @@ def feedforward(sizes: tuple[int, ...] | list[int], **parts: Any) -> Feedforward
     """A network with `sizes` rows and neurons, e.g. (784, 100, 10); every layer has the same parts.
 
     `parts` are the keyword arguments of `Layer` (crossbar, rows, filter, neuron).
+
+    InputError for less than two sizes, or sizes that are not whole numbers from 1 on.
     """
     if len(sizes) < 2 or any(int(n) != n or n < 1 for n in sizes):
         raise InputError(f"Network sizes are {list(sizes)}; needed: two or more whole numbers ≥ 1.")

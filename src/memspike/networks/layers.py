@@ -42,6 +42,8 @@ class Layer(eqx.Module):
     Neurons with a membrane drive rows by its voltage above rest, through a buffer. Spiking ones drive them by pulses
     of `spike_voltage` that last a step; currents are scaled to units of weight, so that a spike through w = 1 counts 1
     in all. Parameters of neurons may have a value for each column, or each neuron.
+
+    InputError for parts that do not go together, and for parameters of neurons of another shape.
     """
 
     shape: tuple[int, int] = eqx.field(static=True)

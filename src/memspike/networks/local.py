@@ -91,7 +91,9 @@ class LocalLayer(eqx.Module):
         return current / self.crossbar.cell.unit()
 
     def run(self, reading: Reading, x: Real, start: Traces, dt: float, *, key: Any = None) -> tuple[Traces, Local]:
-        """The layer under input spikes x [steps, *batch, inputs]; what is linear in them is one product of matrices."""
+        """The layer under input spikes x [steps, *batch, inputs], `dt` seconds a step; the linear part is one matrix
+        product.
+        """
         (q, p), traces = self.neuron.traces(x, (start.q, start.p), dt)
         traces = held(jnp.concatenate([traces, jnp.ones_like(traces[..., :1])], axis=-1))
         drive = held(self.drive(reading, traces, key=key))
@@ -165,7 +167,10 @@ class LocalNetwork(AbstractNetwork):
         *,
         key: PRNGKeyArray | None = None,
     ) -> tuple[tuple[Traces, ...], tuple[Local, ...]]:
-        """All layers under input spikes, from `start` on; with a key reads are noisy."""
+        """All layers under input spikes, `dt` seconds a step, from `start` on; with a key reads are noisy.
+
+        InputError where `x` has another number of channels than the first layer.
+        """
         if x.shape[-1] != self.layers[0].inputs:
             raise InputError(f"The input has {x.shape[-1]} channels; the first layer has {self.layers[0].inputs} rows.")
         ends, done = [], []

@@ -48,6 +48,8 @@ class Competitive(AbstractNetwork):
     as in Querlioz et al., IEEE TNANO 12: 288 (2013), doi 10.1109/TNANO.2013.2250995). The circuit of the inhibition is
     not modelled. Currents are in units of the logical weight; a spike is a row pulse of `read_voltage`. `noise`
     disturbs every neuron at every step.
+
+    InputError for neurons without a refractory period where no `inhibition` is given.
     """
 
     names: ClassVar[tuple[str, ...]] = ("competitive",)  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -107,7 +109,10 @@ class Competitive(AbstractNetwork):
         *,
         key: PRNGKeyArray | None = None,
     ) -> Episode:
-        """A presentation from rest; with a key, with the noise of reads and of the neurons."""
+        """A presentation from rest; with a key, with the noise of reads and of the neurons.
+
+        InputError where `x` has another number of rows than the layer.
+        """
         if x.shape[1] != self.shape[0]:
             raise InputError(f"The input has {x.shape[1]} rows; the layer has {self.shape[0]}.")
         keys = (None, None) if key is None else jax.random.split(key)

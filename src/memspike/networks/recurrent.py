@@ -74,7 +74,7 @@ class Activity(NamedTuple):
         return self.y
 
     def rate(self, dt: float) -> Float[Array, "*batch neurons"]:
-        """Mean firing rate of every neuron in Hz."""
+        """Mean firing rate of every neuron in Hz, for steps of `dt` seconds."""
         return self.z.mean(0) / dt
 
 
@@ -95,6 +95,8 @@ class Recurrent(AbstractNetwork):
     each. No neuron is connected to itself, unless with `loops`. A spike is a row pulse of `read_voltage`; currents are
     scaled back to units of the logical weight. One draw a neuron and step stands for the read noise of all its devices
     (`Crossbar.read`).
+
+    InputError for sizes that are not three whole numbers from 1 on.
     """
 
     names: ClassVar[tuple[str, ...]] = ("input", "recurrent", "output")  # pyright: ignore[reportIncompatibleMethodOverride]

@@ -21,6 +21,8 @@ class Events(eqx.Module):
     """Row voltages at few instants: `v` [events, ..., rows] in V at the starts of the given `times` in s.
 
     Each event is a short row pulse of `width` seconds; the filter's first stage jumps by its current.
+
+    InputError for times that descend, begin before 0 or are less than a pulse apart.
     """
 
     v: Float[Array, "events *batch rows"]
@@ -263,6 +265,8 @@ def simulate(
     seconds. The membrane of a neuron minus its rest voltage drives its row of the next crossbar through
     a buffer. With a `key`, crossbars are read with their read noise. `checkpoint` recomputes the inside
     of a step in the backward pass: less memory, and faster on a CPU.
+
+    InputError for inputs of another number of rows or steps.
     """
     rows = inputs.v.shape[-1] if isinstance(inputs, Events) else inputs.shape[-1]
     if rows != network.input_rows:

@@ -52,5 +52,5 @@ class SpikeObserver(AbstractPart):
         return above & ~before
 
     def count(self, v: Float[Array, "steps *shape"]) -> Int[Array, "*shape"]:
-        """Spikes of each neuron over all steps."""
+        """Spikes of each neuron over all steps of its membrane `v` in V."""
         return self.crossings(v).sum(0)

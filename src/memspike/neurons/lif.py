@@ -18,7 +18,7 @@ KAISER = "Kaiser, Mostafa & Neftci, Front. Neurosci. 14: 424 (2020), doi 10.3389
 
 
 class SpikingState(NamedTuple):
-    """Membrane v, spikes z (0 or 1), adaptation a, steps left of the refractory period; pseudo-derivative ψ."""
+    """Membrane v in units of weight, spikes z (0 or 1), adaptation a, steps of the refractory period left; slope ψ."""
 
     v: Real
     z: Real
@@ -174,7 +174,7 @@ class TraceLIF(AbstractModel):
     gain: Parameter = param(1.0, "1", "charge of an input spike", bounds=(0, 1e6))
 
     def traces(self, x: Real, start: tuple[Real, Real], dt: float) -> tuple[tuple[Real, Real], Real]:
-        """Q and P after input spikes x [steps, *batch, rows], and P at every step."""
+        """Q and P after input spikes x [steps, *batch, rows], and P at every step of `dt` seconds."""
         alpha, beta = jnp.exp(-dt / self.tau), jnp.exp(-dt / self.tau_syn)
 
         def traced(carry: tuple[Real, Real], now: Real) -> tuple[tuple[Real, Real], Real]:
@@ -185,7 +185,7 @@ class TraceLIF(AbstractModel):
         return jax.lax.scan(traced, start, x)
 
     def fire(self, drive: Real, start: tuple[Real, Real], dt: float) -> tuple[tuple[Real, Real], tuple[Real, Real]]:
-        """R and S after a drive W·P [steps, *batch, columns]; membranes and spikes at every step.
+        """R and S after a drive W·P [steps, *batch, columns]; membranes and spikes at every step of `dt` seconds.
 
         For automatic differentiation a spike has the slope of the surrogate; refractoriness is held fixed.
         """

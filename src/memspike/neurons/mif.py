@@ -27,6 +27,8 @@ def frozen_memristors(neuron: Any, state: Any, current: Real, dt: float) -> Any:
     """v by its exact step with the memristors as they are; from rest on a neuron is then a leaky integrator.
 
     What a network learns with it is what its memristors do not do.
+
+    `current` is in A, `dt` in s. Source: an ablation of this library.
     """
     leak, slope = neuron.membrane_current(state)
     gain = -jnp.expm1(slope * (-dt / neuron.capacitance)) / slope
@@ -42,6 +44,9 @@ def staggered_exponential(neuron: Any, state: Any, current: Real, dt: float) -> 
     Each sub-flow is exact, so no step size can blow up; with the current taken in mid-step the error
     falls with dt² (0.08 mV on a 5 µA spike at 10 µs). For devices whose current is not linear in v
     the membrane step is the exponential Rosenbrock step.
+
+    `current` is in A, `dt` in s. Source: exponential integrators as in Hochbruck & Ostermann, Acta Numerica 19: 209
+    (2010), doi 10.1017/S0962492910000048; the order of the sub-steps is a choice of this library.
     """
     x1 = neuron.m1.advance(state.x1, state.v - neuron.e1, dt)
     x2 = neuron.m2.advance(state.x2, state.v - neuron.e2, dt)
@@ -50,7 +55,10 @@ def staggered_exponential(neuron: Any, state: Any, current: Real, dt: float) -> 
 
 @INTEGRATORS.register("forward-euler", "explicit step of the original prototypes; diverges for x1 + x2 above ~0.18")
 def forward_euler(neuron: Any, state: Any, current: Real, dt: float) -> Any:
-    """All derivatives at the old state. Unstable where dt·(G1 + G2)/C > 2; here to show just that."""
+    """All derivatives at the old state. Unstable where dt·(G1 + G2)/C > 2; here to show just that.
+
+    `current` is in A, `dt` in s. Source: the explicit step of prototypes of MEMprop, Zhou et al., arXiv 2206.12992.
+    """
     leak, _ = neuron.membrane_current(state)
     dx1 = neuron.m1.rate(state.x1, state.v - neuron.e1)
     dx2 = neuron.m2.rate(state.x2, state.v - neuron.e2)
@@ -77,6 +85,8 @@ class MIF(AbstractNeuron):
     There is no threshold and no tonic firing: a constant current gives one onset spike and a plateau.
 
     Any volatile device of the library can be M1 or M2.
+
+    InputError for a device that keeps its state at 0 V, or has no single state of rest at every voltage.
     """
 
     source: ClassVar[str] = (

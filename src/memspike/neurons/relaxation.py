@@ -32,6 +32,8 @@ class RelaxationOscillator(AbstractNeuron):
 
     `rest` is 0 V without a supply. With one it is the voltage the supply holds across the switch in the state
     `device.init()`: where the circuit oscillates no fixed point is reached, so this is only where it begins.
+
+    InputError for a device that keeps its state at 0 V.
     """
 
     source: ClassVar[str] = (

@@ -23,6 +23,8 @@ def array_figure(solution: Solution, conductances: Any, voltages: Any) -> Figure
 
     Conductance and current of every device, the voltage its wires cost it, its current less that of ideal wires;
     output currents beside those of ideal wires, and the relative error of each.
+
+    `conductances` [rows, columns] are in S, `voltages` in V.
     """
     g, v = np.asarray(conductances, dtype=float), np.asarray(voltages, dtype=float)
     device = np.asarray(solution.currents.device, dtype=float)
@@ -58,7 +60,10 @@ def array_figure(solution: Solution, conductances: Any, voltages: Any) -> Figure
 
 
 def pulse_maps(ledger: Ledger, names: Sequence[str] | None = None) -> Figure:
-    """Pulses and RESETs of every device, one map a line (the first eight), all on one scale; `names` of the lines."""
+    """Pulses and RESETs of every device, one map a line (the first eight), all on one scale; `names` of the lines.
+
+    InputError unless there is one name for each line.
+    """
     pulses = pulses_taken(ledger.worn())
     lines = len(pulses)
     titles = names or [f"line {k + 1} of {lines}" for k in range(lines)]
@@ -128,7 +133,10 @@ def _bars(axis: Axes, numbers: dict[str, float]) -> None:
 
 
 def cost_figure(ledger: Ledger, costs: Costs, *, endurance: Any) -> Figure:
-    """The share of the `endurance` (pulses) that the devices have used, and what the energy was spent on."""
+    """The share of the `endurance` (pulses) that the devices have used, and what the energy was spent on.
+
+    InputError for an endurance that is not finite and above 0.
+    """
     figure, axes = new_figure(11.0, 3.6, columns=2)
     _histogram(axes[0, 0], endurance_used(ledger, endurance).ravel())
     _bars(axes[0, 1], summary(ledger, costs))

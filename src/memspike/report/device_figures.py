@@ -241,7 +241,10 @@ def write_device(
     spread: dict[str, AbstractSpread] | None = None,
     pulses: bool = True,
 ) -> list[Path]:
-    """Write the figures of `plot_device` as PNG files into `folder`; → their paths."""
+    """Write the figures of `plot_device` as PNG files into `folder`; → their paths.
+
+    InputError for a device with array parameters.
+    """
     written = []
     for label, figure in plot_device(device, name, spread, pulses=pulses).items():
         write_bytes(folder / f"{label}.png", png(figure))

@@ -35,7 +35,10 @@ from memspike.testing.common import (
 
 @in_double_precision
 def check_neuron(neuron: AbstractNeuron, current: float = 1e-6, dt: float = 10e-6) -> None:
-    """Rests at rest; same in → same out; vmap = broadcasting; finite under strong current; true gradient."""
+    """Rests at rest; same in → same out; vmap = broadcasting; finite under strong current; true gradient.
+
+    `current` is in A, `dt` in s.
+    """
     check_parameters(neuron)
     check_serialisation(neuron)
 

@@ -113,5 +113,5 @@ def resampled(raw: Raw, frames: int | None) -> Raw:
 
 
 def load_file(path: Path, given: Reading | None = None, leave_out: str | None = None) -> Dataset:
-    """`understood` without the rest."""
+    """`understood` without the rest. InputError for what cannot be used."""
     return understood(path, given, leave_out).data

@@ -46,7 +46,7 @@ class AbstractVariation(AbstractWrapper):
 
     @abstractmethod
     def start(self, g: Real) -> Any:
-        """What the wrapper remembers of fresh devices of the shape of `g`."""
+        """What the wrapper remembers of fresh devices; `g`, in S, has their shape."""
 
     @abstractmethod
     def written(self, before: Varied, after: Any, pulses: Real, *, key: Key) -> Varied:

@@ -19,6 +19,8 @@ class Options:
     `direction` is "up" or "down" where all ramps go one way, "positive" or "negative" for the polarity of the
     pulses that potentiate. `skip` lines at the head of the file are left out. `g_range` in S are the conductances
     of the lowest and the highest normalised value.
+
+    InputError for a value that is not one of these.
     """
 
     columns: Mapping[str, tuple[str, str]] = field(default_factory=dict)

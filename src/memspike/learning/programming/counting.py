@@ -109,6 +109,8 @@ def sign_gain(most: options.OptionalMostPulses = None) -> Counting:
     """Stochastic rounding of Δw over the weight step of a pulse in that direction, of the mean device in mid-range.
 
     Two constants an array; mid-range becomes the point where pulses of both signs cancel on average.
+
+    Source: a method of this library.
     """
 
     def pulses(crossbar: Crossbar, dw: Weight, *, key: PRNGKeyArray | None) -> Weight:
@@ -124,6 +126,8 @@ def running_gain(most: options.OptionalMostPulses = None) -> Counting:
     The controller carries one mean device, which gets the mean number of pulses up and down of every update, and
     takes the expected weight step from it: what a mean-field of the array says, without a read. A step below 2 % of
     the nominal one counts as 2 %.
+
+    Source: a method of this library.
     """
 
     def start(crossbar: Crossbar, cells: CellState) -> CellState:
@@ -205,6 +209,8 @@ def expected_step(most: options.MostPulses = 1) -> Counting:
     device) is never sent; then no more than one nominal step stays in the accumulator, so that a weight which cannot
     go on turns back at once. (Where the sides take turns it is sent after all, or the turn would never pass on.)
     The belief holds for pulses that are written blind, and inside `refreshed`.
+
+    Source: a method of this library.
     """
 
     def start(crossbar: Crossbar, cells: CellState) -> Believed:

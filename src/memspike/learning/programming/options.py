@@ -100,7 +100,7 @@ def check_options(owner: Any, given: Mapping[str, Any]) -> None:
 
 
 def checked(make: Callable[Takes, Made]) -> Callable[Takes, Made]:
-    """`make`, which refuses what `check_options` refuses."""
+    """`make`, which raises InputError for what `check_options` refuses."""
     signature = inspect.signature(make)
 
     @functools.wraps(make)

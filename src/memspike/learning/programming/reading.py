@@ -60,6 +60,10 @@ def verified(
     `settle` seconds after the last pulse; a device that can only be RESET downwards starts anew. Accurate, at many
     pulses and reads a weight. Without a key there is no noise to verify away: the pulses that bring the mean device
     nearest are sent.
+
+    Source: write and verify is common practice; the rule when to write, and the defaults, are choices of this library.
+
+    InputError for a tolerance or a time that is not allowed.
     """
 
     def start(crossbar: Crossbar, cells: CellState) -> WeightTargets:
@@ -117,6 +121,8 @@ def cancelled(most: options.MostPulses = 8) -> Scheme:
 
     The controller inverts the law of the mean device: spread from device to device is not known to it. Reads
     go to the ledger, row by row.
+
+    Source: a baseline of this library, no published circuit.
     """
 
     def apply(state: tuple, crossbar: Crossbar, cells: CellState, dw: Weight, *, key: PRNGKeyArray | None) -> Applied:

@@ -36,20 +36,28 @@ def ideal() -> Scheme:
     """Each cell is put at exactly the wanted weight, by no pulses at all; the device range still clips.
 
     In cells that hold levels (`BitSliced`) it is the nearest one: changes below half a level are lost.
+
+    Source: a bound of this library, no model of hardware.
     """
     return Scheme(nothing, _exact, exact=True)
 
 
 @SCHEMES.register("fp32", "weights in digital memory, clipped to [−1, 1]: the upper bound of every scheme")
 def fp32() -> Scheme:
-    """The scheme `ideal` on digital memory in place of devices: no drift, no noise."""
+    """The scheme `ideal` on digital memory in place of devices: no drift, no noise.
+
+    Source: a bound of this library, no model of hardware.
+    """
     return Scheme(nothing, _exact, exact=True, digital=True)
 
 
 @SCHEMES.register("accumulate-digital", "digital weights that move by whole quanta of accumulated changes")
 @options.checked
 def accumulate_digital(quantum: options.Quantum = 0.125) -> Scheme:
-    """Wanted changes add up; whole quanta leave the accumulator and move digital weights, clipped to [−1, 1]."""
+    """Wanted changes add up; whole quanta leave the accumulator and move digital weights, clipped to [−1, 1].
+
+    Source: a baseline of this library, `mixed_precision` without devices.
+    """
 
     def apply(state: Weight, crossbar: Crossbar, cells: CellState, dw: Weight, *, key: PRNGKeyArray | None) -> Applied:
         left, quanta = counting.taken(state + dw, quantum)
@@ -128,7 +136,10 @@ def ready(quantum: options.OptionalQuantum = None, full: options.FullShare = 10 
 def mixed_precision_refreshed(
     quantum: options.OptionalQuantum = None, every: options.UpdateInterval = 100, settle: options.SettleTime = 38.6
 ) -> Scheme:
-    """`mixed_precision` inside `refreshed`."""
+    """`mixed_precision` inside `refreshed`.
+
+    Source: the combination is a choice of this library; its parts cite theirs.
+    """
     return refreshed(mixed_precision(quantum), Refresh(), every, settle)
 
 

@@ -51,7 +51,9 @@ def terms(dw: Outer | Float[Array, "rows columns"]) -> Outer:
 
 
 class Update(NamedTuple):
-    """State of the rule, wanted change of every matrix (an array or an `Outer`) and metrics after a trial."""
+    """State of the rule, wanted change [rows, columns] of every matrix (an array or an `Outer`), metrics after a
+    trial.
+    """
 
     state: Any
     change: tuple[Any, ...]
@@ -64,6 +66,8 @@ class View(NamedTuple):
     `corrections` are those of the wires for now. `digital` weights lie in digital memory; `exact` ones are programmed
     without error; reads are `noisy` or not. An `aged` chip is seen as reads see it, with the read noise of its devices
     and with output `gains` a column.
+
+    Gains are [columns] for each matrix.
     """
 
     network: AbstractNetwork
@@ -139,7 +143,9 @@ class AbstractRule(AbstractModel):
 
     @abstractmethod
     def classes(self, state: Any, predicted: Array) -> Array:
-        """Classes for what the objective predicts, where the rule has learned what its neurons stand for."""
+        """Classes, of any shape, for those that the objective predicts, where the rule has learned what neurons
+        stand for.
+        """
 
 
 # what most rules share; a rule takes them as its own, e.g. prepare = untouched

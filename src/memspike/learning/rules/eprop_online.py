@@ -62,6 +62,8 @@ class OnlineEprop(eqx.Module):
     `step` gives the increment of the gradient that is due at that step; it may be applied at once, and the weights of
     the next step may be others. The firing rate of a whole trial is known at its end only: what it multiplies is kept
     apart, so that the sum over a trial is exactly the factorised gradient.
+
+    `dt` is the time step in s.
     """
 
     network: Recurrent

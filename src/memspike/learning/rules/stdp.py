@@ -80,7 +80,9 @@ class Timing(AbstractPart):
     nearest: bool = option(False, "only the last spike of a train counts")
 
     def before(self, spikes: Real, start: Real, tau: Parameter, dt: Parameter) -> tuple[Real, Real]:
-        """Of one trace the value after the last step, and those just before the spikes of every step."""
+        """Of one trace the value after the last step, and those before the spikes of every step; `tau` and `dt` in
+        s.
+        """
         decay = jnp.exp(-jnp.asarray(dt) / tau)
 
         def step(trace: Real, z: Real) -> tuple[Real, Real]:
@@ -93,6 +95,8 @@ class Timing(AbstractPart):
         """Traces after the trains, and potentiation and depression [rows, columns], both ≥ 0: two products of matrices.
 
         A weight is taken to be constant in the meantime, so that the sum over pairs is Σ_t of outer products.
+
+        `dt` is in s.
         """
         pre, post = trains
         r1, fast_pre = self.before(pre, traces.r1, self.tau_plus, dt)
@@ -114,7 +118,10 @@ class Traces(NamedTuple):
 
 
 class STDP(AbstractPart):
-    """Everything that spike-timing-dependent plasticity needs: timing, weight dependence, bounds, and the time step."""
+    """Everything that spike-timing-dependent plasticity needs: timing, weight dependence, bounds, and the time step.
+
+    InputError where `low` is not below `high`.
+    """
 
     timing: Timing = part(Timing, "constants of pairs and triplets")
     dependence: AbstractDependence = part(Additive, "how a change depends on the weight")
