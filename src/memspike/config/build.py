@@ -330,7 +330,11 @@ def facts(settings: Settings) -> dict[str, Any]:
 
 
 def classification(settings: Settings, data: Dataset | None = None) -> Classification:
-    """A training of classifiers, with all that is measured afterwards."""
+    """A training of classifiers, with all that is measured afterwards.
+
+    InputError for what does not go together: a data set of numbers, ages of devices that do not age, and all else that
+    parts refuse.
+    """
     data = data_set(settings) if data is None else data
     if data.regression:
         raise OnlyNumbers(data.name, settings.experiment)

@@ -37,12 +37,13 @@ def write(
     write_text(path, tomli_w.dumps(entries))
 
 
-def read(path: Path) -> AbstractDevice:
+def read(path: Path | str) -> AbstractDevice:
     """The device in a TOML file; InputError for unknown models, keys and values out of bounds, or if there is none.
 
     Numbers may be texts with a unit ("10 uS"); keys that are left out keep the model's default. `soft-bounds` may
     be given by labels (`nl_up`, `nl_down`) or rates per pulse (`alpha_up`, `alpha_down`) instead of curvatures.
     """
+    path = Path(path)
     entries = table.read_table(path)
     if not any(key in entries for key in table.TYPE):
         raise InputError(f'{path.name} names no model; give it as type = "soft-bounds", for example.')
