@@ -40,6 +40,18 @@ def test_examples_take_less_than_a_minute(file, tmp_path):
     subprocess.run([sys.executable, file], cwd=tmp_path, env=environment, check=True, timeout=60, capture_output=True)
 
 
+def test_the_first_hour(root, tmp_path):
+    """The script as it stands, in an empty folder: a run, own data and parts, a sweep, an export, a load, a figure."""
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    script = ["bash", str(root / "examples/first_hour.sh")]
+    done = subprocess.run(script, cwd=tmp_path, env=os.environ | {"PATH": programs}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "test accuracy" in done.stdout
+    assert len(list((tmp_path / "runs").glob("*/result.json"))) == 6
+    for folder, pattern in (("comparison", "compare.svg"), ("for-the-lab", "conductances.csv"), ("figures", "*.svg")):
+        assert list((tmp_path / folder).glob(pattern)), f"nothing in {folder}"
+
+
 def test_the_experiment_file_is_valid(root):
     experiment, settings, _ = resolve(str(root / "examples/an_experiment.toml"))
     experiment.prepare(settings)
@@ -47,5 +59,5 @@ def test_the_experiment_file_is_valid(root):
 
 def test_every_example_is_in_the_list(root):
     page = (root / "examples/README.md").read_text()
-    for file in (*FILES, root / "examples/an_experiment.toml"):
+    for file in (*FILES, root / "examples/an_experiment.toml", root / "examples/first_hour.sh"):
         assert f"[{file.name}]({file.name})" in page

@@ -6,9 +6,9 @@ import tomllib
 
 import pytest
 
-NAMES = {"lazy_loader": "lazy_loader", "tomli_w": "tomli-w", "jaxlib": "jax", "mpl_toolkits": "matplotlib"}
+NAMES = {"PIL": "pillow", "tomli_w": "tomli-w", "jaxlib": "jax", "mpl_toolkits": "matplotlib"}
 # rich comes with typer's own command line; each of these is imported where its extra is used
-EXTRAS = {"diffrax", "torch", "optuna", "allpairspy", "openpyxl", "xlrd", "h5py", "hypothesis", "pytest"}
+EXTRAS = {"diffrax", "torch", "optuna", "allpairspy", "openpyxl", "xlrd", "h5py", "aedat", "hypothesis", "pytest"}
 
 
 @pytest.fixture(scope="module")

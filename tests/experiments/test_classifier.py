@@ -138,12 +138,12 @@ def test_progress_is_a_line_here_and_a_bar_in_a_notebook(monkeypatch, capsys):
 
     with bar.progress_shown() as report:
         report(Progress(4, 4, 0.5, 0.75))
-    assert capsys.readouterr().err == "step 4/4, loss 0.500, test 75.00%\n"
+    assert capsys.readouterr().err == "step 4/4, loss 0.500, test 75.00%, compiled\n"
     monkeypatch.setattr(bar, "import_module", lambda name: type("IPython", (), {"display": lambda *a, **k: Handle()}))
     monkeypatch.setattr(bar, "Console", lambda **options: type("Console", (), {"is_jupyter": True}))
     with bar.progress_shown() as report:
         report(Progress(2, 4, 0.5, None))
-    assert shown == ['<progress value="2" max="4"></progress> 2/4 loss 0.500']
+    assert shown == ['<progress value="2" max="4"></progress> 2/4 loss 0.500, compiled']
 
 
 @pytest.mark.parametrize(

@@ -183,6 +183,10 @@ WRONG = [
     ("stdp-patterns-waveform", ["synapse=differential-pair"], "NoLawToFollow"),
     ("memory-retrieval", ["array.adc=adc", "array.adc.bits=8", "array.adc.range=1uA"], "Analog"),
     ("memprop-digits", ["evaluation.age=[1h]"], "NothingAges"),
+    ("eprop-spoken", ["data.name=mackey-glass"], "OnlyNumbers"),
+    ("eprop-regression", ["data.name=digits"], "NoNumbers"),
+    ("eprop-regression", ["learning.objective=cross-entropy"], "NoNumbers"),
+    ("eprop-regression", ["encoder=image-rate"], "NoNumbers"),
 ]
 
 

@@ -18,7 +18,7 @@ def test_write_accuracy_is_an_experiment_with_a_page(tmp_path):
     for n, mean in known.items():
         assert abs(1e6 * result[f"g_after_{n}"] - mean) < 0.1
     page = report.write_report(tmp_path / "run").read_text()
-    assert page.count("<img") == 2
+    assert page.count("<figure") == 2
     with pytest.raises(ms.InputError, match="seeds is 2; allowed for pcm-writes: 1"):
         ms.experiments.run(resolve("pcm-writes", ("seeds=2",)).settings, tmp_path / "two")
     assert not (tmp_path / "two").exists()

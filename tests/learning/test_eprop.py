@@ -216,7 +216,7 @@ def test_an_update_may_happen_at_any_step(x64):
             if t == change_at:
                 w = tuple(1.5 * m for m in w)
             reads = exact(w).part(0)
-            state, step = online.step(state, reads, weights[2], Shown(trial.x[t], trial.x[t], trial.target[t]))
+            state, step = online.step(state, reads, weights[2], Shown(trial.x[t], trial.x[t], (trial.target[t], None)))
             found.append(step.gradient[0])
         return jnp.stack(found)
 

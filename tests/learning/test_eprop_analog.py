@@ -130,7 +130,7 @@ def test_the_online_form_is_the_factorised_one_and_its_traces_are_eligibilities(
     batch = Batch(x, target, jnp.ones(12), jnp.asarray(True))
     _, found = gradient(Eprop(rate_weight=0.0, clip=1e9), view, weights, batch)
     online = OnlineEprop(view.network, view.objective, DT)
-    shown = Shown(x, x, target)
+    shown = Shown(x, x, (target, None))
     _, total = jax.jit(lambda shown: online.run(exact(weights), weights[2], shown, view.clock))(shown)
     for ours, other in zip(found[:1] + found[2:], total.gradient[:1] + total.gradient[2:], strict=True):
         np.testing.assert_allclose(ours, other, rtol=1e-9, atol=1e-12)
@@ -139,7 +139,7 @@ def test_the_online_form_is_the_factorised_one_and_its_traces_are_eligibilities(
     expected = eligibilities(neuron, x, (weights[0], weights[1] * view.network.others()))
     step = jax.jit(lambda state, now: online.step(state, exact(weights).part(0), weights[2], now)[0])
     for k in range(12):
-        state = step(state, Shown(x[k], x[k], target[k]))
+        state = step(state, Shown(x[k], x[k], (target[k], None)))
         filtered = kappa * filtered + expected[k]
         np.testing.assert_allclose(state.input.filtered, filtered, rtol=1e-7, atol=1e-10)
 

@@ -79,8 +79,16 @@ def part(default: Any, doc: str, *, choices: Any = None) -> Any:
 
 
 def kind_of(cls: type, field: dataclasses.Field) -> Any:
-    """The type of a field, also where its module has annotations as texts (`from __future__ import annotations`)."""
-    return typing.get_type_hints(cls)[field.name] if isinstance(field.type, str) else field.type
+    """The type of a field, also where its module has annotations as texts (`from __future__ import annotations`).
+
+    A text that means nothing there stays one: other packages have classes that name what they import for types alone.
+    """
+    if not isinstance(field.type, str):
+        return field.type
+    try:
+        return typing.get_type_hints(cls)[field.name]
+    except NameError:
+        return field.type
 
 
 class ParamInfo(NamedTuple):

@@ -79,8 +79,6 @@ class RunProgress:
     def __enter__(self) -> "RunProgress":
         if self.bar:
             self.bar.start()
-        elif not self.quiet:
-            self.console.print(COMPILING)
         return self
 
     def __exit__(self, kind: type | None, value: BaseException | None, trace: TracebackType | None) -> None:
