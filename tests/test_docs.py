@@ -188,7 +188,7 @@ def test_files_of_utterances_become_a_data_set_as_the_page_says(root, tmp_path):
     """Made-up files of that layout, and the block and the commands of the page, up to the runs themselves."""
     rng, held = np.random.default_rng(0), {}
     (tmp_path / "vowels").mkdir()
-    for part, count in (("TRAIN", 12), ("TEST", 9)):
+    for part, count in (("TRAIN", 30), ("TEST", 9)):
         held[part] = [rng.normal(size=(rng.integers(7, 30), 12)).round(6) for _ in range(count)]
         rows = [":".join(",".join(map(str, c)) for c in one.T) + f":{k % 3 + 1}" for k, one in enumerate(held[part])]
         head = "# made up\n@problemName JapaneseVowels\n@classLabel true 1 2 3\n@data\n"
@@ -204,7 +204,7 @@ def test_files_of_utterances_become_a_data_set_as_the_page_says(root, tmp_path):
         assert arrays["y_train"][:4].tolist() == ["speaker 1", "speaker 2", "speaker 3", "speaker 1"]
     lines = [line for block in blocks(root / VOWELS, "sh") for line in block.splitlines()]
     said = fresh(tmp_path, "-c", COMMANDS + ALL, json.dumps([one for one in lines if one.startswith("memspike ")]))
-    assert "12 training and 9 test examples" in said
+    assert "30 training and 9 test examples" in said
 
 
 @pytest.mark.parametrize("page", TUTORIAL)
@@ -292,6 +292,8 @@ def test_commands_in_the_docs_are_valid(root, page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs/fit-set").mkdir(parents=True)
     description.write(ms.devices.find("pcmo"), tmp_path / "runs/fit-set/device.toml")
+    utterances = np.random.default_rng(0).normal(size=(40, 29, 12))  # of the page on vowels
+    np.savez(tmp_path / "vowels.npz", x=utterances, y=np.arange(40) % 4, lengths=np.full(40, 20))
     found = [words for words in commands(root / page) if words[0] in EXPERIMENTS]
     assert len(found) >= 3 or page not in ("README.md", "docs/results.md", "docs/configuration.md")
     for words in found:
