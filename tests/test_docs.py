@@ -197,7 +197,7 @@ def test_files_of_utterances_become_a_data_set_as_the_page_says(root, tmp_path):
     fresh(tmp_path, "vowels.py")
     data = ms.data.load_file(tmp_path / "vowels.npz", ms.data.Reading())
     for part, lengths in (("TRAIN", data.lengths_train), ("TEST", data.lengths_test)):
-        assert [len(one) for one in held[part]] == lengths.tolist()
+        assert [len(one) for one in held[part]] == np.asarray(lengths).tolist()
     with np.load(tmp_path / "vowels.npz") as arrays:
         assert np.allclose(arrays["x_test"][4, : len(held["TEST"][4])], held["TEST"][4])
         assert not arrays["x_test"][4, len(held["TEST"][4]) :].any()
