@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
 from memspike.data.encoders import AbstractEncoder
+from memspike.learning.objectives import Own
 from memspike.networks.simulate import Events
 from memspike.parts.errors import InputError
 from memspike.parts.parallel import split
@@ -19,8 +20,6 @@ from memspike.parts.param import option
 FREQUENCIES = (1.0, 2.0, 3.0, 5.0)
 Images = Float[Array, "batch height width"]
 LEAST = 6
-# how many frames or steps of every example [*batch] are its own; None: all
-Own = Int[Array, "*batch"] | None
 
 
 class Trial(NamedTuple):
