@@ -122,6 +122,9 @@ class LayerSettings(eqx.Module):
     array: ArraySettings | None = eqx.field(default=None, metadata={"doc": "the array"})
     scheme: Recipe | None = eqx.field(default=None, metadata={"doc": "the programming scheme", "choices": SCHEMES})
     filter: AbstractFilter | None = eqx.field(default=None, metadata={"doc": "the synaptic filter (feedforward)"})
+    input_gain: float | None = option(
+        None, "its own network.input_gain, where the input drives it (feedforward)", bounds=(0, 1e9)
+    )
     reading: AbstractRows | None = eqx.field(default=None, metadata={"doc": "what reading does to the devices"})
     connection: AbstractConnection = part(Dense, "how rows see what drives the layer (feedforward)")
     sources: tuple[int | str, ...] | None = option(
@@ -175,6 +178,11 @@ class SimulationSettings(eqx.Module):
     dt: float = option(50e-6, "time step", unit="s", bounds=(1e-15, 1e3))
     duration: float = option(
         0.8e-3, "simulated time of a trial; an encoder of frames sets it", unit="s", bounds=(1e-15, 1e6)
+    )
+    accuracy: str = option(
+        "run",
+        "run: steps of dt; spice: dt halved until membranes are within 1 mV of a circuit simulator's",
+        choices=("run", "spice"),
     )
     parts: int = option(1, "moments of a trial at which drifting conductances are read anew", bounds=(1, 10**4))
     pause: float = option(0.0, "from the start of a trial to the start of the next", unit="s", bounds=(0, 1e12))
