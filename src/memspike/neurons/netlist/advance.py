@@ -59,7 +59,7 @@ def step(static: Static, given: Given, v: tuple[Real, ...], events: int) -> Reac
         waits = ~over & (sum(at_once.values()) <= 0)
         found = cut(static, now, y)
         u, x = _ends(static, now._replace(h=found.tau), found.y)
-        flips = {k: jnp.where(waits, found.which[k], at_once[k]) * (1.0 - over) for k in at_once}
+        flips = {k: jnp.where(over, 0.0, jnp.where(waits, found.which[k], at_once[k])) for k in at_once}
         on = {k: flips[k] + now.on[k] - 2 * flips[k] * now.on[k] for k in flips}
         fine = fine & (found.converged | ~waits)
         left = jnp.where(waits, left - found.tau, left)

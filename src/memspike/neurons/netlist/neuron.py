@@ -155,7 +155,7 @@ def _blank(neuron: Netlist) -> tuple[dict[int, Any], dict[int, Real]]:
     """Devices at 0 V, and switches as they are given."""
     zero = jnp.zeros(())
     devices = {k: e.device.init() for k, e in enumerate(neuron.elements) if isinstance(e, Memristor)}
-    switches = {k: zero + e.on for k, e in enumerate(neuron.elements) if isinstance(e, VoltageSwitch)}
+    switches = {k: zero + float(e.on) for k, e in enumerate(neuron.elements) if isinstance(e, VoltageSwitch)}
     return devices, switches
 
 

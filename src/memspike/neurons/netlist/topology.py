@@ -5,7 +5,7 @@ found: the equations are one sum of currents for every group of nodes.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from memspike.neurons.netlist.elements import (
     GROUND,
@@ -78,6 +78,18 @@ def _reached(start: str, edges: Iterable[tuple[int, str, str]]) -> Iterator[tupl
                     open_.append(there)
 
 
+def _forest(edges: list[tuple[int, str, str]]) -> list[tuple[int, str, str]]:
+    """The edges without those that close a loop of earlier ones."""
+    group: dict[str, str] = {}
+    found = []
+    for k, first, second in edges:
+        a, b = group.get(first, first), group.get(second, second)
+        if a != b:
+            found.append((k, first, second))
+            group |= {node: a for node in (*group, first, second) if group.get(node, node) == b}
+    return found
+
+
 def _edges(elements: tuple[AbstractElement, ...], *kinds: type) -> list[tuple[int, str, str]]:
     return [(k, *_ends(e)) for k, e in enumerate(elements) if isinstance(e, kinds)]
 
@@ -147,8 +159,10 @@ def topology(elements: tuple[AbstractElement, ...], inputs: str, membrane: str) 
     if count > LARGEST:
         raise InputError(f"The netlist has {count} unknown voltages; up to {LARGEST} are solved.")
     tied = [k for k, p, n in _edges(elements, Capacitor) if places[p].unknown == places[n].unknown]
-    edges = [edge for edge in _edges(elements, Capacitor, VoltageSource) if edge[0] not in tied]
-    found = Topology(tuple(places.items()), tuple(_reached("0", edges)), count)
+    edges = [edge for edge in _edges(elements, Capacitor) if edge[0] not in tied]
+    edges.sort(key=lambda edge: cast("Capacitor", elements[edge[0]]).initial is None)  # what is given comes first
+    held = tuple(_reached("0", _forest([*sources, *edges])))
+    found = Topology(tuple(places.items()), held, count)
     _check_held(elements, found, inputs, membrane)
     return found
 

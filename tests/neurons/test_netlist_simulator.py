@@ -1,0 +1,97 @@
+"""Ring 3 for netlists: spike times of ngspice on decks written by hand, and a differentiable simulator of others."""
+
+import os
+import shutil
+import subprocess
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import memspike as ms
+from memspike.neurons.netlist.circuits import MIF_DECK, PEARSON_ANSON_DECK, TWO_MEMRISTORS_DECK
+
+# the two devices as ngspice needs them, their states on capacitors
+MIF_PAIR = """
+.subckt mif-pair p n
+Cx x 0 1m
+Bx 0 x I=(1-V(x))*0.5*(1+tanh((V(p,n)-0.11)/0.03))-V(x)*0.5*(1+tanh((0.005-V(p,n))/0.03))
+Bg p n I=V(p,n)*(V(x)/1k+(1-V(x))/100k)
+.ends
+"""
+NBO2 = """
+.subckt nbo2 p n
+Cx x 0 2.3e-15
+Bx 0 x I=I(Vm)*V(p,n)-(V(x)-298)/1.27e6
+Vm p q 0
+Bg q n I=V(p,n)/60*exp((0.0799030662741*V(p,n)*V(p,n)/pow(V(p,n)*V(p,n)+1e-6,0.75)-0.215)/(8.617333262e-5*V(x)))
+.ends
+"""
+
+
+@pytest.fixture
+def ngspice(tmp_path):
+    """Run a deck with more cards and an analysis → times and the voltage of a node."""
+    program = shutil.which("ngspice")
+    if program is None:
+        if os.environ.get("MEMSPIKE_REQUIRE_NGSPICE"):
+            pytest.fail("ngspice is required and is not on the PATH")
+        pytest.skip("no ngspice on the PATH")
+
+    def run(deck, more, analysis, node):
+        control = f".control\nset num_threads=1\n{analysis}\nset wr_singlescale numdgt=15\nwrdata out.txt v({node})\n.endc\n"
+        (tmp_path / "deck.cir").write_text(deck.replace(".end\n", "") + more + control + ".end\n")
+        command = [program, "-b", "deck.cir"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)
+        assert (tmp_path / "out.txt").exists(), done.stdout[-2000:] + done.stderr[-2000:]
+        return np.loadtxt(tmp_path / "out.txt").T
+
+    return run
+
+
+def crossings(t, v, level, sign=1):
+    """Times at which v rises (or with sign −1 falls) through a level, by linear interpolation."""
+    v, level = sign * np.asarray(v), sign * level
+    at = np.flatnonzero((v[:-1] < level) & (v[1:] >= level))
+    return t[at] + (level - v[at]) / (v[at + 1] - v[at]) * (t[at + 1] - t[at])
+
+
+def waveform(neuron, current, dt):
+    """Times from 0 on and the membrane, at the start and after every step."""
+    start = neuron.init()
+    state, v = jax.jit(lambda i: jax.lax.scan(lambda s, now: neuron.step(s, now, dt), start, i))(current)
+    ms.neurons.check_solved(state)
+    return np.arange(len(v) + 1) * dt, np.r_[float(neuron.rest()), np.asarray(v)]
+
+
+def test_the_published_pair(x64, ngspice):
+    dt = 2e-6
+    middle = (jnp.arange(2000, dtype=float) + 0.5) * dt
+    tau = 0.3e-3
+    t, v = waveform(ms.neurons.mif_netlist(), 5e-6 * np.e * middle / tau * jnp.exp(-middle / tau), dt)
+    drive = f"Bin 0 v I=5u*{np.e:.15g}*time/0.3m*exp(-time/0.3m)\n"
+    t_, v_ = ngspice(MIF_DECK, MIF_PAIR + drive, "tran 1u 4m 0 0.5u", "v")
+    assert np.abs(np.interp(t_, t, v) - v_).max() < 0.05e-3
+    for sign in (1, -1):
+        np.testing.assert_allclose(crossings(t, v, 0.05, sign), crossings(t_, v_, 0.05, sign), rtol=1e-3)
+
+
+@pytest.mark.parametrize("dt", [5e-9, 1e-9])
+def test_an_oscillator_with_a_hard_switch(x64, ngspice, dt):
+    t, v = waveform(ms.neurons.pearson_anson(), jnp.zeros(round(1.5e-6 / dt)), dt)
+    t_, v_ = ngspice(PEARSON_ANSON_DECK, "", "tran 1n 1.5u 0 0.02n uic", "v")
+    ours, theirs = crossings(t, v, 0.5), crossings(t_, v_, 0.5)
+    assert len(ours) == len(theirs) >= 11
+    np.testing.assert_allclose(ours, theirs, rtol=1e-3)
+
+
+def test_a_neuron_of_two_memristors(x64, ngspice):
+    dt = 0.25e-9
+    middle = (jnp.arange(4800, dtype=float) + 0.5) * dt
+    t, v = waveform(ms.neurons.two_memristor_neuron(), 120e-6 * jnp.clip((middle - 10e-9) / 10e-9, 0.0, 1.0), dt)
+    drive = "Iin 0 a pwl(0 0 10n 0 20n 120u)\n"
+    t_, v_ = ngspice(TWO_MEMRISTORS_DECK, NBO2 + drive, "tran 0.1n 1.2u 0 0.05n", "b")
+    ours, theirs = crossings(t, v, 0.2), crossings(t_, v_, 0.2)
+    assert len(ours) == len(theirs) >= 3
+    np.testing.assert_allclose(ours, theirs, rtol=1e-3)
