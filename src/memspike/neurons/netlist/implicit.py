@@ -29,8 +29,8 @@ class Solution(NamedTuple):
 
 
 def tolerance(dtype: Any) -> float:
-    """Relative change of the last iteration: the error after it is its square."""
-    return float(jnp.finfo(dtype).eps) ** 0.5
+    """Relative change of the last iteration: the error after it is of the order of its square."""
+    return max(1e-6, float(jnp.finfo(dtype).eps) ** 0.5)
 
 
 def _pairs(y: Middle, moved: Middle) -> list[tuple[Real, Real]]:
