@@ -9,6 +9,7 @@ import argparse
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,7 @@ def voltax_functions(counts):
     def run(c):
         return jax.vmap(lambda c: voltax.transient(circuit.set("C1", c=c), jnp.asarray(times), method="trap").v("v"))(c)
 
-    return [lambda c=jnp.asarray(capacitances(n)): jax.block_until_ready(run(c).T) for n in counts]
+    return [partial(lambda c: jax.block_until_ready(run(c).T), jnp.asarray(capacitances(n))) for n in counts]
 
 
 def our_functions(counts):

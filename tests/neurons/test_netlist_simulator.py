@@ -40,8 +40,8 @@ def ngspice(tmp_path):
         pytest.skip("no ngspice on the PATH")
 
     def run(deck, more, analysis, node):
-        control = f".control\nset num_threads=1\n{analysis}\nset wr_singlescale numdgt=15\nwrdata out.txt v({node})\n.endc\n"
-        (tmp_path / "deck.cir").write_text(deck.replace(".end\n", "") + more + control + ".end\n")
+        says = f"set num_threads=1\n{analysis}\nset wr_singlescale numdgt=15\nwrdata out.txt v({node})\n"
+        (tmp_path / "deck.cir").write_text(f"{deck.replace('.end', '')}{more}.control\n{says}.endc\n.end\n")
         command = [program, "-b", "deck.cir"]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)
         assert (tmp_path / "out.txt").exists(), done.stdout[-2000:] + done.stderr[-2000:]
