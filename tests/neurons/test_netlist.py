@@ -249,3 +249,38 @@ def test_a_deck_that_is_nothing(tmp_path):
         ms.neurons.parse_deck("R1 v 0 1k\n")  # a title
     with pytest.raises(ms.InputError, match="one of them is needed"):
         build(ms.neurons.AbstractNeuron, {"type": "netlist", "deck": "x", "elements": []}, "neuron")
+
+
+def test_a_network_of_netlists_is_that_of_the_hand_written_neurons(x64):
+    """Two layers with shared neurons, forwards and backwards."""
+    random = np.random.default_rng(0)
+    weights = tuple(jnp.asarray(random.uniform(-0.3, 0.3, shape)) for shape in ((5, 4), (4, 2)))
+    events = ms.networks.Events(jnp.asarray(random.uniform(0, 0.1, (1, 3, 5))), (0.0,))
+    found = []
+    for neuron in (ms.neurons.mif(), ms.neurons.mif_netlist()):
+        filters = ms.neurons.AlphaFilter(tau=0.3e-3), ms.neurons.ExponentialFilter(tau=0.1e-3)
+        layers = [
+            ms.networks.Layer(w.shape, ms.arrays.Crossbar(), filter=f, neuron=neuron)
+            for w, f in zip(weights, filters, strict=True)
+        ]
+        network = ms.networks.Feedforward(tuple(layers))
+
+        def last(weights, network=network):
+            out = ms.networks.simulate(network, network.program(weights), events, steps=60, dt=5e-6)[-1]
+            return out[-1].sum(), out
+
+        found.append(jax.jit(jax.value_and_grad(last, has_aux=True))(weights))
+    (_, theirs), (_, ours) = (one[0] for one in found)
+    assert np.ptp(theirs) > 1e-3
+    np.testing.assert_allclose(ours, theirs, atol=0.02 * np.ptp(theirs))
+    for a, b in zip(found[0][1], found[1][1], strict=True):
+        np.testing.assert_allclose(b, a, atol=0.05 * np.abs(a).max())
+
+
+def test_an_experiment_takes_a_deck(tmp_path):
+    (tmp_path / "mine.cir").write_text(MIF_DECK)
+    changes = ["neuron=netlist", f"neuron.deck={tmp_path / 'mine.cir'}", "neuron.substeps=2"]
+    settings = ms.experiments.resolve("memprop-digits", changes)[1]
+    assert eqx.tree_equal(settings.neuron, ms.neurons.mif_netlist(substeps=2))
+    with pytest.raises(ms.InputError, match="does not exist"):
+        ms.experiments.resolve("memprop-digits", ["neuron=netlist", "neuron.deck=none.cir"])

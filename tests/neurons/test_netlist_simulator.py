@@ -1,8 +1,11 @@
 """Ring 3 for netlists: spike times of ngspice on decks written by hand, and a differentiable simulator of others."""
 
+import importlib.util
+import json
 import os
 import shutil
 import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -95,3 +98,30 @@ def test_a_neuron_of_two_memristors(x64, ngspice):
     ours, theirs = crossings(t, v, 0.2), crossings(t_, v_, 0.2)
     assert len(ours) == len(theirs) >= 3
     np.testing.assert_allclose(ours, theirs, rtol=1e-3)
+
+
+VOLTAX = """
+import json
+import jax.numpy as jnp
+import voltax
+
+t = jnp.arange(401) * 5e-6
+drive = 5e-6 * t / 0.3e-3 * jnp.exp(1 - t / 0.3e-3)
+points = " ".join(f"{s:.9g} {i:.12g}" for s, i in zip(t.tolist(), drive.tolist(), strict=True))
+circuit = voltax.parse_netlist(DECK + f"Iin 0 v PWL({points})")
+print(json.dumps(voltax.transient(circuit, t, method="trap").v("v").tolist()))
+"""
+
+
+def test_a_differentiable_simulator_of_others(x64):
+    """In a process of its own, as it switches double precision on when it is imported."""
+    if importlib.util.find_spec("voltax") is None:
+        pytest.skip("voltax is not installed")
+    deck = "\n".join(MIF_DECK.replace("mif-pair", "pair").splitlines()[1:-1]) + MIF_PAIR.replace("mif-pair", "pair")
+    command = [sys.executable, "-c", f"DECK = {deck!r}\n{VOLTAX}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    theirs = np.asarray(json.loads(done.stdout.splitlines()[-1]))
+    middle = (jnp.arange(400, dtype=float) + 0.5) * 5e-6
+    tau = 0.3e-3
+    _, ours = waveform(ms.neurons.mif_netlist(), 5e-6 * np.e * middle / tau * jnp.exp(-middle / tau), 5e-6)
+    assert np.abs(ours - theirs).max() < 0.2e-3

@@ -1,5 +1,7 @@
 """Three circuits as decks: the published MIF neuron, an oscillator with a hard switch, a neuron of two memristors."""
 
+from typing import Any
+
 from memspike.neurons.netlist.deck import parse_deck
 from memspike.neurons.netlist.neuron import Netlist
 
@@ -33,30 +35,36 @@ VP   psup 0 0.66
 """
 
 
-def mif_netlist() -> Netlist:
+def mif_netlist(**options: Any) -> Netlist:
     """The published MIF neuron as a netlist, equal to `mif()`.
+
+    `options` are fields of `Netlist`, such as substeps. InputError for options that do not fit the circuit.
 
     Source: Kang et al., IEEE TCAS-I 68(12): 4837 (2021), doi 10.1109/TCSI.2021.3126555.
     """
-    return Netlist(parse_deck(MIF_DECK))
+    return Netlist(parse_deck(MIF_DECK), **options)
 
 
-def pearson_anson() -> Netlist:
+def pearson_anson(**options: Any) -> Netlist:
     """A relaxation oscillator of a supply, 3 kΩ, 100 pF and a switch that is on above 0.71 V and off below 0.3 V.
 
-    8 MHz; steps of 5 ns. Both voltages are those between which the library's NbO2 switch oscillates; the resistances of
-    the switch are an example. Source of the circuit: Pearson & Anson, Proc. Phys. Soc. Lond. 34: 175 (1921), doi
-    10.1088/1478-7814/34/1/333.
+    `options` are fields of `Netlist`, such as substeps. InputError for options that do not fit the circuit.
+
+    8 MHz; steps of 2.5 ns. Both voltages are those between which the library's NbO2 switch oscillates; the resistances
+    of the switch are an example. Source of the circuit: Pearson & Anson, Proc. Phys. Soc. Lond. 34: 175 (1921).
     """
-    return Netlist(parse_deck(PEARSON_ANSON_DECK))
+    return Netlist(parse_deck(PEARSON_ANSON_DECK), **options)
 
 
-def two_memristor_neuron() -> Netlist:
+def two_memristor_neuron(**options: Any) -> Netlist:
     """A neuron of two NbO2 threshold switches with opposite supplies; the input enters at `a`, spikes leave at `b`.
+
+    `options` are fields of `Netlist`, such as substeps. InputError for options that do not fit the circuit.
 
     Silent below some 50 µA, then spikes of 0.3 V, faster with more current; steps of 0.25 ns. A **reconstruction**: the
     circuit is that of Pickett, Medeiros-Ribeiro & Williams, Nature Materials 12: 114 (2013), doi 10.1038/nmat3510, the
     device the library's `nbo2`, whose parameters no source confirms, and the supplies, resistors and capacitors were
     chosen so that it spikes with that device.
     """
-    return Netlist(parse_deck(TWO_MEMRISTORS_DECK), input="a", membrane="b")
+    options = {"input": "a", "membrane": "b"} | options
+    return Netlist(parse_deck(TWO_MEMRISTORS_DECK), **options)

@@ -67,7 +67,10 @@ class VoltageSwitch(AbstractElement):
 
 
 class Memristor(AbstractElement):
-    """Any state device of the library; its positive voltage is that of the first node against the second."""
+    """Any state device of the library; its positive voltage is that of the first node against the second.
+
+    InputError for a device whose state is not described by rates alone.
+    """
 
     device: AbstractStateDevice = part(MetastableSwitch, "the device")
     name: str = option("X", _NAME)

@@ -58,6 +58,7 @@ def _limit(y: Middle, moved: Middle) -> Real:
     return share
 
 
+@partial(jax.jit, static_argnums=0)  # traced once, although a step asks several times
 def improvement(static: Static, given: Given, y: Middle) -> Middle:
     """What Newton's iteration takes away from `y`."""
     return solved(static, linear(static, given, y), *residuals(static, given, y))
@@ -68,6 +69,7 @@ def spread(y: Middle, like: Middle) -> Middle:
     return jax.tree.map(lambda x, wide: jnp.broadcast_to(x, wide.shape), y, like)
 
 
+@partial(jax.jit, static_argnums=0)
 def newton(static: Static, given: Given, guess: Middle) -> Solution:
     """The solution that is near `guess`."""
     shapes = jax.eval_shape(lambda: jax.tree.map(lambda x, d: x - d, guess, improvement(static, given, guess)))
