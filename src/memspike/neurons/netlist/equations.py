@@ -10,7 +10,7 @@ Differential Equations II (1996), doi 10.1007/978-3-642-05221-7, ch. IV.3 and VI
 Ruehli & Brennan, IEEE Trans. Circuits Syst. 22(6): 504 (1975), doi 10.1109/TCS.1975.1084079.
 """
 
-from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -98,15 +98,10 @@ def across(static: Static, given: Given, v: tuple[Real, ...], nodes: Nodes) -> R
     return jnp.zeros_like(given.h) if total is None else total
 
 
-def _law(element: Memristor, tree: Any) -> Callable[..., tuple[Real, tuple[Real, ...]]]:
-    """The current and the rates of a device as a function of the leaves of its state, and of its voltage."""
-
-    def law(leaves: tuple[Real, ...], u: Real) -> tuple[Real, tuple[Real, ...]]:
-        state = jax.tree.unflatten(tree, leaves)
-        rates = jax.tree.leaves(element.device.rate(state, u))
-        return element.device.current(state, u), tuple(rates)
-
-    return law
+def _law(element: Memristor, tree: Any, leaves: tuple[Real, ...], u: Real) -> tuple[Real, tuple[Real, ...]]:
+    """The current and the rates of a device at the leaves of its state, and at its voltage."""
+    state = jax.tree.unflatten(tree, leaves)
+    return element.device.current(state, u), tuple(jax.tree.leaves(element.device.rate(state, u)))
 
 
 def _resistive(element: AbstractElement, k: int, given: Given) -> Real | None:
@@ -155,7 +150,7 @@ def residuals(static: Static, given: Given, y: Middle) -> tuple[Row, dict[int, l
         u = across(static, given, y.v, element.nodes)  # pyright: ignore[reportAttributeAccessIssue]
         if isinstance(element, Memristor):
             start, tree = jax.tree.flatten(given.x[k])
-            i, rates = _law(element, tree)(y.x[k], u)
+            i, rates = _law(element, tree, y.x[k], u)
             states[k] = [x - x0 - 0.5 * given.h * f for x, x0, f in zip(y.x[k], start, rates, strict=True)]
         else:
             g = _resistive(element, k, given)
@@ -182,7 +177,7 @@ def linear(static: Static, given: Given, y: Middle) -> Linear:
 
 
 def _local(element: Memristor, start: Any, at: tuple[tuple[Real, ...], Real], h: Real) -> Local:
-    law, (x, u) = _law(element, jax.tree.structure(start)), at
+    law, (x, u) = partial(_law, element, jax.tree.structure(start)), at
     half, still = 0.5 * h, tuple(jnp.zeros_like(one) for one in x)
     a: Matrix = [[None] * len(x) for _ in x]
     c = []
