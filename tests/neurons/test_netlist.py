@@ -133,7 +133,7 @@ def test_the_period_of_the_oscillator_is_the_exact_one(x64):
 
 
 def test_a_step_without_a_solution_is_told(x64):
-    neuron = eqx.tree_at(lambda n: n.elements[2].capacitance, ms.neurons.pearson_anson(), jnp.asarray(1e-12))
+    neuron = changed(ms.neurons.pearson_anson(), jnp.asarray(1e-12))
     state, v = neuron.step(neuron.init(), jnp.zeros(()), 5e-9)  # four switchings in one step
     assert np.isnan(float(v))
     with pytest.raises(ms.RunError, match="1 steps of the netlist had no solution"):
@@ -142,6 +142,37 @@ def test_a_step_without_a_solution_is_told(x64):
     state, v = finer.step(finer.init(), jnp.zeros(()), 5e-9)
     assert np.isfinite(float(v))
     ms.neurons.check_solved(state)
+
+
+def test_a_device_that_switches_too_hard_for_the_step_is_told(x64):
+    """A bistable switch of 50 ns: solved at 2 ns, no solution at 50 ns, and never a plausible number instead."""
+    deck = "bistable\nC1 v 0 1n\nX1 v 0 threshold-switch tau=50n v_scale=1m\n"
+    neuron = ms.neurons.Netlist(ms.neurons.parse_deck(deck))
+    coarse, fine = (
+        jax.jit(lambda i, dt=dt: jax.lax.scan(lambda s, i: neuron.step(s, i, dt), neuron.init(), i))
+        for dt in (50e-9, 2e-9)
+    )
+    state, v = coarse(jnp.full(600, 5e-6))
+    assert np.isnan(np.asarray(v[-1]))
+    with pytest.raises(ms.RunError, match="did not converge"):
+        ms.neurons.check_solved(state)
+    state, v = fine(jnp.full(15_000, 5e-6))
+    ms.neurons.check_solved(state)
+    assert 0.1 < float(v.max()) < 0.11
+
+
+def test_oscillators_of_a_population_switch_each_at_its_time(x64):
+    neuron, scales = ms.neurons.pearson_anson(), jnp.asarray([0.7, 1.0, 1.6])
+    many = changed(neuron, 100e-12 * scales)
+    together = jax.jit(lambda i: run(many, i, 5e-9))(jnp.zeros((60, 3)))
+    one = jax.jit(lambda c: run(changed(neuron, c), jnp.zeros(60), 5e-9))
+    for k in range(3):
+        np.testing.assert_allclose(together[:, k], one(100e-12 * scales[k]), rtol=1e-9)
+
+
+def changed(neuron, capacitance):
+    """The oscillator with another capacitor."""
+    return eqx.tree_at(lambda n: n.elements[2].capacitance, neuron, capacitance)
 
 
 def test_single_precision_gives_the_same_spikes():

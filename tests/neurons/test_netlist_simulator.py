@@ -80,7 +80,7 @@ def test_the_published_pair(x64, ngspice):
         np.testing.assert_allclose(crossings(t, v, 0.05, sign), crossings(t_, v_, 0.05, sign), rtol=1e-3)
 
 
-@pytest.mark.parametrize("dt", [5e-9, 1e-9])
+@pytest.mark.parametrize("dt", [2.5e-9, 1e-9])
 def test_an_oscillator_with_a_hard_switch(x64, ngspice, dt):
     t, v = waveform(ms.neurons.pearson_anson(), jnp.zeros(round(1.5e-6 / dt)), dt)
     t_, v_ = ngspice(PEARSON_ANSON_DECK, "", "tran 1n 1.5u 0 0.02n uic", "v")
