@@ -40,6 +40,7 @@ bench: pyproject.toml
 	.venv-bench/bin/python benchmarks/devices.py --out results/bench-devices.json
 	.venv-bench/bin/python benchmarks/arrays.py --out results/bench-arrays.json
 	.venv-bench/bin/python benchmarks/programming.py --out results/bench-programming.json
+	.venv-bench/bin/python benchmarks/netlist.py --out results/bench-netlist.json
 	.venv-bench/bin/python benchmarks/wired_training.py --out results/bench-wired-training.json
 	.venv-bench/bin/python benchmarks/eprop.py --out results/bench-eprop.json
 	.venv-bench/bin/python benchmarks/population.py --out results/bench-population.json

@@ -25,6 +25,7 @@ HOW_TO = [
     *("add-a-device", "add-a-neuron", "add-a-rule", "add-a-scheme", "add-an-experiment"),
     *("own-data", "in-python", "use-a-run", "fit-your-device", "fit-a-sweep", "fit-ageing-and-noise"),
     "speakers-by-their-vowels",
+    "a-neuron-from-a-netlist",
 ]
 PACKAGES = (
     *("devices", "fitting", "cells", "arrays", "neurons", "networks", "learning", "data", "experiments", "report"),
