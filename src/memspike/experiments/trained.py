@@ -16,6 +16,7 @@ from memspike.config.resolve import read_file
 from memspike.config.settings import Settings
 from memspike.data.given import GIVEN, kept_data
 from memspike.experiments.base import Experiment, resolve
+from memspike.networks.base import AbstractNetwork, Cells
 from memspike.parts.errors import InputError
 from memspike.parts.registry import EXPERIMENTS
 from memspike.parts.written import type_of
@@ -161,6 +162,14 @@ class TrainedRun:
     def weights(self) -> dict[str, Float[np.ndarray, "chips rows columns"]]:
         """By matrix, the weights that the conductances stand for; those in digital memory are not among them."""
         return self._states(lambda cell, state: cell.weight(cell.stored(state)))
+
+    def chip(self, number: int = 0) -> tuple[AbstractNetwork, Cells]:
+        """The network of one chip as it was fabricated, and the state of its cells. InputError where there is none."""
+        population = self._given.population
+        if not 0 <= number < population.count:
+            raise InputError(f"Chip {number} does not exist; the run has chips 0 to {population.count - 1}.")
+        made, cells = (jax.tree.map(lambda leaf: leaf[number], t) for t in (population.chips, self.chips.cells))
+        return population.network(made), cells
 
     def devices(self) -> dict[str, Any]:
         """By matrix, the device as it is on paper, without the spread of a chip."""
