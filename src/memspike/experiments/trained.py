@@ -171,6 +171,12 @@ class TrainedRun:
         made, cells = (jax.tree.map(lambda leaf: leaf[number], t) for t in (population.chips, self.chips.cells))
         return population.network(made), cells
 
+    def shown(self, count: int = 10) -> Any:
+        """What the network is given for the first test examples: [steps, examples, rows], or events."""
+        evaluator = Evaluator(self._given.population, self._given.data, self._given.evaluation.at_once)
+        dt = self._given.population.learner.clock.dt
+        return evaluator.first(count, dt, key=jax.random.key(self.seeds[0]))
+
     def devices(self) -> dict[str, Any]:
         """By matrix, the device as it is on paper, without the spread of a chip."""
         crossbars = self._given.learner.network.crossbars

@@ -1,3 +1,12 @@
+from .bench import Bench as Bench
+from .bench import neurobench as neurobench
+from .deployment import Inputs as Inputs
+from .deployment import deploy as deploy
+from .deployment import inputs_of as inputs_of
+from .deployment import random_inputs as random_inputs
+from .dlpack import to_jax as to_jax
+from .dlpack import to_torch as to_torch
+from .dlpack import torch_module as torch_module
 from .nir_export import Exported as Exported
 from .nir_export import nir_of_run as nir_of_run
 from .nir_export import to_nir as to_nir

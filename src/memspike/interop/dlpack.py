@@ -17,6 +17,7 @@ from memspike.networks.base import AbstractNetwork, Clock, Weights
 from memspike.parts.errors import InputError
 
 Real = Float[Array, "..."]
+INSTALL = "'memspike[torch]'"
 WIDE = ("float64", "int64", "uint64", "complex128")
 
 
@@ -36,14 +37,14 @@ def _checked(tensor: Any, torch: Any, what: str) -> None:
 
 def to_jax(tensor: Any, what: str = "the tensor") -> Real:
     """A clone of a tensor of PyTorch as an array of JAX. InputError for 64 bits where JAX has 32."""
-    torch = needed("torch", "torch", "The door to PyTorch")
+    torch = needed("torch", INSTALL, "The door to PyTorch")
     _checked(tensor, torch, what)
     return jnp.from_dlpack(tensor.detach().clone(memory_format=torch.contiguous_format))
 
 
 def to_torch(array: Real) -> Any:
     """A clone of an array of JAX as a tensor of PyTorch."""
-    return needed("torch", "torch", "The door to PyTorch").from_dlpack(jax.block_until_ready(array)).clone()
+    return needed("torch", INSTALL, "The door to PyTorch").from_dlpack(jax.block_until_ready(array)).clone()
 
 
 def _function(torch: Any, run: Callable[[Weights, Real], Real]) -> Any:
@@ -81,7 +82,7 @@ def torch_module(network: AbstractNetwork | TrainedRun, weights: Weights | None 
 
     InputError without the package torch, for 64-bit tensors where JAX has 32 bits, and without weights or step.
     """
-    torch = needed("torch", "torch", "The door to PyTorch")
+    torch = needed("torch", INSTALL, "The door to PyTorch")
     if isinstance(network, TrainedRun):
         dt = network.settings.simulation.dt if dt is None else dt
         network, cells = network.chip()

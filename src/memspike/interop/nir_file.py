@@ -8,10 +8,12 @@ from memspike.interop.optional import needed
 from memspike.parts.atomic import write_bytes
 from memspike.parts.errors import InputError
 
+INSTALL = "'memspike[nir]'"
+
 
 def package() -> Any:
     """The package nir; InputError with the line that installs it."""
-    return needed("nir", "nir", "NIR")
+    return needed("nir", INSTALL, "NIR")
 
 
 def read_nir(path: str | Path) -> Any:
@@ -40,7 +42,7 @@ def write_nir(path: str | Path, graph: Any, *, v_reset: bool = True) -> Path:
     buffer = io.BytesIO()
     package().write(buffer, graph)
     if not v_reset:
-        with needed("h5py", "nir", "NIR").File(buffer, "r+") as file:
+        with needed("h5py", INSTALL, "NIR").File(buffer, "r+") as file:
             _without_reset(file["node"]["nodes"])
     write_bytes(Path(path), buffer.getvalue())
     return Path(path)
