@@ -1,6 +1,7 @@
 """NIR: what is written is what is read; what cannot be said is refused by name."""
 
 import dataclasses
+from itertools import pairwise
 
 import jax
 import jax.numpy as jnp
@@ -73,9 +74,7 @@ def test_a_network_comes_back_from_its_file(tmp_path, name):
 
 def test_images_travel_with_their_kernels_pools_and_flat_rows(tmp_path):
     first = layer((19, 3), connection=Convolution(3, 1, 1, 2), image=(6, 6, 2), bias=0.2)
-    network = Feedforward(
-        (first, layer((27, 4))), inputs=(6, 6, 2), input_voltage=0.2, spiking_output=True
-    )
+    network = Feedforward((first, layer((27, 4))), inputs=(6, 6, 2), input_voltage=0.2, spiking_output=True)
     weights, x = weights_of(network), spikes_in((2, 6, 6))
     graph = to_nir(network, weights, DT).graph
     found = from_nir(write_nir(tmp_path / "a.nir", graph))
@@ -107,7 +106,7 @@ def test_pools_before_a_kernel_are_folded_into_it_and_odd_kernels_become_matrice
             "out": nir.Output({"output": np.array([size])}),
         }
         names = list(nodes)
-        return nir.NIRGraph(nodes, list(zip(names, names[1:], strict=False)), metadata={"dt": DT}, type_check=False)
+        return nir.NIRGraph(nodes, list(pairwise(names)), metadata={"dt": DT}, type_check=False)
 
     x = spikes_in((2, 8, 8), batch=3)
     square, odd = from_nir(graph((3, 3))), from_nir(graph((3, 1)))

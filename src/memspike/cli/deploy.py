@@ -12,7 +12,6 @@ from memspike.cli.own import Imports, bring
 from memspike.cli.run import run_folder
 from memspike.parts.errors import InputError
 
-
 OWN = ("synapse", "array", "fabrication", "evaluation", "seed")
 
 

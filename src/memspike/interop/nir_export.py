@@ -22,7 +22,7 @@ from memspike.neurons.lif import ALIF, LIF
 from memspike.parts.errors import InputError
 
 Values = Float[np.ndarray, "..."]
-Lines = tuple[Float[np.ndarray, "lines rows columns"], ...]
+Lines = tuple[Float[np.ndarray, "_ _ _"], ...]
 SPICE = "memspike spice writes its circuit"
 # steps in time constants of a filter after which nothing is left in single precision, not even at mid-step
 AT_ONCE = 208
