@@ -31,7 +31,7 @@ from memspike.parts.registry import REGISTRIES
 
 PACKAGES = (
     *("", "devices", "fitting", "cells", "arrays", "neurons", "networks", "learning", "data", "experiments"),
-    *("report", "testing"),
+    *("report", "interop", "testing"),
 )
 CRITERIA = ("shapes", "units", "errors", "source")
 # names of quantities, and what their unit may be called

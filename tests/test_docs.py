@@ -24,12 +24,11 @@ from memspike.parts.registry import EXPERIMENTS, REGISTRIES, Registry
 HOW_TO = [
     *("add-a-device", "add-a-neuron", "add-a-rule", "add-a-scheme", "add-an-experiment"),
     *("own-data", "in-python", "use-a-run", "fit-your-device", "fit-a-sweep", "fit-ageing-and-noise"),
-    "speakers-by-their-vowels",
-    "a-neuron-from-a-netlist",
+    *("speakers-by-their-vowels", "a-neuron-from-a-netlist", "exchange-with-other-frameworks"),
 ]
 PACKAGES = (
     *("devices", "fitting", "cells", "arrays", "neurons", "networks", "learning", "data", "experiments", "report"),
-    "testing",
+    *("interop", "testing"),
 )
 ROOT = Path(__file__).parents[1]
 VOWELS = "docs/how-to/speakers-by-their-vowels.md"  # needs files that it says how to get
@@ -237,7 +236,8 @@ def test_every_how_to_page_is_run(root):
 def test_every_verb_is_documented(root):
     page = (root / "docs/cli.md").read_text()
     commands = [c.name or (c.callback and c.callback.__name__) for c in program.app.registered_commands]
-    commands += [f"data {c.name}" for c in program.data_app.registered_commands]
+    groups = program.app.registered_groups
+    commands += [f"{g.name} {c.name}" for g in groups for c in getattr(g.typer_instance, "registered_commands", [])]
     assert len(commands) >= 8
     for command in commands:
         assert f"`memspike {command}" in page, command
@@ -320,7 +320,7 @@ def exists(code):
         return thing is not None
     if code.startswith("memspike "):
         commands = [c.name or (c.callback and c.callback.__name__) for c in program.app.registered_commands]
-        return code.split()[1] in commands
+        return code.split()[1] in {*commands, *(group.name for group in program.app.registered_groups)}
     key, _, value = code.partition("=")
     names = {entry.name for registry in REGISTRIES.values() for entry in registry}
     names |= {kebab(name) for package in PACKAGES for name in vars(getattr(ms, package))["__all__"]}

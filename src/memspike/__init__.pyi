@@ -4,6 +4,7 @@ from . import data as data
 from . import devices as devices
 from . import experiments as experiments
 from . import fitting as fitting
+from . import interop as interop
 from . import learning as learning
 from . import networks as networks
 from . import neurons as neurons

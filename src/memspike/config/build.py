@@ -95,7 +95,7 @@ def _drive(given: DriveSettings | None, published: Any) -> Drive | None:
     return jax.tree.map(jnp.asarray, Drive(_pulse(given.up), down, reset))
 
 
-def _crossbar(settings: Settings, wires: bool, layer: LayerSettings, shape: tuple[int, int], where: str) -> Crossbar:
+def crossbar_of(settings: Settings, wires: bool, layer: LayerSettings, shape: tuple[int, int], where: str) -> Crossbar:
     """The crossbar of a matrix [rows, columns] with the parts of a layer or of the run; without `wires`, all ideal.
 
     Where some layers have a scheme of their own, those in digital memory have an array only where they ask for one.
@@ -203,7 +203,7 @@ def network_of(
     loops = isinstance(rule, Eprop) and rule.reference_order and not settings.learning.scheme().digital
     if loops and isinstance(topology, RecurrentTopology):
         topology = dataclasses.replace(topology, loops=True)
-    crossbar = partial(_crossbar, settings, wires)
+    crossbar = partial(crossbar_of, settings, wires)
     bias, spikes = isinstance(encoder, AbstractEvents), isinstance(encoder, AbstractRates | AbstractSpikes)
     width = encoder.width if isinstance(encoder, AbstractEvents) else None
     return topology.build(Ingredients(settings.neuron, crossbar, inputs, outputs, charge, image, bias, spikes, width))

@@ -19,6 +19,7 @@ from memspike.config.settings import Settings
 from memspike.data.given import GIVEN, kept_data
 from memspike.experiments.base import Experiment, resolve
 from memspike.networks.accuracy import SPICE, Step, accurate_step
+from memspike.networks.base import AbstractNetwork, Cells
 from memspike.parts.errors import InputError
 from memspike.parts.registry import EXPERIMENTS
 from memspike.parts.written import type_of
@@ -182,6 +183,19 @@ class TrainedRun:
         made = jax.tree.map(lambda leaf: leaf[chip], given.population.chips)
         network = Evaluator(given.population, given.data, samples).network(made, self._other)
         return accurate_step(network, lines, x, steps=learner.clock.steps, dt=learner.clock.dt, within=within)
+    def chip(self, number: int = 0) -> tuple[AbstractNetwork, Cells]:
+        """The network of one chip as it was fabricated, and the state of its cells. InputError where there is none."""
+        population = self._given.population
+        if not 0 <= number < population.count:
+            raise InputError(f"Chip {number} does not exist; the run has chips 0 to {population.count - 1}.")
+        made, cells = (jax.tree.map(lambda leaf: leaf[number], t) for t in (population.chips, self.chips.cells))
+        return population.network(made), cells
+
+    def shown(self, count: int = 10) -> Any:
+        """What the network is given for the first test examples: [steps, examples, rows], or events."""
+        evaluator = Evaluator(self._given.population, self._given.data, self._given.evaluation.at_once)
+        dt = self._given.population.learner.clock.dt
+        return evaluator.first(count, dt, key=jax.random.key(self.seeds[0]))
 
     def devices(self) -> dict[str, Any]:
         """By matrix, the device as it is on paper, without the spread of a chip."""

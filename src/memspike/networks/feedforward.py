@@ -22,7 +22,7 @@ from memspike.parts.param import option
 class Membranes(NamedTuple):
     """A run: what every layer sends, [steps, *batch, neurons] in V: membranes above rest, or the pulses of spikes.
 
-    `output` is that of the last layer, which sends its membranes whatever its neurons are.
+    `output` is that of the last layer, which sends its membranes whatever its neurons are, unless they are to fire.
     """
 
     layers: tuple[Float[Array, "steps *batch _"], ...]
@@ -49,6 +49,7 @@ class Feedforward(AbstractNetwork):
     inputs: Map = eqx.field(static=True, default=())
     input_bias: bool = option(False, "the last row of the input is a bias")
     input_voltage: float = option(1.0, "row voltage of 1 in an input that is no events", unit="V", bounds=(1e-6, 10))
+    spiking_output: bool = option(False, "spiking neurons of the last layer fire, too; otherwise they integrate")
 
     @property
     def crossbars(self) -> tuple[Crossbar, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -65,6 +66,10 @@ class Feedforward(AbstractNetwork):
     def shapes(self) -> tuple[tuple[int, int], ...]:
         """Rows and columns of every crossbar."""
         return tuple(shape for layer in self.layers for shape in layer.shapes())
+
+    def fires(self, k: int) -> bool:
+        """Whether spiking neurons of layer `k` fire."""
+        return self.spiking_output or k + 1 < len(self.layers)
 
     @property
     def input_rows(self) -> int:
@@ -86,7 +91,7 @@ class Feedforward(AbstractNetwork):
         last = len(self.layers) - 1
         for k in range(len(self.layers)):
             self._check_layer(k)
-        if self.layers[last].spiking and self.layers[last].recurrent is not None:
+        if self.layers[last].spiking and self.layers[last].recurrent is not None and not self.spiking_output:
             raise InputError(
                 f"Layer {last} is the last one; its spiking neurons integrate and do not fire, so that it cannot be "
                 "recurrent."

@@ -27,8 +27,7 @@ def read_ledgers(network: Feedforward, seen: Sequence[Any], x: Events | Real, cl
     found: list[Ledger] = []
     for at in walk(network, seen, x, clock, checkpoint=False):
         layer = network.layers[at.number]
-        fires = layer.spiking and at.number + 1 < len(network.layers)  # the last layer only integrates
-        found.append(_of_layer(layer, fires, at, clock))
+        found.append(_of_layer(layer, layer.spiking and network.fires(at.number), at, clock))
         if layer.recurrent is not None:
             sent = at.trace.above_rest
             before = jnp.concatenate([jnp.zeros_like(sent[:1]), sent[:-1]])

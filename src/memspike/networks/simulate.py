@@ -238,7 +238,7 @@ def walk(
         parts = zip(used, layer.connected(), strict=True)
         reads = tuple(one if mask is None else Seen(one.lines * mask[None], one.sd * mask[None]) for one, mask in parts)
         drive = drive_of(network, k, inputs, [at.trace.above_rest for at in done], clock.steps)
-        how = How(k + 1 < len(network.layers), checkpoint)
+        how = How(network.fires(k), checkpoint)
         done.append(Walk(k, drive, reads, run(layer, reads, drive, clock, how, key=each[0])))
     return done
 

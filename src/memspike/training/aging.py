@@ -50,7 +50,7 @@ def later(network: AbstractNetwork, cells: Cells, age: Array) -> Cells:
     return tuple(c.cell.wait(state, age) for c, state in zip(network.crossbars, cells, strict=True))
 
 
-def _gains(
+def drift_gains(
     network: AbstractNetwork, cells: Cells, lifetime: Lifetime, age: Array, key: PRNGKeyArray
 ) -> tuple[Array, ...]:
     """Output gains of every crossbar by the compensation."""
@@ -114,7 +114,7 @@ def over_time(
         def each(item: tuple[FabricatedChip, Cells, PRNGKeyArray]) -> tuple[Cells, tuple[Array, ...]]:
             made, cells, key = item
             network = evaluator.network(made, learner)
-            return later(network, cells, age), _gains(network, cells, lifetime, age, key)
+            return later(network, cells, age), drift_gains(network, cells, lifetime, age, key)
 
         return jax.lax.map(each, (made, cells, key))
 
