@@ -26,12 +26,13 @@ from memspike.parts.parallel import split
 SIZES = (785, 100, 10)
 STEPS, DT = 100, 10e-6
 TAU_IN, TAU = 0.3e-3, 0.1e-3
+WIDTH, GAIN = 10e-6, 30.0
 SPAN, TEMPERATURE = 90e-6, 5e-3
 
 
 def jax_gradient(weights, v, labels, *, cores):
     """A compiled function of the weights → loss and gradients, with the batch split over `cores` or not."""
-    first = Layer(SIZES[:2], Crossbar(), filter=AlphaFilter(tau=TAU_IN))
+    first = Layer(SIZES[:2], Crossbar(), filter=AlphaFilter(tau=TAU_IN), input_gain=GAIN)
     second = Layer(SIZES[1:], Crossbar(), filter=ExponentialFilter(tau=TAU))
     network = Feedforward((first, second))
     readout = Windowed(temperature=TEMPERATURE)
@@ -42,7 +43,7 @@ def jax_gradient(weights, v, labels, *, cores):
         v = split(v, 0) if cores > 1 else v
 
         def loss(weights):
-            out = simulate(network, network.program(weights), Events(v[None], (0.0,)), steps=STEPS, dt=DT)[-1]
+            out = simulate(network, network.program(weights), Events(v[None], (0.0,), WIDTH), steps=STEPS, dt=DT)[-1]
             return readout.loss(out - network.layers[-1].neuron.rest(), target).mean()
 
         return jax.value_and_grad(loss)(weights)
@@ -71,7 +72,9 @@ def torch_gradient(weights, v, labels, rest):
     v, labels = torch.tensor(v), torch.tensor(labels)
     leaves = [torch.tensor(w, requires_grad=True) for w in weights]
     middles = (torch.arange(STEPS) + 0.5) * DT / TAU_IN
-    kernel = middles * torch.exp(-middles)
+    on = torch.clamp(middles, max=WIDTH / TAU_IN)
+    off = middles - on
+    kernel = GAIN * (1 - (1 + on) * torch.exp(-on) + (1 - torch.exp(-on)) * off) * torch.exp(-off)
     v_rest, x1_rest, x2_rest = (float(x) for x in rest)
     decay, half = float(np.exp(-DT / TAU)), float(np.exp(-0.5 * DT / TAU))
 

@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,17 +24,20 @@ from memspike.training.evaluate import Evaluator
 
 
 def circuit(pairs, taus, p):
-    """dy/dt of two filter stages of the first layer, one of every other, and v, x1, x2 of all neurons; their places."""
+    """dy/dt of two filter stages of the first layer, one of every other, and v, x1, x2 of all neurons; their places.
+
+    `pulse` is the current in A into the first stages.
+    """
     sizes = [g.shape[1] for g in pairs]
     stages = [2 * sizes[0], *sizes[1:]]
     ends = np.cumsum([0, *(s + 3 * n for s, n in zip(stages, sizes, strict=True))])
 
-    def rate(_, y):
+    def rate(_, y, pulse):
         dy, sent = np.empty_like(y), None
         for k, (n, s, tau) in enumerate(zip(sizes, stages, taus, strict=True)):
             own, d = y[ends[k] : ends[k + 1]], dy[ends[k] : ends[k + 1]]
             if k == 0:
-                d[:n], d[n:s] = -own[:n] / tau, (own[:n] - own[n:s]) / tau
+                d[:n], d[n:s] = (pulse - own[:n]) / tau, (own[:n] - own[n:s]) / tau
                 current = own[n:s]
             else:
                 d[:s] = (sent @ pairs[k] - own[:s]) / tau
@@ -51,19 +55,21 @@ def circuit(pairs, taus, p):
     return rate, [(a + s, n) for a, s, n in zip(ends, stages, sizes, strict=False)]
 
 
-def solved(pairs, taus, p, heights, times, grid):
-    """Membranes [grid, neurons] in V of every layer, from rest, with row pulses `heights` [events, rows] at `times`."""
+def solved(pairs, taus, p, events, grid):
+    """Membranes [grid, neurons] in V of every layer, from rest, with rectangular row pulses of one example."""
     rate, places = circuit(pairs, taus, p)
-    n0 = pairs[0].shape[1]
+    starts = np.asarray(events.times)
+    edges = np.unique(np.round(np.concatenate([[0.0], starts, starts + events.width, [grid[-1] + 1e-12]]), 13))
     y = np.zeros(places[-1][0] + 3 * places[-1][1])
     for at, n in places:
         y[at : at + n], y[at + n : at + 2 * n], y[at + 2 * n : at + 3 * n] = p["rest"], p["x1"], p["x2"]
-    found, stops = [], [*times[1:], grid[-1] + 1e-12]
-    for start, stop, v in zip(times, stops, heights, strict=True):
-        y[:n0] += v @ pairs[0]
+    found = []
+    for start, stop in zip(edges[edges <= grid[-1]], edges[1:], strict=False):
+        on = (starts <= start + 1e-13) & (start + 1e-13 < starts + events.width)
+        pulse = p["gain"] * on @ np.asarray(events.v, float) @ pairs[0]
         inside = grid[(grid > start) & (grid <= stop)]
         options = {"method": "DOP853", "rtol": 1e-8, "atol": 1e-11, "t_eval": np.union1d(inside, [stop])}
-        got = solve_ivp(rate, (start, stop), y, **options)
+        got = solve_ivp(rate, (start, stop), y, args=(pulse,), **options)
         found.append(got.y[:, np.isin(got.t, inside)])
         y = got.y[:, -1].copy()
     whole = np.concatenate(found, axis=1)
@@ -87,6 +93,7 @@ def deviations(run, dt):
     with jax.enable_x64(True):  # rest in full precision
         states = type(neuron)().init()
         p |= {"rest": float(states.v), "x1": float(states.x1), "x2": float(states.x2)}
+    p["gain"] = float(layers[0].input_gain)
     pairs = [files[f"g_{k}"][0].astype(float) - files[f"g_{k}"][1] for k in range(len(layers))]
     taus = [float(layer.filter.tau) for layer in layers]
     traces = [files[f"trace_{k}"] for k in range(len(layers))]
@@ -96,8 +103,8 @@ def deviations(run, dt):
     dt, worst = dt or own, np.zeros(len(layers))
     grid = (np.arange(len(traces[0])) + 1) * dt
     for sample in range(len(images)):
-        heights = np.asarray(events.v[:, sample], float)
-        for k, v in enumerate(solved(pairs, taus, p, heights, events.times, grid)):
+        own = eqx.tree_at(lambda e: e.v, events, events.v[:, sample])
+        for k, v in enumerate(solved(pairs, taus, p, own, grid)):
             worst[k] = max(worst[k], np.abs(v - np.asarray(traces[k])[:, sample]).max())
     return dt, worst
 

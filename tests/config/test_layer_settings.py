@@ -73,9 +73,37 @@ def test_a_configuration_of_layers_is_written_and_read_again():
     assert isinstance(given.network.layers[0].connection, Convolution)
 
 
+def gains(*changes):
+    return [float(layer.input_gain) for layer in network(*changes).layers]
+
+
+def test_the_gain_of_row_pulses_is_a_number_of_the_configuration():
+    """tau of the filter over the width of a pulse, of every layer that the input drives, unless it is given."""
+    assert settings_of().network.input_gain == written(settings_of())["network"]["input_gain"] == 30.0
+    assert gains() == [30.0, 1.0]
+    assert gains("encoder.width=20us") == [15.0, 1.0]
+    assert gains("network.input_gain=30", "encoder.width=20us") == [30.0, 1.0], "twice the charge"
+    assert gains("network.input_filter.tau=50us") == [5.0, 1.0]
+    skips = ("network.layers=[6,5]", "network.layers.1.sources=[input,0]")
+    assert gains(*skips) == [30.0, 10.0, 1.0]
+    assert gains(*skips, "network.input_gain=7") == [7.0, 7.0, 1.0]
+    own = ("network.layers=[6]", "network.layers.0.filter={type='exponential', tau='20us'}")
+    assert gains(*own) == [2.0, 1.0]
+    assert gains(*own, "network.layers.0.input_gain=4") == [4.0, 1.0]
+    again = settings_of(*skips)
+    assert written(again)["network"]["layers"][1]["input_gain"] == 10.0
+    assert settings_of("encoder=image-rate").network.input_gain is None
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
+        (("encoder=image-rate", "network.input_gain=30"), "network.input_gain is 30, but the encoder sends no row"),
+        (
+            ("encoder=image-rate", "network.layers.0.input_gain=2"),
+            "network.layers.0.input_gain is 2, but the encoder sends no row",
+        ),
+        (("network=recurrent", "neuron=lif", "network.layers.0.input_gain=2"), "this network is recurrent"),
         ((CONVOLUTION, "network.layers.0.connection.kernel=11"), "kernel of 11 × 11 is larger than the image of 8 × 8"),
         ((CONVOLUTION, "network.layers.0.connection.kernel=0"), "network.layers.0.connection.kernel is 0"),
         ((CONVOLUTION, "encoder=channels"), "what drives it has 8 neurons"),

@@ -332,7 +332,7 @@ def test_channel_events_drive_the_same_rows_by_one_frame_after_the_other():
 
 @pytest.mark.parametrize(("make", "rows"), [(FrameEvents, 7), (ChannelEvents, 3)])
 def test_a_network_does_not_hear_a_frame_before_its_time(make, rows):
-    network = feedforward((rows, 4, 3))
+    network = feedforward((rows, 4, 3), input_gain=100.0)
     lines = network.program(jax.tree.map(lambda w: jnp.clip(w, -1, 1), network.init_weights(key=jax.random.key(0))))
     encoder = make(times=(0.0, 200e-6, 400e-6))
 

@@ -27,7 +27,7 @@ def filter_(tau=1e-4):
 
 
 def layer(shape, **fields):
-    return Layer(shape, **({"filter": filter_()} | fields))
+    return Layer(shape, **({"filter": filter_(), "input_gain": 10.0} | fields))
 
 
 def conv_layer(image, channels, connection, bias=0, **fields):
@@ -201,7 +201,9 @@ def test_sources_are_rows_one_after_the_other(x64):
     whole, no_input = all_sent(network, weights, pulses), all_sent(network, weights, silent)
     only = Feedforward((layer((5, 2)),))
     np.testing.assert_allclose(no_input[0], 0, atol=1e-9)
-    decay = filter_().kernel(jnp.asarray(MIDDLES[:25]))[:, None] * (pulses.v[0] @ weights[2][:5] * UNIT)[None]
+    decay = (
+        10 * filter_().pulse(jnp.asarray(MIDDLES[:25]), 10e-6)[:, None] * (pulses.v[0] @ weights[2][:5] * UNIT)[None]
+    )
     held = np.concatenate([whole[0], whole[1], np.full((25, 1), 0.1)], axis=1) @ np.asarray(weights[2][5:]) * UNIT
     state, source, sent = only.layers[0].neuron.init((2,)), filter_().init((2,)), []
     for t in range(25):
@@ -252,7 +254,7 @@ def test_recurrent_events_equal_events_and_a_loop_of_steps(x64):
     network = Feedforward((layer((5, 4), recurrent=Crossbar()),))
     weights, events = small_weights(network, gain=2.0), Events(voltages(1, 3, 5, size=0.6), (0.0,))
     ours = simulate(network, network.program(weights), events, steps=30, dt=DT)[0]
-    kernel = filter_().kernel(jnp.asarray(MIDDLES[:30]))
+    kernel = 10 * filter_().pulse(jnp.asarray(MIDDLES[:30]), 10e-6)
     one = network.layers[0]
     state, source, last, found = one.neuron.init((3, 4)), filter_().init((3, 4)), jnp.zeros((3, 4)), []
     for t in range(30):
@@ -408,7 +410,7 @@ def test_every_position_is_a_read_of_the_one_array():
     network = Feedforward(parts, inputs=IMAGE, input_bias=True)
     weights = small_weights(network)
     lines = network.program(weights)
-    x = Events(0.1 * jnp.ones((2, 5, 17)), (0.0, 2e-4), 10e-6)
+    x = Events(0.1 * jnp.ones((2, 5, 17)), (0.0, 2e-4), 30e-6)
 
     @jax.jit
     def ledgers(lines: Any) -> Any:
@@ -421,7 +423,7 @@ def test_every_position_is_a_read_of_the_one_array():
     assert int(first.row_conversions) == 2 * 5 * 4 * 5
     assert int(recurrent.reads) == int(last.reads) == 8 * 5
     assert int(first.neuron_steps) == 8 * 5 * 3
-    np.testing.assert_allclose(first.read_energy.value, 40 * 0.01 * float(lines[0].sum()) * 10e-6, rtol=1e-5)
+    np.testing.assert_allclose(first.read_energy.value, 40 * 0.1**2 * float(lines[0].sum()) * 30e-6, rtol=1e-5)
     assert int(first.column_conversions) == 0
     written = parts[0].crossbar.ledger(network.shapes[0])
     assert written.up.shape == (2, 5, 3)

@@ -14,14 +14,32 @@ from memspike.devices import SoftBounds
 from memspike.learning import BPTT, Batch, View
 from memspike.learning.objectives import SmoothMaximum, TimeMean, Windowed
 from memspike.networks import Clock, Events, feedforward, simulate
-from memspike.neurons import AlphaFilter, ExponentialFilter
+from memspike.neurons import AbstractNeuron, AlphaFilter, ExponentialFilter
 from memspike.parts.registry import SYNAPSES
 
 
 def parts(key=0, sizes=(5, 4, 3), **layer):
-    network = feedforward(sizes, **layer)
+    network = feedforward(sizes, **({"input_gain": 100.0} | layer))
     weights = network.init_weights(key=jax.random.key(key), gain=1.0)
     return network, tuple(jnp.clip(w, -0.95, 0.95) for w in weights)
+
+
+class Wire(AbstractNeuron):
+    """A neuron whose voltage is its current."""
+
+    source = "none"
+
+    def rest(self):
+        return jnp.zeros(())
+
+    def init(self, shape=()):
+        return jnp.zeros(shape)
+
+    def voltage(self, state):
+        return state
+
+    def step(self, state, current, dt):
+        return current, current
 
 
 def plain_loop(network, weights, drive, steps, dt):
@@ -57,22 +75,43 @@ def test_equals_a_plain_loop(x64, sizes, checkpoint):
 
 
 @pytest.mark.parametrize("make", [AlphaFilter, ExponentialFilter])
-def test_events_are_jumps_of_the_first_stage(x64, make):
-    """Events through the closed-form kernel equal a filter whose stage jumps at the event."""
-    layer_filter = make(tau=3e-4)
-    network, weights = parts(sizes=(5, 3), filter=layer_filter)
+@pytest.mark.parametrize("width", [3e-6, 10e-6, 70e-6])
+def test_pulses_are_what_a_fine_simulation_makes_of_them(x64, make, width):
+    """Row pulses in closed form equal the same rectangles held row by row in steps of 1 µs, at the middles of steps."""
+    layer_filter, gain, dt, fine = make(tau=3e-4), 7.0, 2e-5, 1e-6
+    network, weights = parts(sizes=(5, 3), filter=layer_filter, input_gain=gain)
     v = 0.1 * jax.random.uniform(jax.random.key(1), (2, 5))
-    dt, times = 2e-5, (0.0, 10 * 2e-5)
-    ours = simulate(network, network.program(weights), Events(v, times), steps=40, dt=dt)[0]
-    jumps = v @ weights[0] * 90e-6
-    source, state = layer_filter.init((3,)), network.layers[0].neuron.init((3,))
-    for t in range(40):
-        if t in (0, 10):
-            jump = jumps[t // 10]
-            source = source + jump if make is ExponentialFilter else source._replace(first=source.first + jump)
-        source, current = layer_filter.step(source, jnp.zeros(3), dt)
-        state, out = network.layers[0].neuron.step(state, current, dt)
-        np.testing.assert_allclose(ours[t], out, rtol=1e-9)
+    times = (0.0, 10 * dt)
+    ours = simulate(network, network.program(weights), Events(v, times, width), steps=40, dt=dt)[0]
+
+    t = (np.arange(800) + 0.5) * fine
+    on = [(t > start) & (t < start + width) for start in times]
+    held = gain * np.asarray(on, float).T @ np.asarray(v @ weights[0] * 90e-6)
+    source, ends = layer_filter.init((3,)), []
+    for current in held:
+        source, _ = layer_filter.step(source, jnp.asarray(current), fine)
+        ends.append(source.second if make is AlphaFilter else source)
+    state = network.layers[0].neuron.init((3,))
+    for k in range(40):
+        state, out = network.layers[0].neuron.step(state, ends[20 * k + 9], dt)
+        np.testing.assert_allclose(ours[k], out, rtol=1e-9)
+
+
+def test_twice_the_width_is_twice_the_charge(x64):
+    """Behind a slow filter the current doubles with the width, with the height of the pulse and with the gain."""
+    slow = AlphaFilter(tau=3e-3)
+
+    def current(width, height=0.1, gain=1.0):
+        network, weights = parts(sizes=(5, 3), filter=slow, neuron=Wire(), input_gain=gain)
+        pulses = Events(jnp.full((1, 5), height), (0.0,), width)
+        return simulate(network, network.program(weights), pulses, steps=200, dt=1e-4)[0]
+
+    once = current(10e-6)
+    assert np.abs(once).max() > 1e-9
+    np.testing.assert_allclose(current(20e-6), 2 * once, rtol=0.03)
+    np.testing.assert_allclose(current(20e-6).sum(0), 2 * once.sum(0), rtol=1e-3)
+    np.testing.assert_allclose(current(10e-6, height=0.2), 2 * once, rtol=1e-9)
+    np.testing.assert_allclose(current(10e-6, gain=2.0), 2 * once, rtol=1e-12)
 
 
 def test_dynamical_events_see_the_pulses_and_the_pauses(x64):

@@ -14,7 +14,7 @@ count = ms.use_cores(int(sys.argv[1]))
 import jax, jax.numpy as jnp
 from memspike.parts.parallel import split
 from memspike.networks import Events, feedforward, simulate
-network = feedforward((6, 4, 3))
+network = feedforward((6, 4, 3), input_gain=100.0)
 weights = network.init_weights(key=jax.random.key(0))
 v = 0.1 * jax.random.uniform(jax.random.key(1), (1, 8, 6))
 

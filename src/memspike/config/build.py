@@ -205,7 +205,8 @@ def network_of(
         topology = dataclasses.replace(topology, loops=True)
     crossbar = partial(_crossbar, settings, wires)
     bias, spikes = isinstance(encoder, AbstractEvents), isinstance(encoder, AbstractRates | AbstractSpikes)
-    return topology.build(Ingredients(settings.neuron, crossbar, inputs, outputs, charge, image, bias, spikes))
+    width = encoder.width if isinstance(encoder, AbstractEvents) else None
+    return topology.build(Ingredients(settings.neuron, crossbar, inputs, outputs, charge, image, bias, spikes, width))
 
 
 def learner_of(settings: Settings, network: AbstractNetwork, steps: int, trials: int) -> Learner:

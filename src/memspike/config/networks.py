@@ -35,7 +35,7 @@ class Ingredients(NamedTuple):
 
     `crossbar(layer, shape, where)` makes that of a matrix; `charge` normalises input spikes, which are no voltages in V
     where the input `spikes`. The last of the `inputs` may be a `bias`; the others are pixels of examples of the shape
-    `image`, or of their channels.
+    `image`, or of their channels. `width` is that of row pulses in s, None where rows are held.
     """
 
     neuron: eqx.Module
@@ -46,6 +46,7 @@ class Ingredients(NamedTuple):
     image: Map = ()
     bias: bool = False
     spikes: bool = False
+    width: float | None = None
 
     @property
     def pixels(self) -> Map:
@@ -54,6 +55,11 @@ class Ingredients(NamedTuple):
         if len(self.image) not in (2, 3) or math.prod(self.image) != count:
             return (count,)
         return (*self.image, 1) if len(self.image) == 2 else self.image
+
+
+def usual_gain(filter: AbstractFilter, width: float) -> float:
+    """tau/width: with it a pulse has the peak that a charge of its current times tau would have."""
+    return float(f"{float(filter.tau) / width:.7g}")
 
 
 def _sized(layers: Sequence[LayerSettings], outputs: int) -> list[LayerSettings]:
@@ -81,7 +87,7 @@ def _check_plain(layers: Sequence[LayerSettings], kind: str, *also: str) -> None
     """InputError for what layers of a feedforward network alone can have, except what these have `also`."""
     usual = LayerSettings()
     for k, layer in enumerate(layers):
-        for name in ("connection", "sources", "recurrent", "loops", "bias"):
+        for name in ("connection", "sources", "recurrent", "loops", "bias", "input_gain"):
             if name not in also and getattr(layer, name) != getattr(usual, name):
                 raise InputError(
                     f"network.layers.{k}.{name} is set, which layers of a feedforward network alone have; this network "
@@ -119,6 +125,12 @@ class FeedforwardTopology(AbstractTopology):
     checkpoint: bool = option(True, "recompute the inside of a step in the backward pass: less memory")
     spike_voltage: float = option(0.2, "row voltage of a spike", unit="V", bounds=(1e-6, 10))
     bias_voltage: float = option(0.1, "voltage of bias rows, but for that of the input", unit="V", bounds=(1e-6, 10))
+    input_gain: float | None = option(
+        None,
+        "current into the synaptic filter over that of the column while input rows are pulsed; none: tau of the filter "
+        "over encoder.width",
+        bounds=(0, 1e9),
+    )
 
     def build(self, base: Ingredients) -> Feedforward:
         """Layer after layer; the bias row of the encoder is one of the rows of those that the input drives."""
@@ -151,6 +163,8 @@ class FeedforwardTopology(AbstractTopology):
         held = self.bias_voltage if layer.bias and not encoder else None
         rows = layer.connection.rows(image) + int(encoder and layer.bias is not False) + int(held is not None)
         size = layer.size or 0
+        filter = layer.filter or (self.filter if k else self.input_filter)
+        gain = self.gain_of(layer, filter, base.width, where) if INPUT in sources else 1.0
         neuron = _neuron(
             layer, base, AbstractNeuron | AbstractSpikingNeuron, where, "membranes or spikes, such as mif or lif"
         )
@@ -160,7 +174,7 @@ class FeedforwardTopology(AbstractTopology):
             (rows, size),
             crossbar,
             _reading(layer.reading or self.reading, crossbar.cell),
-            layer.filter or (self.filter if k else self.input_filter),
+            filter,
             neuron,
             layer.connection,
             image,
@@ -170,7 +184,24 @@ class FeedforwardTopology(AbstractTopology):
             base.crossbar(layer, (count, count), where) if layer.recurrent else None,
             layer.loops,
             self.spike_voltage,
+            gain,
         )
+
+    def gain_of(self, layer: LayerSettings, filter: AbstractFilter, width: float | None, where: str) -> float:
+        """The gain of a layer that the input drives by pulses of `width` seconds; 1 where rows are held (None).
+
+        InputError for a gain that is given where no row is pulsed.
+        """
+        own = layer.input_gain is not None
+        given = layer.input_gain if own else self.input_gain
+        if width is None:
+            if given is not None:
+                raise InputError(
+                    f"{where if own else 'network'}.input_gain is {given:g}, but the encoder sends no row pulses; it "
+                    "holds voltages, which have gain 1; leave it out, or set it to none."
+                )
+            return 1.0
+        return usual_gain(filter, width) if given is None else given
 
 
 def _sources(layer: LayerSettings, k: int, where: str) -> tuple[int, ...]:

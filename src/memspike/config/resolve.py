@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from memspike.config.gains import with_gains
 from memspike.parts import table
 from memspike.parts.errors import InputError, unknown
 from memspike.parts.fields import fields_of
@@ -169,7 +170,7 @@ def checked(root: type, tables: Mapping[str, Any]) -> Any:
         if key not in known:
             raise unknown("key", key, known)
     values = completed(tables)
-    return root(**{k: table.convert(v, known[k], k, table.default_of(known[k])) for k, v in values.items()})
+    return with_gains(root(**{k: table.convert(v, known[k], k, table.default_of(known[k])) for k, v in values.items()}))
 
 
 def written(settings: Any, tables: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -122,6 +122,9 @@ class LayerSettings(eqx.Module):
     array: ArraySettings | None = eqx.field(default=None, metadata={"doc": "the array"})
     scheme: Recipe | None = eqx.field(default=None, metadata={"doc": "the programming scheme", "choices": SCHEMES})
     filter: AbstractFilter | None = eqx.field(default=None, metadata={"doc": "the synaptic filter (feedforward)"})
+    input_gain: float | None = option(
+        None, "its own network.input_gain, where the input drives it (feedforward)", bounds=(0, 1e9)
+    )
     reading: AbstractRows | None = eqx.field(default=None, metadata={"doc": "what reading does to the devices"})
     connection: AbstractConnection = part(Dense, "how rows see what drives the layer (feedforward)")
     sources: tuple[int | str, ...] | None = option(

@@ -39,6 +39,10 @@ class Layer(eqx.Module):
     last row is the bias: of the input, or held at `bias`. The `recurrent` crossbar [neurons, neurons] carries what the
     neurons sent a step before, into the same filter.
 
+    What pulses of input rows bring to a column is amplified by `input_gain` in front of the filter, which itself has
+    unit gain. The stage is a current mirror, or an amplifier; currents of rows that are held, and of neurons, join
+    behind it.
+
     Neurons with a membrane drive rows by its voltage above rest, through a buffer. Spiking ones drive them by pulses
     of `spike_voltage` that last a step; currents are scaled to units of weight, so that a spike through w = 1 counts 1
     in all. Parameters of neurons may have a value for each column, or each neuron.
@@ -59,6 +63,12 @@ class Layer(eqx.Module):
     recurrent: Crossbar | None = None
     loops: bool = option(False, "neurons of a recurrent layer are connected with themselves, too")
     spike_voltage: Parameter = param(0.2, "V", "row voltage of a spike", bounds=(1e-6, 10))
+    input_gain: Parameter = param(
+        1.0,
+        "1",
+        "current into the synaptic filter over that of the column while input rows are pulsed",
+        bounds=(0, 1e9),
+    )
 
     def __check_init__(self) -> None:
         if not isinstance(self.neuron, AbstractNeuron | AbstractSpikingNeuron):

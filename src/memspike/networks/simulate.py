@@ -20,7 +20,8 @@ Real = Float[Array, "..."]
 class Events(eqx.Module):
     """Row voltages at few instants: `v` [events, ..., rows] in V at the starts of the given `times` in s.
 
-    Each event is a short row pulse of `width` seconds; the filter's first stage jumps by its current.
+    Each event is a rectangular row pulse that lasts `width` seconds. Its current, times the gain of the layer
+    (`Layer.input_gain`), passes the synaptic filter exactly, so that twice the width is twice the charge.
 
     InputError for times that descend, begin before 0 or are less than a pulse apart.
     """
@@ -133,22 +134,22 @@ def _column_currents(
 ) -> tuple[Real | None, Real | None, Real | None]:
     """Currents of all columns at once, for all events, their weights in every step, and for all steps.
 
-    Events pass the filter in closed form.
+    Pulses pass the gain stage and the filter in closed form.
     """
-    jumps, kernel, currents = None, None, None
+    pulses, kernel, currents = None, None, None
     for_events = key if key is None or drive.held is None else jax.random.fold_in(key, 1)
     if drive.events is not None:
         held, durations = drive.events.holds()
-        jumps = layer.read(seen, layer.rows.effective(held, durations)[1::2], key=for_events)
+        pulses = layer.read(seen, layer.rows.effective(held, durations)[1::2], key=for_events)
         middles = (jnp.arange(clock.steps, dtype=jnp.result_type(float)) + 0.5) * clock.dt
         since = middles[:, None] - jnp.asarray(drive.events.times, dtype=middles.dtype)[None, :]
-        kernel = layer.filter.kernel(since)
+        kernel = jnp.asarray(layer.input_gain, since.dtype) * layer.filter.pulse(since, drive.events.width)
     if drive.held is not None:
         durations = jnp.full(drive.held.shape[0], clock.dt, dtype=drive.held.dtype)
         currents = layer.read(seen, layer.rows.effective(drive.held, durations), key=key)
     if drive.injected is not None:
         currents = drive.injected if currents is None else currents + drive.injected
-    return jumps, kernel, currents
+    return pulses, kernel, currents
 
 
 class How(NamedTuple):
@@ -167,8 +168,8 @@ def run_layer(layer: Layer, seen: tuple[Seen, ...], drive: Drive, clock: Clock, 
     A recurrent layer reads its other crossbar inside the scan.
     """
     dt = clock.dt
-    jumps, kernel, currents = _column_currents(layer, seen[0], drive, clock, key=key)
-    first: Any = jumps if currents is None else currents
+    pulses, kernel, currents = _column_currents(layer, seen[0], drive, clock, key=key)
+    first: Any = pulses if currents is None else currents
     shape, layer = first.shape[1:], layer.of_rank(first.ndim - 1)
     again = layer.recurrent is not None
     back = _reader(layer.recurrent, seen[1]) if layer.recurrent is not None else None
@@ -176,8 +177,8 @@ def run_layer(layer: Layer, seen: tuple[Seen, ...], drive: Drive, clock: Clock, 
 
     # one event is cheaper weighed in each step, many are in one product, whose backward pass is one, too
     injected = None
-    if jumps is not None and kernel is not None and len(jumps) > 1:
-        injected, kernel = jnp.tensordot(kernel, jumps, axes=1), None
+    if pulses is not None and kernel is not None and len(pulses) > 1:
+        injected, kernel = jnp.tensordot(kernel, pulses, axes=1), None
 
     def body(carry: Any, x: Any) -> tuple[Any, Trace]:
         source, state, last = carry
@@ -187,8 +188,8 @@ def run_layer(layer: Layer, seen: tuple[Seen, ...], drive: Drive, clock: Clock, 
             passed, v = layer.rows.step(last[0], last[1], dt)
             own = back(v, None if t is None else jax.random.fold_in(for_back, t))
             arriving, last = own if arriving is None else arriving + own, (passed,)
-        if jumps is not None and weights is not None:
-            current = jnp.tensordot(weights, jumps, axes=1)
+        if pulses is not None and weights is not None:
+            current = jnp.tensordot(weights, pulses, axes=1)
         if arriving is not None:
             source, filtered = layer.filter.step(source, arriving, dt)
             current = filtered if current is None else filtered + current
@@ -196,7 +197,7 @@ def run_layer(layer: Layer, seen: tuple[Seen, ...], drive: Drive, clock: Clock, 
         return (source, state, (*last, trace.above_rest) if again else last), trace
 
     none = jnp.zeros(shape, first.dtype)
-    source = () if jumps is not None and currents is None and not again else layer.filter.init(shape)
+    source = () if pulses is not None and currents is None and not again else layer.filter.init(shape)
     carry = (source, layer.neuron.init(shape), (none, none) if again else ())
     number = None if for_back is None else jnp.arange(clock.steps, dtype=jnp.int32)
     body = jax.checkpoint(body) if how.checkpoint else body

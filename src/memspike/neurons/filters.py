@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from typing import Any, ClassVar, NamedTuple
 
+import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -14,15 +15,22 @@ Real = Float[Array, "..."]
 
 
 class AbstractFilter(AbstractModel):
-    """A linear causal filter with unit gain at zero frequency.
+    """A linear causal filter with unit gain at zero frequency: as much charge leaves it as enters it.
 
-    It is driven either by events (`kernel`: response to a jump of 1 A of the first stage at t = 0) or
-    by a current that is constant over each step (`step`).
+    It is driven by rectangular pulses (`pulse`) or by a current that is constant over each step (`step`). `kernel` is
+    its answer to the charge 1 A · `tau` at once. What amplifies a current in front of it is the layer's
+    (`Layer.input_gain`).
     """
+
+    tau: eqx.AbstractVar[Parameter]
 
     @abstractmethod
     def kernel(self, t: Real) -> Real:
-        """Current in A at `t` seconds after an event of 1 A; zero before it."""
+        """Current in A at `t` seconds after a jump of the first stage to 1 A; zero before it."""
+
+    @abstractmethod
+    def pulse(self, t: Real, width: float) -> Real:
+        """Current in A at `t` seconds after the start of a current of 1 A that lasts `width` seconds; zero before."""
 
     @abstractmethod
     def init(self, shape: tuple[int, ...]) -> Any:
@@ -31,6 +39,18 @@ class AbstractFilter(AbstractModel):
     @abstractmethod
     def step(self, state: Any, drive: Real, dt: float) -> tuple[Any, Real]:
         """Advance by `dt` seconds under a constant `drive` in A → (state, current in A at mid-step)."""
+
+
+def _phases(t: Real, width: float, tau: Parameter) -> tuple[Real, Real]:
+    """Of a pulse, how long it is on and then off until `t`, in time constants."""
+    return jnp.clip(t, 0, width) / tau, jnp.maximum(t - width, 0) / tau
+
+
+def _second(z: Real) -> Real:
+    """1 − (1 + z)·e^(−z), the second of two stages under a current of 1 A; by its series where the terms cancel."""
+    small = jnp.minimum(z, 0.05)
+    series = 1 / 2 - small * (1 / 3 - small * (1 / 8 - small * (1 / 30 - small * (1 / 144 - small / 840))))
+    return jnp.where(z < 0.05, small * small * series, -jnp.expm1(-z) - z * jnp.exp(-z))
 
 
 class AlphaState(NamedTuple):
@@ -42,7 +62,7 @@ class AlphaState(NamedTuple):
 
 @FILTERS.register("alpha", "two cascaded first-order stages: the alpha function (t/τ)·e^(−t/τ)")
 class AlphaFilter(AbstractFilter):
-    """Two equal first-order stages in cascade: an event a₀ gives I(t) = a₀·(t/τ)·e^(−t/τ), peak a₀/e at τ."""
+    """Two equal first-order stages in cascade: a charge q gives I(t) = (q/τ)·(t/τ)·e^(−t/τ), peak q/(τ·e) at τ."""
 
     source: ClassVar[str] = "alpha-function synaptic current of Zhou et al., arXiv 2203.01426 and 2206.12992"
     tau: Parameter = param(1e-3, "s", "time constant of each stage", bounds=(1e-12, 1e6))
@@ -51,6 +71,11 @@ class AlphaFilter(AbstractFilter):
         """(t/τ)·e^(−t/τ) for t > 0."""
         z = jnp.maximum(t, 0) / self.tau
         return z * jnp.exp(-z)
+
+    def pulse(self, t: Real, width: float) -> Real:
+        """1 − (1 + a)·e^(−a) after a·τ seconds of the pulse; then both stages decay."""
+        on, off = _phases(t, width, self.tau)
+        return (_second(on) - off * jnp.expm1(-on)) * jnp.exp(-off)
 
     def init(self, shape: tuple[int, ...]) -> AlphaState:
         """Both stages at zero."""
@@ -69,7 +94,7 @@ class AlphaFilter(AbstractFilter):
 
 @FILTERS.register("exponential", "one first-order stage: e^(−t/τ)")
 class ExponentialFilter(AbstractFilter):
-    """One first-order stage: an event a₀ gives I(t) = a₀·e^(−t/τ).
+    """One first-order stage: a charge q gives I(t) = (q/τ)·e^(−t/τ).
 
     The released prototype code of the MIF neuron reduces its alpha filter to this one with a gain of 1/100.
     """
@@ -80,6 +105,11 @@ class ExponentialFilter(AbstractFilter):
     def kernel(self, t: Real) -> Real:
         """e^(−t/τ) for t ≥ 0."""
         return jnp.where(t >= 0, jnp.exp(-jnp.maximum(t, 0) / self.tau), jnp.zeros_like(t))
+
+    def pulse(self, t: Real, width: float) -> Real:
+        """1 − e^(−a) after a·τ seconds of the pulse; then it decays."""
+        on, off = _phases(t, width, self.tau)
+        return -jnp.expm1(-on) * jnp.exp(-off)
 
     def init(self, shape: tuple[int, ...]) -> Real:
         """No current."""
