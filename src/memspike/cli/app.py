@@ -6,7 +6,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from memspike import __version__
-from memspike.cli import compare, data, doctor, export, fit, report, run, show
+from memspike.cli import compare, data, doctor, export, fit, report, run, show, spice
 from memspike.cli import list as list_
 from memspike.cli.console import err, out
 from memspike.parts.errors import InputError, InterruptedRunError, RunError
@@ -24,6 +24,7 @@ app.command("fit")(fit.fit)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
 app.command("export")(export.export)
+app.command("spice")(spice.spice)
 app.add_typer(data.data_app, name="data")
 app.command("doctor")(doctor.doctor)
 

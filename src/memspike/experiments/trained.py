@@ -88,6 +88,11 @@ class TrainedRun:
         return None if self._given.learner is self._given.population.learner else self._given.learner
 
     @property
+    def prepared(self) -> Classification:
+        """What the training was made of: population, learner, data, evaluation."""
+        return self._given
+
+    @property
     def seeds(self) -> range:
         """The seed of every chip."""
         return self._given.population.seeds

@@ -15,6 +15,7 @@ from memspike.interop.spice.expressions import number
 from memspike.interop.spice.laws import law_of, start_of
 from memspike.interop.spice.simulator import Simulator, control, simulate
 from memspike.interop.spice.subcircuits import device_subcircuit, folded, helper_lines
+from memspike.parts.errors import InputError
 
 Times = Float[np.ndarray, " times"]
 # the rise of a pulse over its length
@@ -39,11 +40,12 @@ class Course(NamedTuple):
 def pwl(head: str, times: Any, volts: Any) -> list[str]:
     """A piecewise linear source in lines of a readable width.
 
-    AssertionError for times that do not ascend: ngspice only warns where two are equal, and takes an odd count of
-    numbers for another waveform.
+    InputError for times that do not ascend: ngspice only warns where two are equal, and takes an odd count of numbers
+    for another waveform.
     """
     times, volts = np.asarray(times, float), np.asarray(volts, float)
-    assert len(times) == len(volts) and (np.diff(times) > 0).all(), "times of a source must ascend"
+    if len(times) != len(volts) or not (np.diff(times) > 0).all():
+        raise InputError(f"The source '{head}' has {len(times)} times and {len(volts)} voltages; times must ascend.")
     points = " ".join(f"{number(t)} {number(v)}" for t, v in zip(times, volts, strict=True))
     return folded(f"{head} PWL({points})")
 
@@ -77,9 +79,7 @@ class Traces(NamedTuple):
 
 
 @eqx.filter_jit
-def _driven(
-    device: AbstractStateDevice, supply: Float[Array, " halves"], dt: Array, load: Array
-) -> tuple[Array, Any]:
+def _driven(device: AbstractStateDevice, supply: Float[Array, " halves"], dt: Array, load: Array) -> tuple[Array, Any]:
     def voltage(state: Any, u: Array) -> Array:
         return load_line(device, state, u, load)
 

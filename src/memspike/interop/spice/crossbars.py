@@ -71,8 +71,8 @@ def wired_of(crossbar: Crossbar) -> Wired:
     wires = crossbar.wires
     if not isinstance(wires, Resistive):
         return Wired(0.0, 0.0, 0.0, 0.0, False)
-    ends = (wires.r_row, wires.r_column, wires.r_driver, wires.r_sense)
-    return Wired(*(float(x) for x in ends), wires.two_sided)
+    row, column, driver, sense = (float(x) for x in (wires.r_row, wires.r_column, wires.r_driver, wires.r_sense))
+    return Wired(row, column, driver, sense, wires.two_sided)
 
 
 def _resistor(name: str, a: str, b: str, ohms: float) -> str:

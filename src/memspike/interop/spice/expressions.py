@@ -46,9 +46,9 @@ class Dialect(NamedTuple):
     number: Callable[[float], str]
 
 
-def number(x: float) -> str:
-    """A finite number that reads back as it is, without a suffix; an integer stays short."""
-    value = float(x)
+def number(x: Any) -> str:
+    """A finite number that reads back as it is, in single precision where it is that, without a suffix."""
+    value = float(str(x)) if getattr(x, "dtype", None) == np.float32 else float(x)
     if not np.isfinite(value):
         raise InputError(f"A number of a netlist is {value}; a finite one is needed.")
     return str(int(value)) if value.is_integer() and abs(value) < 1e6 else repr(value)
@@ -66,7 +66,7 @@ def _verilog_call(name: str, arguments: list[str]) -> str:
 
 NGSPICE = Dialect(_ngspice_call, number)
 # an integer divided by another would be rounded
-VERILOG = Dialect(_verilog_call, lambda x: repr(float(x)))
+VERILOG = Dialect(_verilog_call, lambda x: repr(float(number(x))))
 
 
 def names_of(text: str) -> set[str]:

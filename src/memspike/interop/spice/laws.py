@@ -205,7 +205,11 @@ def _ion_drift(device: LinearIonDrift) -> Law:
     ahead, behind = window.replace("{d}", "(1 - x)"), window.replace("{d}", "x")
     return Law(
         "linear_ion_drift",
-        (State("x", f"r_on*i*(forward*({ahead}) + (1 - forward)*({behind}))", "depth*depth/mobility", "1", ENDS, WALL),),
+        (
+            State(
+                "x", f"r_on*i*(forward*({ahead}) + (1 - forward)*({behind}))", "depth*depth/mobility", "1", ENDS, WALL
+            ),
+        ),
         "i",
         (("i", "v/(r_on*x + r_off*(1 - x))"), ("forward", "logistic(i/i_turn)")),
     )
@@ -237,7 +241,11 @@ def _yakopcic(device: Yakopcic) -> Law:
 
     return Law(
         "yakopcic",
-        (State("x", "(up*growth - down*decay)/sqrt(rate_p*rate_n)", "1/sqrt(rate_p*rate_n)", "1", ("x_min", "1"), WALL),),
+        (
+            State(
+                "x", "(up*growth - down*decay)/sqrt(rate_p*rate_n)", "1/sqrt(rate_p*rate_n)", "1", ("x_min", "1"), WALL
+            ),
+        ),
         "(a_2 + (a_1 - a_2)*logistic(v/v_turn))*x*bounded_sinh(b*v)",
         (
             ("up", "rate_p*positive_part(exp(min(v, 30)) - exp(v_p), smoothing)"),
@@ -293,10 +301,10 @@ def law_of(device: Any) -> Law:
 
 def values_of(device: Any) -> dict[str, np.ndarray]:
     """The parameters of a device that its law uses, as numbers or arrays; those of a window begin with window_."""
-    found = {one.path: np.asarray(one.value, float) for one in own_parameters(device)}
+    found = {one.path: np.asarray(one.value) for one in own_parameters(device)}
     for part in vars(device).values():
         if isinstance(part, AbstractWindow):
-            found |= {f"window_{one.path}": np.asarray(one.value, float) for one in own_parameters(part)}
+            found |= {f"window_{one.path}": np.asarray(one.value) for one in own_parameters(part)}
     return found
 
 
@@ -304,9 +312,7 @@ def start_of(device: Any, state: Any = None) -> tuple[np.ndarray, ...]:
     """The states that a netlist of a device begins with, each over its scale: those of a rested device by default."""
     law, values = law_of(device), values_of(device)
     given = law.start(device, device.init() if state is None else state)
-    return tuple(
-        np.asarray(x, float) / evaluated(one.scale, values) for one, x in zip(law.states, given, strict=True)
-    )
+    return tuple(np.asarray(x, float) / evaluated(one.scale, values) for one, x in zip(law.states, given, strict=True))
 
 
 class Motion(NamedTuple):
@@ -319,7 +325,8 @@ class Motion(NamedTuple):
 def motion(device: Any, states: tuple[Any, ...], v: Any) -> Motion:
     """What the equations of the netlist say at states (in their units) and a device voltage in V."""
     law = law_of(device)
-    values: dict[str, Any] = dict(values_of(device)) | dict(law.constants) | {"v": np.asarray(v, float)}
+    values: dict[str, Any] = {name: np.asarray(value, float) for name, value in values_of(device).items()}
+    values |= dict(law.constants) | {"v": np.asarray(v, float)}
     values |= {one.name: np.asarray(x, float) for one, x in zip(law.states, states, strict=True)}
     for name, text in law.lets:
         values[name] = evaluated(text, values)
@@ -328,4 +335,3 @@ def motion(device: Any, states: tuple[Any, ...], v: Any) -> Motion:
         for one in law.states
     )
     return Motion(evaluated(law.current, values), rates)
-

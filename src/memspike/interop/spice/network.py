@@ -26,7 +26,7 @@ EDGE = 1e-3
 
 
 class Setting(NamedTuple):
-    """What of a network is exported and how: layers by number from 1, whole or reduced crossbars, step and time in s."""
+    """What is exported and how: layers by number from 1, largest step and duration in s, form of crossbars."""
 
     layers: tuple[int, ...]
     step: float
@@ -123,12 +123,12 @@ class Rows(NamedTuple):
     nodes: list[str | None]
 
 
-def input_rows(tag: str, inputs: Events | Float[np.ndarray, "steps rows"], dt: float) -> Rows:
-    """A driver for every row whose voltage is not always 0."""
+def input_rows(tag: str, inputs: Events | Float[np.ndarray, "steps rows"], duration: float) -> Rows:
+    """A driver for every row whose voltage is not always 0 in a trial of `duration` s."""
     shape = inputs.v.shape if isinstance(inputs, Events) else inputs.shape
     cards, nodes = [], []
     for row in range(shape[-1]):
-        changes, edge = input_changes(inputs, row, dt)
+        changes, edge = input_changes(inputs, row, duration / shape[0])
         times, volts = stairs(_merged(changes, edge), edge)
         if not any(volts):
             nodes.append(None)
@@ -138,8 +138,15 @@ def input_rows(tag: str, inputs: Events | Float[np.ndarray, "steps rows"], dt: f
     return Rows(cards, nodes)
 
 
-def _buffers(tag: str, layer: Layer, before: Layer, columns: int) -> Rows:
-    """Behind every neuron of the layer before a buffer of its membrane above rest; a bias row last."""
+def _with_bias(tag: str, rows: Rows, level: float) -> Rows:
+    """The rows and a bias row behind them, which is held at `level` V."""
+    node = f"r_{tag}_bias"
+    return Rows([*rows.cards, f"V{node} {node} 0 {number(level)}"], [*rows.nodes, node])
+
+
+def _buffers(tag: str, before: Layer) -> Rows:
+    """Behind every neuron of the layer before a buffer of its membrane above rest."""
+    columns = before.shape[1]
     rest = np.broadcast_to(np.asarray(before.neuron.rest(), float), (columns,))
     each = np.ptp(rest) > 0
     names = [f"rest_{tag}_{j}" if each else f"rest_{tag}" for j in range(columns)]
@@ -147,10 +154,9 @@ def _buffers(tag: str, layer: Layer, before: Layer, columns: int) -> Rows:
     cards = [f"V{name} {name} 0 {number(v)}" for name, v in levels.items()]
     nodes: list[str | None] = [f"r_{tag}_{j}" for j in range(columns)]
     last = int(tag) - 1
-    cards += [f"E{node} {node} 0 m_{last}_{j} {name} 1" for j, (node, name) in enumerate(zip(nodes, names, strict=True))]
-    if layer.bias is not None:
-        nodes.append(f"r_{tag}_bias")
-        cards.append(f"Vr_{tag}_bias r_{tag}_bias 0 {number(layer.bias)}")
+    cards += [
+        f"E{node} {node} 0 m_{last}_{j} {name} 1" for j, (node, name) in enumerate(zip(nodes, names, strict=True))
+    ]
     return Rows(cards, nodes)
 
 
@@ -159,19 +165,23 @@ def filter_lines(layer: Layer, tag: str, pulsed: bool) -> list[str]:
 
     A resistor of 1/unit Ω makes voltages of currents, so that a weight of 1 gives the row voltage.
     """
-    unit = 1 / float(layer.crossbar.cell.unit())
-    tau, gain = float(layer.filter.tau), float(layer.input_gain) if pulsed else 1.0
+    unit = np.float32(1) / np.asarray(layer.crossbar.cell.unit(), np.float32)
+    tau = np.ravel(layer.filter.tau)[0]
+    gain = np.ravel(layer.input_gain)[0] if pulsed else 1
     two = isinstance(layer.filter, AlphaFilter)
     stages = [("a", "i", "{p_gain/p_unit}"), *([("b", "a", "{1/p_unit}")] if two else [])]
     lines = [
-        f"* synaptic filter of layer {tag}: {len(stages)} first-order stage(s) of p_tau s and unit gain, behind a gain of "
-        f"p_gain",
+        f"* synaptic filter of layer {tag}: first-order stages of p_tau s and unit gain ({len(stages)}), behind p_gain",
         f".subckt filter_{tag} i o b params: p_unit={number(unit)} p_tau={number(tau)} p_gain={number(gain)}",
         "Ri i 0 {p_unit}",
     ]
     for node, source, slope in stages:
         own = node if node != stages[-1][0] else "b"
-        lines += [f"G{node} 0 {own} {source} 0 {slope}", f"R{node} {own} 0 {{p_unit}}", f"C{node} {own} 0 {{p_tau/p_unit}}"]
+        lines += [
+            f"G{node} 0 {own} {source} 0 {slope}",
+            f"R{node} {own} 0 {{p_unit}}",
+            f"C{node} {own} 0 {{p_tau/p_unit}}",
+        ]
     return [*lines, "Go 0 o b 0 {1/p_unit}", f".ends filter_{tag}"]
 
 
@@ -189,7 +199,7 @@ def _neurons(tag: str, columns: int, circuit: NeuronCircuit) -> list[str]:
 
 
 def vectors(network: Feedforward, layers: tuple[int, ...]) -> dict[int, list[list[str]]]:
-    """Of every exported layer the vectors of its membranes, of every state, and of its filtered currents times 1/unit."""
+    """Of every exported layer the vectors of membranes, of every state, and of filtered currents times 1/unit."""
     found: dict[int, list[list[str]]] = {}
     for k in layers:
         layer = network.layers[k - 1]
@@ -211,27 +221,22 @@ def network_deck(
     `inputs` drive the first of the layers: the input of the network, or what the layer before it sends. `header` are
     lines about the run; `window` is when outputs are read, in s.
     """
-    dt, parts, cards = setting.step, [], []
+    parts, cards = [], []
     matrices: list[Matrix] = []
     for k in setting.layers:
         layer, tag = network.layers[k - 1], str(k)
-        first = k == setting.layers[0]
-        rows = (
-            input_rows(tag, inputs, setting.duration / max(len(inputs), 1) if not isinstance(inputs, Events) else dt)
-            if first
-            else _buffers(tag, layer, network.layers[k - 2], network.layers[k - 2].shape[1])
-        )
-        if first and not isinstance(inputs, Events) and k > 1 and layer.bias is not None:
-            rows = Rows([*rows.cards, f"Vr_{tag}_bias r_{tag}_bias 0 {number(layer.bias)}"], [*rows.nodes, f"r_{tag}_bias"])
+        first, before = k == setting.layers[0], network.layers[k - 2]
+        rows = input_rows(tag, inputs, setting.duration) if first else _buffers(tag, before)
+        rows = rows if layer.bias is None else _with_bias(tag, rows, layer.bias)
         matrix = Matrix(tag, layer.crossbar, np.asarray(lines[k - 1], float), rows.nodes)
         matrices.append(matrix)
         circuit = neuron_circuit(layer.neuron, f"neuron_{k}")
-        parts += [part for part in circuit.parts]
+        parts += circuit.parts
         cards.append(f"\n* layer {k}: {matrix.lines.shape[1]} rows, {layer.shape[1]} neurons")
         cards += filter_lines(layer, tag, first and isinstance(inputs, Events))
         cards += _neurons(tag, layer.shape[1], circuit)
         cards += [f"* rows of layer {k}", *rows.cards, f"* crossbar of layer {k}, in S", *_array(matrix, setting)]
-    simplified = _simplified(network, setting, matrices, isinstance(inputs, Events))
+    simplified = _simplified(setting, matrices, isinstance(inputs, Events))
     texts = [text for part in parts for text in part.texts]
     top = [f"* {line}" for line in [*header, *(f"simplified: {one}" for one in simplified)]]
     body = [*top, "\n* functions of device laws", *helper_lines(texts)]
@@ -258,12 +263,12 @@ def _analysis(network: Feedforward, setting: Setting, window: tuple[float, float
     return lines
 
 
-def _simplified(network: Feedforward, setting: Setting, matrices: list[Matrix], pulsed: bool) -> list[str]:
+def _simplified(setting: Setting, matrices: list[Matrix], pulsed: bool) -> list[str]:
     """What the deck leaves out, one sentence each."""
     found = ["devices of crossbars keep their programmed conductance: no read noise, no drift, no motion"]
     found.append("buffers between layers and columns are ideal; the gain of a filter is a controlled source")
     if setting.crossbars == REDUCED:
-        found.append("crossbars are their exact linear transfer, wires included, one source a weight; 0 A weights are left out")
+        found.append("crossbars are their exact linear transfer, wires included, one source a weight")
     silent = sum(node is None for node in matrices[0].rows)
     if silent:
         found.append(f"{silent} rows of layer {setting.layers[0]} stay at 0 V in this sample and have no driver")

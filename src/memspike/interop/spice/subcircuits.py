@@ -1,12 +1,13 @@
 """Devices and neurons as subcircuits: a behavioural source for the current, a capacitor and a source for each state."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from memspike.interop.spice.expressions import HELPERS, NGSPICE, names_of, number, translated, used_helpers
-from memspike.interop.spice.laws import Law, State, law_of, values_of
+from memspike.interop.spice.laws import Law, State, law_of, start_of, values_of
 from memspike.neurons.mif import MIF
 from memspike.neurons.relaxation import RelaxationOscillator
 from memspike.parts.errors import InputError
@@ -117,7 +118,7 @@ def _capacitor(law: Law, one: State, names: Mapping[str, str]) -> str:
     lets = dict(law.lets)
     text = one.capacitor
     for name in names_of(text) & set(lets):
-        text = text.replace(name, f"({lets[name]})")
+        text = re.sub(rf"\b{name}\b", f"({lets[name]})", text)
     return translated(text, NGSPICE, names)
 
 
@@ -192,7 +193,7 @@ def _mif(neuron: MIF, name: str) -> NeuronCircuit:
         start |= dict(zip(nodes, _start(device, x), strict=True))
         parts.append(part)
         ports += nodes
-    return NeuronCircuit((*parts, _outer(name, ports, {k: np.asarray(v, float) for k, v in values.items()}, body)), start)
+    return NeuronCircuit((*parts, _outer(name, ports, {k: np.asarray(v) for k, v in values.items()}, body)), start)
 
 
 def _oscillator(neuron: RelaxationOscillator, name: str) -> NeuronCircuit:
@@ -206,11 +207,9 @@ def _oscillator(neuron: RelaxationOscillator, name: str) -> NeuronCircuit:
         values |= {"p_load": neuron.load, "p_supply": neuron.supply}
         body += ["Vsupply s 0 {p_supply}", "Gload s m s m {p_load}"]
     start = {"m": np.asarray(state.v, float), **dict(zip(nodes, _start(neuron.device, state.x), strict=True))}
-    outer = _outer(name, nodes, {k: np.asarray(v, float) for k, v in values.items()}, body)
+    outer = _outer(name, nodes, {k: np.asarray(v) for k, v in values.items()}, body)
     return NeuronCircuit((part, outer), start)
 
 
 def _start(device: Any, state: Any) -> tuple[np.ndarray, ...]:
-    from memspike.interop.spice.laws import start_of
-
     return start_of(device, state)

@@ -13,15 +13,16 @@ from memspike.experiments.trained import TrainedRun
 from memspike.interop.spice.laws import start_of
 from memspike.interop.spice.network import Deck, Setting, cast, check_network, chosen_layers, network_deck, vectors
 from memspike.interop.spice.raw import Plot
-from memspike.interop.spice.simulator import Simulated, Simulator, simulate
+from memspike.interop.spice.simulator import Simulator, simulate
 from memspike.networks.base import Clock, lines_of
 from memspike.networks.feedforward import Feedforward
 from memspike.networks.layers import Layer
 from memspike.networks.simulate import Events, walk
 from memspike.neurons.mif import MIF
+from memspike.parts.errors import InputError
 
 Real = Float[np.ndarray, "..."]
-# of the library and of the simulator, over the time constant of the synaptic filter
+# in s, of the library and of the simulator: both are then within some 0.1 mV of the exact membranes of a MIF neuron
 STEP = 2e-6
 
 
@@ -63,49 +64,82 @@ def _replayed(neuron: MIF, v: Array, dt: float) -> tuple[Any, Any, Array]:
 
 
 class Subject(NamedTuple):
-    """A chip of a run, ready for export: its network, conductances of every crossbar, reads, and who decides."""
+    """A chip of a run, ready for export: its network, conductances of every crossbar in S, and its clock.
+
+    `decide` takes a sample, its outputs [steps, outputs] in V above rest and their step in s, and gives the class;
+    `shown` gives what drives the input for a sample; `read` is when outputs count, in s.
+    """
 
     network: Feedforward
     lines: tuple[Any, ...]
     clock: Clock
-    decide: Callable[[Array], int]
-    shown: Callable[[int, float], Any]
+    decide: Callable[[int, Array, float], int]
+    shown: Callable[[int], Any]
+    read: tuple[float, float]
+
+
+def network_of(run: TrainedRun, made: Any) -> Any:
+    """The network of a chip with the wires that are measured."""
+    given = run.prepared
+    own: Any = given.population.network(made)
+    if given.learner is given.population.learner:
+        return own
+    pairs = zip(given.learner.network.crossbars, own.crossbars, strict=True)
+    return own.with_crossbars(tuple(eqx.tree_at(lambda c: c.cell, one, chip.cell) for one, chip in pairs))
 
 
 def subject(run: TrainedRun) -> Subject:
     """The first chip of a run. InputError, naming the part, for a network of which there is no netlist."""
-    given = run._given  # noqa: SLF001
-    learner, population = given.learner, given.population
-    one = jax.tree.map(lambda leaf: leaf[0], (population.chips, run.chips))
-    network: Any = population.network(one[0]) if learner is population.learner else learner.network
+    given, data = run.prepared, run.prepared.data
+    learner = given.learner
+    trials: Any = given.population.trials
+    if data.regression:
+        raise InputError("The run follows numbers and tells no classes apart; netlists are of classifiers.")
+    made, chip = jax.tree.map(lambda leaf: leaf[0], (given.population.chips, run.chips))
+    network = network_of(run, made)
     check_network(network)
-    chip = one[1]
 
-    def decide(output: Array) -> int:
-        classes = learner.rule.classes(chip.rule, learner.objective.predict(output[:, None]))
+    def lengths(sample: int) -> Any:
+        return None if data.lengths_test is None else jnp.asarray(data.lengths_test[sample : sample + 1])
+
+    def decide(sample: int, output: Array, dt: float) -> int:
+        ends = lengths(sample)
+        own = None if ends is None else trials.own(ends, dt)
+        classes = learner.rule.classes(chip.rule, learner.objective.predict(output[:, None], own))
         return int(np.asarray(classes)[0])
 
-    def shown(sample: int, dt: float) -> Any:
-        x = jnp.asarray(run.test_examples[sample])
-        return population.trials.shown(x, dt, key=jax.random.key(sample))
+    def shown(sample: int) -> Any:
+        x = jnp.asarray(data.x_test[sample : sample + 1])
+        drive = trials.shown(x, learner.clock.dt, lengths(sample), key=jax.random.key(sample))
+        return eqx.tree_at(lambda e: e.v, drive, drive.v[:, 0]) if isinstance(drive, Events) else drive[:, 0]
 
-    return Subject(network, lines_of(network, chip.cells), learner.clock, decide, shown)
+    counted = np.flatnonzero(np.asarray(learner.objective.counts(learner.clock.steps)).ravel())
+    read = (float(counted[0]) * learner.clock.dt, float(counted[-1] + 1) * learner.clock.dt)
+    return Subject(network, lines_of(network, chip.cells), learner.clock, decide, shown, read)
 
 
-def reference(of: Subject, inputs: Any, dt: float) -> Reference:
-    """The library's run of one input in steps of `dt` seconds, in double precision."""
+@eqx.filter_jit
+def _run(network: Feedforward, seen: tuple[Any, ...], inputs: Any, clock: Clock) -> list[tuple[Array, Array]]:
+    found = walk(network, seen, inputs, clock, checkpoint=False)
+    return [(one.trace.v, one.trace.above_rest) for one in found]
+
+
+def reference(of: Subject, sample: int, dt: float) -> Reference:
+    """The library's run of one sample in steps of `dt` seconds, in double precision."""
     with jax.enable_x64(True):
         network, lines = cast(of.network), tuple(jnp.asarray(np.asarray(g), float) for g in of.lines)
-        x = cast(inputs)
-        steps = max(1, round(of.clock.steps * of.clock.dt / dt))
+        clock = of.clock.at_step(dt)
         seen = tuple(c.transfer(g) for c, g in zip(network.crossbars, lines, strict=True))
-        run = eqx.filter_jit(lambda n, s, u: [(w.trace.v, w.trace.above_rest) for w in walk(n, s, u, Clock(dt, (steps,)), checkpoint=False)])
-        found = run(network, seen, x)
+        inputs = of.shown(sample)
+        if not isinstance(inputs, Events):  # held over every step of the run
+            inputs = jnp.repeat(inputs, round(of.clock.dt / dt), axis=0)
+            clock = Clock(dt, (len(inputs),))
+        found = _run(network, seen, cast(inputs), clock)
         layers = tuple(_traces(layer, v, dt) for layer, (v, _) in zip(network.layers, found, strict=True))
-        output = found[-1][0] - network.layers[-1].of_rank(2).rest()
-        coarse = jnp.asarray(np.asarray(output))
-        times = dt * np.arange(1, steps + 1)
-        return Reference(times, layers, tuple(np.asarray(above) for _, above in found), of.decide(coarse))
+        output = np.asarray(found[-1][0] - network.layers[-1].of_rank(2).rest())
+    times = dt * np.arange(1, clock.steps + 1)
+    predicted = of.decide(sample, jnp.asarray(output), dt)
+    return Reference(times, layers, tuple(np.asarray(above) for _, above in found), predicted)
 
 
 def _traces(layer: Layer, v: Array, dt: float) -> LayerTraces:
@@ -133,7 +167,7 @@ def apart(ours: Real, theirs: Real) -> Apart:
 class Compared(NamedTuple):
     """One sample: both classes (None where the last layer is not exported), and how far the layers are apart.
 
-    `membranes` in V, `states`, `currents` in A over the largest current of the layer; traces of the last exported layer.
+    `membranes` in V, `states`, `currents` over the largest current of the layer; traces are of the last exported layer.
     """
 
     sample: int
@@ -159,7 +193,9 @@ class Plan(NamedTuple):
     labels: Any
 
 
-def plan(run: TrainedRun, *, layers: list[int] | None = None, crossbars: str = "reduced", step: float | None = None) -> Plan:
+def plan(
+    run: TrainedRun, *, layers: list[int] | None = None, crossbars: str = "reduced", step: float | None = None
+) -> Plan:
     """What is exported of a run, with the step of simulator and library in s. InputError for what has no netlist."""
     of = subject(run)
     check_network(of.network, crossbars)
@@ -172,50 +208,41 @@ def plan(run: TrainedRun, *, layers: list[int] | None = None, crossbars: str = "
     return Plan(of, setting, about, run.labels)
 
 
-def window(of: Subject) -> tuple[float, float]:
-    """When outputs are read, in s: all of the trial, as far as a deck is concerned."""
-    return 0.0, of.clock.steps * of.clock.dt
-
-
 def deck_of(given: Plan, sample: int, versions: str) -> Deck:
     """The deck of one test example."""
     of, setting = given.of, given.setting
-    inputs: Any = of.shown(sample, of.clock.dt)
     first = setting.layers[0]
-    if first > 1:
-        inputs = reference(of, inputs, setting.step).sent[first - 2]
+    inputs: Any = of.shown(sample) if first == 1 else reference(of, sample, setting.step).sent[first - 2]
     inputs = inputs if isinstance(inputs, Events) else np.asarray(inputs, float)
     header = [*given.header, f"sample: test example {sample}, class {given.labels[sample]}", f"written by {versions}"]
-    return network_deck(of.network, of.lines, inputs, setting, header, window(of))
+    return network_deck(of.network, of.lines, inputs, setting, header, of.read)
 
 
 def compared(given: Plan, sample: int, simulator: Simulator, deck: Deck) -> Compared:
     """One sample by the library and by the simulator."""
     of, setting = given.of, given.setting
-    ours = reference(of, of.shown(sample, of.clock.dt), setting.step)
-    done: Simulated = simulate(simulator, deck.text)
-    theirs = {k: _simulated(of.network.layers[k - 1], groups, done.plot, ours.times) for k, groups in vectors(of.network, setting.layers).items()}
+    ours, done = reference(of, sample, setting.step), simulate(simulator, deck.text)
+    groups = vectors(of.network, setting.layers)
+    theirs = {k: _simulated(of.network.layers[k - 1], groups[k], done.plot, ours.times) for k in setting.layers}
     last = setting.layers[-1]
-    whole = last == len(of.network.layers)
-    simulated = None
+    whole, told = last == len(of.network.layers), None
     if whole:
-        rest = np.asarray(of.network.layers[-1].neuron.rest(), float)
-        simulated = of.decide(jnp.asarray(theirs[last].v - rest, jnp.result_type(float)))
+        above = theirs[last].v - np.asarray(of.network.layers[-1].of_rank(2).rest(), float)
+        told = of.decide(sample, jnp.asarray(above, jnp.result_type(float)), setting.step)
     membranes, states, currents = {}, {}, {}
     for k, found in theirs.items():
         own = ours.layers[k - 1]
         membranes[k] = apart(own.v, found.v)
-        if own.states:
-            states[k] = apart(np.stack(own.states), np.stack(found.states))
-        if own.current is not None and found.current is not None:
-            middles = ours.times - 0.5 * setting.step
-            scale = float(np.abs(own.current).max()) or 1.0
-            moved = np.stack([np.interp(middles, ours.times, c) for c in found.current.T], axis=1)
-            currents[k] = apart(own.current / scale, moved / scale)
-    return Compared(
-        sample, given.labels[sample], ours.predicted if whole else None, simulated, membranes, states, currents,
-        done.seconds, ours.times, ours.layers[last - 1].v, theirs[last].v, done.measured,
-    )
+        if own.current is None or found.current is None:
+            continue
+        states[k] = apart(np.stack(own.states), np.stack(found.states))
+        middles, scale = ours.times - 0.5 * setting.step, float(np.abs(own.current).max()) or 1.0
+        moved = np.stack([np.interp(middles, ours.times, c) for c in found.current.T], axis=1)
+        currents[k] = apart(own.current / scale, moved / scale)
+    predicted = (ours.predicted, told) if whole else (None, None)
+    apart_by = (membranes, states, currents)
+    both = (ours.times, ours.layers[last - 1].v, theirs[last].v)
+    return Compared(sample, given.labels[sample], *predicted, *apart_by, done.seconds, *both, done.measured)
 
 
 def _simulated(layer: Layer, groups: list[list[str]], plot: Plot, times: Real) -> LayerTraces:
