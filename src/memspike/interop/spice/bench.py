@@ -43,7 +43,7 @@ def pwl(head: str, times: Any, volts: Any) -> list[str]:
     InputError for times that do not ascend: ngspice only warns where two are equal, and takes an odd count of numbers
     for another waveform.
     """
-    times, volts = np.asarray(times, float), np.asarray(volts, float)
+    times = np.asarray(times, float)
     if len(times) != len(volts) or not (np.diff(times) > 0).all():
         raise InputError(f"The source '{head}' has {len(times)} times and {len(volts)} voltages; times must ascend.")
     points = " ".join(f"{number(t)} {number(v)}" for t, v in zip(times, volts, strict=True))

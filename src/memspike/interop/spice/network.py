@@ -12,7 +12,7 @@ from memspike.interop.spice.bench import pwl
 from memspike.interop.spice.crossbars import DEVICES, REDUCED, Matrix, check_crossbar, devices, reduced, wired_devices
 from memspike.interop.spice.expressions import number
 from memspike.interop.spice.simulator import control
-from memspike.interop.spice.subcircuits import NeuronCircuit, folded, helper_lines, neuron_circuit
+from memspike.interop.spice.subcircuits import NeuronCircuit, folded, helper_lines, neuron_circuit, reused
 from memspike.networks.connections import Dense
 from memspike.networks.feedforward import Feedforward
 from memspike.networks.layers import Layer
@@ -98,8 +98,8 @@ def input_changes(inputs: Events | np.ndarray, row: int, dt: float) -> tuple[lis
     """When the voltage of one row changes and to what, and how long a change takes."""
     if isinstance(inputs, Events):
         changes = []
-        for t, v in zip(inputs.times, np.asarray(inputs.v[:, row], float), strict=True):
-            changes += [(t, float(v)), (t + inputs.width, 0.0)]
+        for t, v in zip(inputs.times, np.asarray(inputs.v[:, row]), strict=True):
+            changes += [(t, v), (t + inputs.width, 0.0)]
         return sorted(changes, key=lambda change: change[0]), EDGE * inputs.width
     held = np.asarray(inputs[:, row], float)
     return [(k * dt, float(v)) for k, v in enumerate(held)], EDGE * dt
@@ -231,7 +231,8 @@ def network_deck(
         matrix = Matrix(tag, layer.crossbar, np.asarray(lines[k - 1], float), rows.nodes)
         matrices.append(matrix)
         circuit = neuron_circuit(layer.neuron, f"neuron_{k}")
-        parts += circuit.parts
+        circuit, new = reused(circuit, parts)
+        parts += new
         cards.append(f"\n* layer {k}: {matrix.lines.shape[1]} rows, {layer.shape[1]} neurons")
         cards += filter_lines(layer, tag, first and isinstance(inputs, Events))
         cards += _neurons(tag, layer.shape[1], circuit)

@@ -157,6 +157,26 @@ class NeuronCircuit(NamedTuple):
         return self.parts[-1]
 
 
+def alike(part: Subcircuit, known: list[Subcircuit]) -> Subcircuit:
+    """A known subcircuit whose lines are the same but for the name, or this one."""
+    for one in known:
+        if tuple(line.replace(part.name, one.name) for line in part.lines) == one.lines:
+            return one._replace(values=part.values)
+    return part
+
+
+def reused(circuit: NeuronCircuit, known: list[Subcircuit]) -> tuple[NeuronCircuit, list[Subcircuit]]:
+    """A neuron by the name of a known one that is the same, and the parts that are new."""
+    outer = circuit.outer
+    for one in known:
+        lines = tuple(line.replace(outer.name, one.name) for line in outer.lines)
+        if lines == one.lines:
+            own = [tuple(line.replace(outer.name, one.name) for line in part.lines) for part in circuit.parts]
+            if all(part in [other.lines for other in known] for part in own):
+                return circuit._replace(parts=(one._replace(values=outer.values),)), []
+    return circuit, list(circuit.parts)
+
+
 def neuron_circuit(neuron: Any, name: str) -> NeuronCircuit:
     """A neuron as a subcircuit with its membrane and its states as ports; InputError for one that has none."""
     if isinstance(neuron, MIF):
@@ -185,13 +205,13 @@ def _mif(neuron: MIF, name: str) -> NeuronCircuit:
     state: Any = neuron.init()
     start: dict[str, Any] = {"m": np.asarray(state.v, float)}
     for k, device, battery, x in ((1, neuron.m1, neuron.e1, state.x1), (2, neuron.m2, neuron.e2, state.x2)):
-        part = device_subcircuit(device, f"{name}_m{k}")
+        part = alike(device_subcircuit(device, f"{name}_m{k}"), parts)
         own, passed = _inner(part, f"m{k}")
         nodes = [f"{port}{k}" for port in part.ports]
         values |= {f"p_e{k}v": battery, **own}
         body += [f"V{k} b{k} 0 {{p_e{k}v}}", f"X{k} m b{k} {' '.join(nodes)} {part.name}{passed}"]
         start |= dict(zip(nodes, _start(device, x), strict=True))
-        parts.append(part)
+        parts += [] if part.name in [one.name for one in parts] else [part]
         ports += nodes
     return NeuronCircuit((*parts, _outer(name, ports, {k: np.asarray(v) for k, v in values.items()}, body)), start)
 
