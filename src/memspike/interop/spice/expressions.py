@@ -88,21 +88,20 @@ def translated(text: str, dialect: Dialect, names: Mapping[str, str]) -> str:
             case ast.BinOp(left=left, op=op, right=right) if type(op) in OPERATORS:
                 return f"({write(left)}{OPERATORS[type(op)]}{write(right)})"
             case ast.Call(func=ast.Name(id=name), args=arguments) if name in PLAIN or name in HELPERS:
-                return dialect.call(name, [write(one) for one in arguments])
+                return dialect.call(name, [bare(write(one)) for one in arguments])
         raise InputError(f"'{ast.unparse(node)}' has no meaning in an expression of a device law.")
 
-    found = write(ast.parse(text, mode="eval").body)
-    return found[1:-1] if found.startswith("(") and _encloses(found) else found
+    return bare(write(ast.parse(text, mode="eval").body))
 
 
-def _encloses(text: str) -> bool:
-    """Whether the first bracket closes at the very end."""
+def bare(text: str) -> str:
+    """A text without brackets around all of it."""
     depth = 0
     for place, letter in enumerate(text):
         depth += {"(": 1, ")": -1}.get(letter, 0)
         if depth == 0:
-            return place == len(text) - 1
-    return False
+            return text[1:-1] if place == len(text) - 1 and text.startswith("(") else text
+    return text
 
 
 def used_helpers(texts: list[str]) -> list[str]:

@@ -312,7 +312,8 @@ def start_of(device: Any, state: Any = None) -> tuple[np.ndarray, ...]:
     """The states that a netlist of a device begins with, each over its scale: those of a rested device by default."""
     law, values = law_of(device), values_of(device)
     given = law.start(device, device.init() if state is None else state)
-    return tuple(np.asarray(x, float) / evaluated(one.scale, values) for one, x in zip(law.states, given, strict=True))
+    scales = [evaluated(one.scale, values) for one in law.states]
+    return tuple(np.asarray(np.asarray(x, float) / scale) for x, scale in zip(given, scales, strict=True))
 
 
 class Motion(NamedTuple):

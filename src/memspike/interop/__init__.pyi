@@ -1,0 +1,1 @@
+from . import spice as spice
