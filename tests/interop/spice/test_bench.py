@@ -13,8 +13,8 @@ from memspike.interop.spice.neuron_bench import membrane
 from memspike.interop.spice.simulator import simulate
 from memspike.neurons import mif
 
-# those that need more than these steps of a course, or a course for less than a runaway, to be within half the tolerance
-FEW = {"vteam": 20_000, "stanford-pku": 20_000, "diffusive": 20_000}
+# steps of a course that need be more
+FEW = {"vteam": 10_000, "stanford-pku": 5000}
 # constant 5 µA: step of the library in s, largest deviation from ngspice in V
 STEPS = {0.1e-6: 0.2e-6, 1e-6: 0.01e-3, 5e-6: 0.2e-3, 10e-6: 0.8e-3, 20e-6: 4e-3, 50e-6: 32e-3}
 

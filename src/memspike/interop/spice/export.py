@@ -27,7 +27,7 @@ from memspike.parts.atomic import write_text
 from memspike.parts.errors import InputError
 
 # sweeps with which what is compared is not where in a runaway a step falls: others are those of `memspike show`
-BENCHES = {"diffusive": SweepSetting(5.0, 20.0, 0.0), "stanford-pku": SweepSetting(2.0, 1e8, 0.0)}
+BENCHES = {"diffusive": SweepSetting(5.0, 20.0, 1e5), "stanford-pku": SweepSetting(2.0, 1e8, 0.0)}
 USUAL = SweepSetting(0.5, 1e3, 0.0)
 STEPS = 40_000
 # what a device may be off by, over full scale, and a membrane, in V
