@@ -51,6 +51,15 @@ def test_a_loaded_run_says_what_the_run_said(exact):
         np.testing.assert_allclose(run.weights()[name], (up - down) / 90e-6, atol=1e-5)
 
 
+def test_a_loaded_run_says_the_step_for_a_circuit_simulator(exact, pulsed):
+    run, result = exact
+    found = run.accurate_step(chip=1)
+    assert found.dt in {50e-6 / 2**k for k in range(1, 8)}
+    assert 0 < found.deviation <= 0.5e-3 < result["membrane_deviation"]
+    assert run.accurate_step(within=1.0).dt == 50e-6
+    assert pulsed[0].accurate_step(samples=1).deviation <= 0.5e-3
+
+
 def test_the_very_chip_ages_as_the_run_measured_it(pulsed):
     run, result = pulsed
     assert run.age((3600.0,)) == result["rows"]

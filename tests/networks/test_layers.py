@@ -379,7 +379,7 @@ def test_wires_tiles_and_converters_are_there_for_every_layer(fidelity):
     parts = (first, layer((8, 4), crossbar=crossbar, recurrent=crossbar), layer((12, 2), sources=(0, 1)))
     network = Feedforward(parts, inputs=IMAGE, input_bias=True)
     ideal = network.with_crossbars((Crossbar(),) * 4)
-    weights, x = small_weights(network), Events(voltages(1, 3, 17, size=0.05), (0.0,))
+    weights, x = small_weights(network), Events(voltages(1, 3, 17, size=0.1), (0.0,))
     lines = network.program(weights)
     noise = jax.random.key(5) if fidelity == "all" else None
 

@@ -7,6 +7,7 @@ import pytest
 from memspike import experiments
 from memspike.networks.feedforward import Membranes
 from memspike.neurons import MIF
+from memspike.report.kinds import membranes
 from memspike.training.membranes import swing
 
 
@@ -33,4 +34,9 @@ def test_a_run_tells_its_membranes_and_its_ablation_is_one_option(tmp_path):
     for result in found.values():
         assert result["membrane_low"] < 18e-3 < result["membrane_high"]
         assert 0 <= result["membrane_outside"] < 1
+        assert result["membrane_step"] == 50e-6
+    circuit, linear = found["staggered-exponential"], found["frozen-memristors"]
+    assert 1e-3 < circuit["membrane_deviation"] < 0.2, "50 µs are coarse for neurons that switch"
+    assert 0 < linear["membrane_deviation"] < circuit["membrane_deviation"]
+    assert f"{1e3 * circuit['membrane_deviation']:.3g} mV at steps of 50 µs" in dict(membranes(circuit)).values()
     assert len({result["membrane_low"] for result in found.values()}) == 2

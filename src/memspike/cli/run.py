@@ -113,6 +113,7 @@ def run(
     from memspike import report
     from memspike.experiments.about import expected
     from memspike.experiments.table import printed
+    from memspike.report.kinds import off_exact
 
     page, wanted = report.write_report(folder), expected(experiment, config)
     if as_json:
@@ -121,5 +122,7 @@ def run(
     out.print("; expected ".join(filter(None, (result["headline"], wanted))), markup=False, soft_wrap=True)
     if result.get("rows"):
         out.print(printed(result), markup=False, soft_wrap=True)
+    if not quiet and (off := off_exact(result)):
+        out.print(f"membranes deviate from a fine step by at most {off}", markup=False, soft_wrap=True)
     if not quiet:
         out.print(f"report: {page}", soft_wrap=True, markup=False)

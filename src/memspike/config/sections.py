@@ -179,6 +179,11 @@ class SimulationSettings(eqx.Module):
     duration: float = option(
         0.8e-3, "simulated time of a trial; an encoder of frames sets it", unit="s", bounds=(1e-15, 1e6)
     )
+    accuracy: str = option(
+        "run",
+        "run: steps of dt; spice: dt halved until membranes are within 1 mV of a circuit simulator's",
+        choices=("run", "spice"),
+    )
     parts: int = option(1, "moments of a trial at which drifting conductances are read anew", bounds=(1, 10**4))
     pause: float = option(0.0, "from the start of a trial to the start of the next", unit="s", bounds=(0, 1e12))
 

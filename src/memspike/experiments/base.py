@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from memspike.config.accuracy import accurate
 from memspike.config.build import classification
 from memspike.config.examples import check_same_data, of_a_file
 from memspike.config.resolve import Resolver, assignments, checked, merged, put, read_file, written
@@ -152,6 +153,7 @@ def run(settings: Any, out: Path, *, resume: bool = False, report: Report = sile
     InputError for input that cannot be used, before a folder is made; RunError if the run fails. An interrupted run
     goes on from its last checkpoint with `resume=True` and ends with the same numbers.
     """
+    settings = accurate(settings)
     ready = EXPERIMENTS.get(settings.experiment).value.prepare(settings)
     return carried(settings, ready, out, resume=resume, report=report, command=command)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from memspike.config.accuracy import accurate
 from memspike.config.build import classification, data_set
 from memspike.config.draft import Draft
 from memspike.config.resolve import checked, merged
@@ -68,6 +69,7 @@ def fit(
     out, seed = Path(folder), training.pop("seed", 0)
     tables = {"experiment": NAME, "seeds": seeds, "seed": seed, "training": training}
     settings = checked(Settings, merged(learner.tables, tables | {"data": {"name": GIVEN if own else data}}))
+    settings = accurate(settings, own)
     given = classification(settings, data_set(settings, own))
     _check_folder(out, own, resume=resume)
     files: Mapping[str, Any] = {} if own is None else {FILE: arrays_of(own)}

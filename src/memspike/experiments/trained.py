@@ -6,16 +6,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from memspike.arrays.compensation import AbstractCompensation, NoCompensation
+from memspike.config.accuracy import check_circuit
 from memspike.config.build import classification, data_set
 from memspike.config.draft import objects_in
 from memspike.config.resolve import read_file
 from memspike.config.settings import Settings
 from memspike.data.given import GIVEN, kept_data
 from memspike.experiments.base import Experiment, resolve
+from memspike.networks.accuracy import SPICE, Step, accurate_step
 from memspike.parts.errors import InputError
 from memspike.parts.registry import EXPERIMENTS
 from memspike.parts.written import type_of
@@ -166,6 +169,24 @@ class TrainedRun:
     def weights(self) -> dict[str, Float[np.ndarray, "chips rows columns"]]:
         """By matrix, the weights that the conductances stand for; those in digital memory are not among them."""
         return self._states(lambda cell, state: cell.weight(cell.stored(state)))
+
+    def accurate_step(self, samples: int = 3, *, chip: int = 0, within: float = SPICE) -> Step:
+        """The step in s, that of the run or a half, a quarter … of it, at which its membranes are within `within` V.
+
+        Measured on the first test examples of a chip, as it is programmed and without noise. InputError where the
+        network is no feedforward circuit of MIF neurons, or has weights in digital memory.
+        """
+        given, learner = self._given, self._given.learner
+        check_circuit(learner.network)
+        lines = tuple(jnp.asarray(one[chip]) for one in self.conductances().values())
+        if len(lines) < len(self.names):
+            raise InputError(f"Weights of {self.folder} are in digital memory, which is no circuit of devices.")
+        x = given.population.trials.shown(
+            jnp.asarray(given.data.x_test[:samples]), learner.clock.dt, key=jax.random.key(0)
+        )
+        made = jax.tree.map(lambda leaf: leaf[chip], given.population.chips)
+        network = Evaluator(given.population, given.data, samples).network(made, self._other)
+        return accurate_step(network, lines, x, steps=learner.clock.steps, dt=learner.clock.dt, within=within)
 
     def devices(self) -> dict[str, Any]:
         """By matrix, the device as it is on paper, without the spread of a chip."""

@@ -1,3 +1,5 @@
+from .accuracy import Step as Step
+from .accuracy import accurate_step as accurate_step
 from .base import AbstractNetwork as AbstractNetwork
 from .base import Clock as Clock
 from .base import clock as clock

@@ -69,11 +69,20 @@ def membranes(result: Result) -> Facts:
         return []
     low, high = (f"{1e3 * result[f'membrane_{end}']:.0f}" for end in ("low", "high"))
     spikes, active = result["spikes_per_active_neuron"], percent(result["active_neurons"])
+    step = off_exact(result)
     return [
         ("membranes, all layers and test trials", f"{low} to {high} mV"),
         ("time outside of −50 to 130 mV, where the published neuron is", percent(result["membrane_outside"])),
         ("spikes (rises through 30 mV)", f"{spikes:.2f} a neuron and trial of the {active} that spike"),
+        *([("largest deviation of a membrane from a fine step", step)] if step else []),
     ]
+
+
+def off_exact(result: Result) -> str:
+    """How far membranes at the step of a run are from exact ones, '' where that was not measured."""
+    if "membrane_deviation" not in result:
+        return ""
+    return f"{1e3 * result['membrane_deviation']:.3g} mV at steps of {1e6 * result['membrane_step']:.4g} µs"
 
 
 def errors(result: Result) -> Facts:

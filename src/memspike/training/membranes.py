@@ -1,5 +1,6 @@
 """What the membranes of trained chips do: their range, their spikes, and how long they are where the paper's are."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -7,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from memspike.networks.accuracy import deviation, refined
 from memspike.networks.feedforward import Membranes
 from memspike.neurons.driver import SpikeObserver
 from memspike.neurons.mif import MIF
@@ -16,6 +18,8 @@ from memspike.training.population import FabricatedChip
 
 # of the published neuron, whose rest is at 18 mV: the range of its waveforms in V
 LOW, HIGH = -50e-3, 130e-3
+# of how many chips and test examples the deviation from a fine step is measured
+CHIPS, SHOWN = 2, 3
 
 
 class Swing(NamedTuple):
@@ -59,18 +63,9 @@ def membrane_facts(evaluator: Evaluator, learner: Learner, chips: Chip, dt: floa
 
     @jax.jit
     def one(made: FabricatedChip, chip: Chip, keys: TestKeys) -> Swing | None:
-        network: Any = evaluator.network(made, None if learner is population.learner else learner)
-        view = learner.view(network, chip.cells, None)
-        view = view._replace(
-            clock=view.clock if dt == view.clock.dt else view.clock.at_step(dt),
-            corrections=exact_corrections(network, chip.cells, aged=False),
-        )
         x = evaluator.first(evaluator.batch, dt, key=keys.shown[0])
-        activity: Any = learner.rule.run(chip.rule, view, x, key=None if keys.read is None else keys.read[0])
-        if not isinstance(activity, Membranes):
-            return None
-        analog = tuple(v for v, layer in zip(activity.layers, network.layers, strict=True) if not layer.spiking)
-        return swing(Membranes(analog)) if analog else None
+        activity = activity_of(evaluator, learner, made, chip, (x, dt, None if keys.read is None else keys.read[0]))
+        return swing(activity) if activity.layers else None
 
     every = (population.chips, chips, keys)
     found = [one(*jax.tree.map(lambda x, k=k: x[k], every)) for k in range(population.count)]
@@ -83,4 +78,49 @@ def membrane_facts(evaluator: Evaluator, learner: Learner, chips: Chip, dt: floa
         "membrane_outside": float(outside.mean()),
         "active_neurons": float(active.mean()),
         "spikes_per_active_neuron": float(spikes.mean()),
+        **deviation_facts(evaluator, learner, chips),
     }
+
+
+def activity_of(
+    evaluator: Evaluator, learner: Learner, made: FabricatedChip, chip: Chip, shown: tuple[Any, float, Any]
+) -> Membranes:
+    """Analog membranes above rest of a chip that is shown inputs in steps of so many seconds, with a key of its reads.
+
+    Of networks without membranes there are none.
+    """
+    x, dt, key = shown
+    network: Any = evaluator.network(made, None if learner is evaluator.population.learner else learner)
+    view = learner.view(network, chip.cells, None)
+    view = view._replace(
+        clock=view.clock if dt == view.clock.dt else view.clock.at_step(dt),
+        corrections=exact_corrections(network, chip.cells, aged=False),
+    )
+    activity: Any = learner.rule.run(chip.rule, view, x, key=key)
+    if not isinstance(activity, Membranes):
+        return Membranes(())
+    return Membranes(tuple(v for v, layer in zip(activity.layers, network.layers, strict=True) if not layer.spiking))
+
+
+def deviation_facts(evaluator: Evaluator, learner: Learner, chips: Chip) -> dict[str, Any]:
+    """The step of a run in s, and how far in V its membranes are from those of a fine step, for a result.
+
+    Of the first chips and test examples, without read noise. Nothing where neurons spike in steps, since finer ones
+    are another network.
+    """
+    layers = getattr(learner.network, "layers", ())
+    if not layers or any(layer.spiking for layer in layers):
+        return {}
+    population, dt = evaluator.population, learner.clock.dt
+    keys = evaluator.keys(learner.noisy)
+
+    @partial(jax.jit, static_argnums=0)
+    def shown(times: int, made: FabricatedChip, chip: Chip, key: Any) -> tuple[Any, ...]:
+        x = refined(evaluator.first(SHOWN, dt, key=key), times)
+        return activity_of(evaluator, learner, made, chip, (x, dt / times, None)).layers
+
+    found = []
+    for k in range(min(CHIPS, population.count)):
+        made, chip, key = jax.tree.map(lambda x, k=k: x[k], (population.chips, chips, keys.shown[:, 0]))
+        found.append(deviation(lambda times, own=(made, chip, key): shown(times, *own)))
+    return {"membrane_step": dt, "membrane_deviation": max(found)}
