@@ -91,14 +91,17 @@ def test_subcircuits_hold_no_power_no_suffix_and_no_builtin(name):
     assert parameters
     assert all(one.startswith("p_") for one in parameters)
     called = set(re.findall(r"\b([a-z]\w*)\(", text))
-    assert not called - {"exp", "ln", "sqrt", "tanh", "sin", "min", "max", "abs", *(f"f_{h}" for h in HELPERS)} - {
-        f"device_{k}" for k, _ in [*law_of(find(name)).lets, ("current", "")]
-    } - {f"device_d{one.name}" for one in law_of(find(name)).states}
+    assert (
+        not called
+        - {"exp", "ln", "sqrt", "tanh", "sin", "min", "max", "abs", *(f"f_{h}" for h in HELPERS)}
+        - {f"device_{k}" for k, _ in [*law_of(find(name)).lets, ("current", "")]}
+        - {f"device_d{one.name}" for one in law_of(find(name)).states}
+    )
 
 
 def complaints(text):
     """What is plainly wrong with the text of a module: blocks and brackets that do not close, undeclared names."""
-    plain = re.sub(r'//.*|`include.*', "", text)
+    plain = re.sub(r"//.*|`include.*", "", text)
     words = re.findall(r"[A-Za-z_]\w*", plain)
     found = []
     for opening, closing in (("module", "endmodule"), ("begin", "end"), ("function", "endfunction")):

@@ -3,7 +3,6 @@ from .bench import device_bench as device_bench
 from .bench import device_deck as device_deck
 from .crossbars import operating_point as operating_point
 from .export import Found as Found
-from .export import Wanted as Wanted
 from .export import export_device as export_device
 from .export import export_neuron as export_neuron
 from .export import export_run as export_run
@@ -23,4 +22,5 @@ from .simulator import find_simulator as find_simulator
 from .simulator import simulate as simulate
 from .subcircuits import device_subcircuit as device_subcircuit
 from .subcircuits import neuron_circuit as neuron_circuit
+from .verify import Wanted as Wanted
 from .verilog import verilog_a as verilog_a

@@ -2,11 +2,12 @@
 
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from memspike.arrays.crossbar import Crossbar
+from memspike.arrays.crossbar import Crossbar, Seen
 from memspike.arrays.fidelity import Ideal, Resistive
 from memspike.interop.spice.expressions import number
 from memspike.parts.errors import InputError
@@ -32,11 +33,17 @@ class Matrix(NamedTuple):
 def check_crossbar(crossbar: Crossbar, name: str) -> None:
     """InputError for what a netlist of a crossbar does not have."""
     if crossbar.tiles is not None:
-        raise InputError(f"{name} lies on tiles; netlists are of whole matrices.")
+        raise InputError(f"{name.capitalize()} lies on tiles; netlists are of whole matrices.")
     if not crossbar.periphery.ideal:
-        raise InputError(f"{name} has converters or amplifiers that are not ideal; netlists have none.")
+        raise InputError(f"{name.capitalize()} has converters or amplifiers that are not ideal; netlists have none.")
     if not isinstance(crossbar.wires, Ideal | Resistive):
         raise InputError(f"The wires of {name} are a {type(crossbar.wires).__name__}, which has no netlist.")
+
+
+@eqx.filter_jit
+def transfers(crossbars: tuple[Crossbar, ...], lines: tuple[Any, ...]) -> tuple[Seen, ...]:
+    """What reads of every crossbar see of its conductances in S, exact."""
+    return tuple(c.transfer(g) for c, g in zip(crossbars, lines, strict=True))
 
 
 def reduced(matrix: Matrix) -> list[str]:
@@ -45,8 +52,8 @@ def reduced(matrix: Matrix) -> list[str]:
     Columns end in nodes i_TAG_COLUMN. A polynomial source with all rows of a column is hundreds of times slower.
     """
     crossbar = matrix.crossbar
-    seen = crossbar.transfer(jnp.asarray(matrix.lines))
-    weights = np.asarray(crossbar.columns(seen).mean, float)
+    (seen,) = transfers((crossbar,), (jnp.asarray(matrix.lines),))
+    weights = np.asarray(crossbar.columns(seen).mean)
     return [
         f"G{matrix.tag}_{i}_{j} 0 i_{matrix.tag}_{j} {row} 0 {number(g)}"
         for i, row in enumerate(matrix.rows)

@@ -19,7 +19,7 @@ from memspike.interop.spice.laws import law_of
 from memspike.interop.spice.network import Deck
 from memspike.interop.spice.neuron_bench import alpha_current, neuron_bench, neuron_deck
 from memspike.interop.spice.simulator import Simulator, find_simulator
-from memspike.interop.spice.verify import Compared, Plan, compared, deck_of, plan, verdict
+from memspike.interop.spice.verify import Compared, Plan, Wanted, compared, deck_of, plan, verdict
 from memspike.interop.spice.verilog import verilog_a
 from memspike.neurons.mif import MIF
 from memspike.neurons.relaxation import RelaxationOscillator
@@ -31,7 +31,7 @@ BENCHES = {"diffusive": SweepSetting(5.0, 20.0, 1e5), "stanford-pku": SweepSetti
 USUAL = SweepSetting(0.5, 1e3, 0.0)
 STEPS = 40_000
 # what a device may be off by, over full scale, and a membrane, in V
-DEVICE_TOLERANCE, NEURON_TOLERANCE, NETWORK_TOLERANCE = 5e-3, 0.5e-3, 1e-3
+DEVICE_TOLERANCE, NEURON_TOLERANCE = 5e-3, 0.5e-3
 # of a single neuron: peaks of alpha currents in A, the step of the library in s
 PEAKS, NEURON_STEP = (2e-6, 5e-6, 10e-6, 20e-6), 10e-6
 
@@ -68,15 +68,6 @@ def check_folder(folder: Path) -> None:
         raise InputError(f"The folder {folder} is not empty; give another --out.")
 
 
-class Wanted(NamedTuple):
-    """What of a run is exported: layers from 1, test examples, form of crossbars, tolerance of membranes in V."""
-
-    layers: list[int] | None = None
-    samples: list[str] | None = None
-    crossbars: str = "reduced"
-    tolerance: float = NETWORK_TOLERANCE
-
-
 def _modules(given: Plan) -> dict[str, str]:
     """The Verilog-A module of every memristor of the exported neurons, by its file name; equal ones once."""
     found: dict[str, str] = {}
@@ -104,7 +95,7 @@ def export_run(run: TrainedRun, folder: Path, wanted: Wanted, *, verify: bool, n
     check_folder(folder)
     samples = samples_of(wanted.samples, len(run.labels))
     simulator = find_simulator() if verify else None
-    given = plan(run, layers=wanted.layers, crossbars=wanted.crossbars)
+    given = plan(run, samples[0], wanted)
     files, found, decks = [], [], []
     for sample, deck in _decks(given, samples):
         if not decks and (told := warning(deck.wired)):

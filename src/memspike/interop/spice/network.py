@@ -19,10 +19,15 @@ from memspike.networks.layers import Layer
 from memspike.networks.simulate import Events
 from memspike.neurons.base import AbstractNeuron
 from memspike.neurons.filters import AlphaFilter, ExponentialFilter
+from memspike.neurons.mif import MIF, frozen_memristors
 from memspike.parts.errors import InputError, unknown
 
 # the edges of a row pulse over its length, and of a held voltage over its step
 EDGE = 1e-3
+
+
+# times in s and voltages in V, single precision or plain
+Changes = list[tuple[float, Any]]
 
 
 class Setting(NamedTuple):
@@ -75,12 +80,14 @@ def check_network(network: Any, crossbars: str = REDUCED) -> None:
             raise InputError(
                 f"The neurons of {name} are {type(layer.neuron).__name__}s, which are not circuits; mif neurons are."
             )
+        if isinstance(layer.neuron, MIF) and layer.neuron.integrator is frozen_memristors:
+            raise InputError(f"The memristors of {name} are frozen; those of a circuit move.")
         if not isinstance(layer.filter, AlphaFilter | ExponentialFilter):
             raise InputError(f"The filter of {name} is a {type(layer.filter).__name__}, which has no netlist.")
         check_crossbar(layer.crossbar, f"the crossbar of {name}")
 
 
-def stairs(changes: list[tuple[float, float]], edge: float) -> tuple[list[float], list[float]]:
+def stairs(changes: Changes, edge: float) -> tuple[list[float], list[Any]]:
     """Corners of a voltage that changes to new values at ascending times in s, within `edge` seconds each, from 0 V."""
     times, volts = [0.0], [0.0]
     for t, v in changes:
@@ -94,7 +101,7 @@ def stairs(changes: list[tuple[float, float]], edge: float) -> tuple[list[float]
     return times, volts
 
 
-def input_changes(inputs: Events | np.ndarray, row: int, dt: float) -> tuple[list[tuple[float, float]], float]:
+def input_changes(inputs: Events | np.ndarray, row: int, dt: float) -> tuple[Changes, float]:
     """When the voltage of one row changes and to what, and how long a change takes."""
     if isinstance(inputs, Events):
         changes = []
@@ -105,9 +112,9 @@ def input_changes(inputs: Events | np.ndarray, row: int, dt: float) -> tuple[lis
     return [(k * dt, float(v)) for k, v in enumerate(held)], EDGE * dt
 
 
-def _merged(changes: list[tuple[float, float]], edge: float) -> list[tuple[float, float]]:
+def _merged(changes: Changes, edge: float) -> Changes:
     """Of changes closer than an edge the last one: pulses that follow each other without a pause."""
-    found: list[tuple[float, float]] = []
+    found: Changes = []
     for t, v in changes:
         if found and t - found[-1][0] < 2 * edge:
             found[-1] = (found[-1][0], v)

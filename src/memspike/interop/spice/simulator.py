@@ -55,7 +55,7 @@ def find_simulator(program: str = "ngspice") -> Simulator:
 def control(save: list[str], analysis: str = "run") -> list[str]:
     """The control block of a deck: one thread (two are many times slower), the vectors that are kept, the raw file."""
     lines = [".control", "set num_threads=1", "set filetype=binary"]
-    lines += [f"save {' '.join(save[k : k + 40])}" for k in range(0, len(save), 40)]
+    lines += [f"save {' '.join(save[k : k + 8])}" for k in range(0, len(save), 8)]
     return [*lines, analysis, f"write {RAW}", ".endc"]
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from memspike.interop.spice.expressions import HELPERS, NGSPICE, names_of, number, translated, used_helpers
@@ -202,7 +203,7 @@ def _inner(part: Subcircuit, tag: str) -> tuple[dict[str, Any], str]:
 
 def _mif(neuron: MIF, name: str) -> NeuronCircuit:
     parts, ports, values, body = [], [], {"p_c": neuron.capacitance}, ["Cm m 0 {p_c}"]
-    state: Any = neuron.init()
+    state: Any = neuron.init(np.broadcast_shapes(*(np.shape(leaf) for leaf in jax.tree.leaves(neuron))))
     start: dict[str, Any] = {"m": np.asarray(state.v, float)}
     for k, device, battery, x in ((1, neuron.m1, neuron.e1, state.x1), (2, neuron.m2, neuron.e2, state.x2)):
         part = alike(device_subcircuit(device, f"{name}_m{k}"), parts)

@@ -1,5 +1,6 @@
 """A trained network against the simulator: membranes, states, currents, predictions."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -10,20 +11,23 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from memspike.experiments.trained import TrainedRun
+from memspike.interop.spice.crossbars import REDUCED, transfers
 from memspike.interop.spice.laws import start_of
 from memspike.interop.spice.network import Deck, Setting, cast, check_network, chosen_layers, network_deck, vectors
 from memspike.interop.spice.raw import Plot
 from memspike.interop.spice.simulator import Simulator, simulate
+from memspike.networks.accuracy import accurate_step, refined
 from memspike.networks.base import Clock, lines_of
 from memspike.networks.feedforward import Feedforward
 from memspike.networks.layers import Layer
 from memspike.networks.simulate import Events, walk
-from memspike.neurons.mif import MIF
+from memspike.neurons.mif import MIF, staggered_exponential
 from memspike.parts.errors import InputError
 
 Real = Float[np.ndarray, "..."]
-# in s, of the library and of the simulator: both are then within some 0.1 mV of the exact membranes of a MIF neuron
-STEP = 2e-6
+# of the tolerance, what the steps of library and simulator may cost each
+SHARE = 0.2
+TOLERANCE = 1e-3
 
 
 class LayerTraces(NamedTuple):
@@ -63,6 +67,13 @@ def _replayed(neuron: MIF, v: Array, dt: float) -> tuple[Any, Any, Array]:
     return jax.lax.scan(body, (start, start.v), v)[1]
 
 
+def _resolved(layer: Layer) -> Layer:
+    """The layer with neurons whose steps are of second order."""
+    if not isinstance(layer.neuron, MIF):
+        return layer
+    return dataclasses.replace(layer, neuron=dataclasses.replace(layer.neuron, integrator=staggered_exponential))
+
+
 class Subject(NamedTuple):
     """A chip of a run, ready for export: its network, conductances of every crossbar in S, and its clock.
 
@@ -98,6 +109,7 @@ def subject(run: TrainedRun) -> Subject:
     made, chip = jax.tree.map(lambda leaf: leaf[0], (given.population.chips, run.chips))
     network = network_of(run, made)
     check_network(network)
+    network = eqx.tree_at(lambda n: n.layers, network, tuple(map(_resolved, network.layers)))
 
     def lengths(sample: int) -> Any:
         return None if data.lengths_test is None else jnp.asarray(data.lengths_test[sample : sample + 1])
@@ -118,6 +130,28 @@ def subject(run: TrainedRun) -> Subject:
     return Subject(network, lines_of(network, chip.cells), learner.clock, decide, shown, read)
 
 
+class Ready(NamedTuple):
+    """A subject and one of its inputs in double precision: network, what reads see, row voltages."""
+
+    network: Feedforward
+    seen: tuple[Any, ...]
+    inputs: Any
+
+
+def _ready(of: Subject, sample: int) -> Ready:
+    """To be called with double precision switched on."""
+    network, lines = cast(of.network), tuple(jnp.asarray(np.asarray(g), float) for g in of.lines)
+    return Ready(network, transfers(network.crossbars, lines), cast(of.shown(sample)))
+
+
+def fine_step(of: Subject, sample: int, within: float) -> float:
+    """The step in s, that of the run or a half, a quarter … of it, with membranes within `within` V of exact."""
+    with jax.enable_x64(True):
+        network, seen, inputs = _ready(of, sample)
+        found = accurate_step(network, seen, inputs, steps=of.clock.steps, dt=of.clock.dt, within=within)
+    return found.dt
+
+
 @eqx.filter_jit
 def _run(network: Feedforward, seen: tuple[Any, ...], inputs: Any, clock: Clock) -> list[tuple[Array, Array]]:
     found = walk(network, seen, inputs, clock, checkpoint=False)
@@ -127,14 +161,10 @@ def _run(network: Feedforward, seen: tuple[Any, ...], inputs: Any, clock: Clock)
 def reference(of: Subject, sample: int, dt: float) -> Reference:
     """The library's run of one sample in steps of `dt` seconds, in double precision."""
     with jax.enable_x64(True):
-        network, lines = cast(of.network), tuple(jnp.asarray(np.asarray(g), float) for g in of.lines)
-        clock = of.clock.at_step(dt)
-        seen = tuple(c.transfer(g) for c, g in zip(network.crossbars, lines, strict=True))
-        inputs = of.shown(sample)
-        if not isinstance(inputs, Events):  # held over every step of the run
-            inputs = jnp.repeat(inputs, round(of.clock.dt / dt), axis=0)
-            clock = Clock(dt, (len(inputs),))
-        found = _run(network, seen, cast(inputs), clock)
+        network, seen, inputs = _ready(of, sample)
+        times = round(of.clock.dt / dt)
+        clock = Clock(dt, (of.clock.steps * times,))
+        found = _run(network, seen, refined(inputs, times), clock)
         layers = tuple(_traces(layer, v, dt) for layer, (v, _) in zip(network.layers, found, strict=True))
         output = np.asarray(found[-1][0] - network.layers[-1].of_rank(2).rest())
     times = dt * np.arange(1, clock.steps + 1)
@@ -184,6 +214,15 @@ class Compared(NamedTuple):
     measured: dict[str, float]
 
 
+class Wanted(NamedTuple):
+    """What of a run is exported: layers from 1, test examples, form of crossbars, tolerance of membranes in V."""
+
+    layers: list[int] | None = None
+    samples: list[str] | None = None
+    crossbars: str = REDUCED
+    tolerance: float = TOLERANCE
+
+
 class Plan(NamedTuple):
     """What is exported of a run: a subject, how, and lines about the run."""
 
@@ -193,14 +232,16 @@ class Plan(NamedTuple):
     labels: Any
 
 
-def plan(
-    run: TrainedRun, *, layers: list[int] | None = None, crossbars: str = "reduced", step: float | None = None
-) -> Plan:
-    """What is exported of a run, with the step of simulator and library in s. InputError for what has no netlist."""
+def plan(run: TrainedRun, sample: int, wanted: Wanted) -> Plan:
+    """What is exported of a run. InputError for what has no netlist.
+
+    The step of simulator and library is so fine that each of them costs a small share of the tolerance, in a `sample`.
+    """
     of = subject(run)
-    check_network(of.network, crossbars)
-    chosen = chosen_layers(of.network, layers)
-    setting = Setting(chosen, step or min(STEP, of.clock.dt), of.clock.steps * of.clock.dt, crossbars)
+    check_network(of.network, wanted.crossbars)
+    chosen = chosen_layers(of.network, wanted.layers)
+    step = fine_step(of, sample, SHARE * wanted.tolerance)
+    setting = Setting(chosen, step, of.clock.steps * of.clock.dt, wanted.crossbars)
     about = [
         "memspike: a trained network as a circuit; ngspice 39 or later runs it: ngspice -b THIS_FILE",
         f"run: {run.folder.name}, experiment {run.settings.experiment}, chip of seed {run.seeds[0]}, {run.step} steps",
