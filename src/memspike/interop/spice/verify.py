@@ -25,8 +25,8 @@ from memspike.neurons.mif import MIF, staggered_exponential
 from memspike.parts.errors import InputError
 
 Real = Float[np.ndarray, "..."]
-# of the tolerance, what the steps of library and simulator may cost each
-SHARE = 0.2
+# of the tolerance, what the steps of library and simulator may cost each, and in V, what they are always allowed
+SHARE, FINEST = 0.2, 0.1e-3
 TOLERANCE = 1e-3
 
 
@@ -138,16 +138,17 @@ class Ready(NamedTuple):
     inputs: Any
 
 
-def _ready(of: Subject, sample: int) -> Ready:
-    """To be called with double precision switched on."""
+def _ready(of: Subject, inputs: Any) -> Ready:
+    """To be called with double precision switched on, with inputs that were made without it."""
     network, lines = cast(of.network), tuple(jnp.asarray(np.asarray(g), float) for g in of.lines)
-    return Ready(network, transfers(network.crossbars, lines), cast(of.shown(sample)))
+    return Ready(network, transfers(network.crossbars, lines), cast(inputs))
 
 
 def fine_step(of: Subject, sample: int, within: float) -> float:
     """The step in s, that of the run or a half, a quarter … of it, with membranes within `within` V of exact."""
+    shown = of.shown(sample)
     with jax.enable_x64(True):
-        network, seen, inputs = _ready(of, sample)
+        network, seen, inputs = _ready(of, shown)
         found = accurate_step(network, seen, inputs, steps=of.clock.steps, dt=of.clock.dt, within=within)
     return found.dt
 
@@ -160,8 +161,9 @@ def _run(network: Feedforward, seen: tuple[Any, ...], inputs: Any, clock: Clock)
 
 def reference(of: Subject, sample: int, dt: float) -> Reference:
     """The library's run of one sample in steps of `dt` seconds, in double precision."""
+    shown = of.shown(sample)
     with jax.enable_x64(True):
-        network, seen, inputs = _ready(of, sample)
+        network, seen, inputs = _ready(of, shown)
         times = round(of.clock.dt / dt)
         clock = Clock(dt, (of.clock.steps * times,))
         found = _run(network, seen, refined(inputs, times), clock)
@@ -240,7 +242,7 @@ def plan(run: TrainedRun, sample: int, wanted: Wanted) -> Plan:
     of = subject(run)
     check_network(of.network, wanted.crossbars)
     chosen = chosen_layers(of.network, wanted.layers)
-    step = fine_step(of, sample, SHARE * wanted.tolerance)
+    step = fine_step(of, sample, max(SHARE * wanted.tolerance, FINEST))
     setting = Setting(chosen, step, of.clock.steps * of.clock.dt, wanted.crossbars)
     about = [
         "memspike: a trained network as a circuit; ngspice 39 or later runs it: ngspice -b THIS_FILE",
