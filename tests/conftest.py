@@ -1,4 +1,5 @@
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -72,6 +73,18 @@ def shared_data(root) -> Path:
             pytest.fail(f"measured data is required and {folder} is absent")
         pytest.skip(f"no measured data: {folder} is absent; set MEMSPIKE_SHARED_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def simulator():
+    """ngspice on the path; missing, it skips, and fails where it is required."""
+    from memspike.interop.spice import find_simulator
+
+    if shutil.which("ngspice") is None:
+        if os.environ.get("MEMSPIKE_REQUIRE_NGSPICE"):
+            pytest.fail("ngspice is required and not on the path")
+        pytest.skip("no ngspice on the path; apt-get install ngspice")
+    return find_simulator()
 
 
 @pytest.fixture

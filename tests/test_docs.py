@@ -24,7 +24,7 @@ from memspike.parts.registry import EXPERIMENTS, REGISTRIES, Registry
 HOW_TO = [
     *("add-a-device", "add-a-neuron", "add-a-rule", "add-a-scheme", "add-an-experiment"),
     *("own-data", "in-python", "use-a-run", "fit-your-device", "fit-a-sweep", "fit-ageing-and-noise"),
-    *("speakers-by-their-vowels", "a-neuron-from-a-netlist", "exchange-with-other-frameworks"),
+    *("speakers-by-their-vowels", "a-neuron-from-a-netlist", "exchange-with-other-frameworks", "confirm-with-spice"),
 ]
 PACKAGES = (
     *("devices", "fitting", "cells", "arrays", "neurons", "networks", "learning", "data", "experiments", "report"),
@@ -263,7 +263,7 @@ def test_every_public_name_is_in_the_reference(root):
     assert not [name for name in named if shadowed(name)]
     top = [name for name in vars(ms)["__all__"] if f"memspike.{name}" not in named]
     assert all(isinstance(getattr(ms, name), ModuleType) for name in top), top
-    for module in PACKAGES:
+    for module in (*PACKAGES, "interop.spice"):
         package = importlib.import_module(f"memspike.{module}")
         for name, thing in vars(package).items():
             if name.startswith("_") or type(thing).__name__ == "module":

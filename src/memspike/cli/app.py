@@ -6,8 +6,8 @@ from typing import Annotated, NoReturn
 import typer
 
 from memspike import __version__
+from memspike.cli import compare, data, deploy, doctor, export, fit, neurobench, nir, report, run, show, spice
 from memspike.cli import import_device as import_device_
-from memspike.cli import compare, data, deploy, doctor, export, fit, neurobench, nir, report, run, show
 from memspike.cli import list as list_
 from memspike.cli.console import err, out
 from memspike.parts.errors import InputError, InterruptedRunError, RunError
@@ -29,6 +29,7 @@ app.command("import-device")(import_device_.import_device)
 app.add_typer(nir.nir_app, name="nir")
 app.command("deploy")(deploy.deploy)
 app.command("neurobench")(neurobench.neurobench)
+app.command("spice")(spice.spice)
 app.add_typer(data.data_app, name="data")
 app.command("doctor")(doctor.doctor)
 

@@ -92,6 +92,11 @@ class TrainedRun:
         return None if self._given.learner is self._given.population.learner else self._given.learner
 
     @property
+    def prepared(self) -> Classification:
+        """What the training was made of: population, learner, data, evaluation."""
+        return self._given
+
+    @property
     def seeds(self) -> range:
         """The seed of every chip."""
         return self._given.population.seeds
@@ -183,6 +188,7 @@ class TrainedRun:
         made = jax.tree.map(lambda leaf: leaf[chip], given.population.chips)
         network = Evaluator(given.population, given.data, samples).network(made, self._other)
         return accurate_step(network, lines, x, steps=learner.clock.steps, dt=learner.clock.dt, within=within)
+
     def chip(self, number: int = 0) -> tuple[AbstractNetwork, Cells]:
         """The network of one chip as it was fabricated, and the state of its cells. InputError where there is none."""
         population = self._given.population

@@ -1,5 +1,4 @@
-from .spice_cards import DeviceCard as DeviceCard
-from .spice_cards import device_from_card as device_from_card
+from . import spice as spice
 from .bench import Bench as Bench
 from .bench import neurobench as neurobench
 from .deployment import Inputs as Inputs
@@ -16,3 +15,5 @@ from .nir_file import read_nir as read_nir
 from .nir_file import write_nir as write_nir
 from .nir_import import Imported as Imported
 from .nir_import import from_nir as from_nir
+from .spice_cards import DeviceCard as DeviceCard
+from .spice_cards import device_from_card as device_from_card

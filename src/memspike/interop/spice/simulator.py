@@ -1,0 +1,93 @@
+"""ngspice as another program: found on the path, asked for its version, run on a deck."""
+
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from memspike.interop.spice.raw import Plot, read_raw
+from memspike.parts.errors import InputError, RunError
+
+OLDEST = 39
+INSTALL = "apt-get install ngspice (Debian, Ubuntu), brew install ngspice (macOS)"
+RAW = "out.raw"
+
+
+class Simulator(NamedTuple):
+    """A program that runs our decks: where it is, its name, its version, and whether it has the solver KLU."""
+
+    path: str
+    name: str
+    version: str
+    klu: bool
+
+
+class Simulated(NamedTuple):
+    """What a run came to: the plots of its raw file, what `.meas` statements found, seconds."""
+
+    plots: list[Plot]
+    measured: dict[str, float]
+    seconds: float
+
+    @property
+    def plot(self) -> Plot:
+        """The last analysis."""
+        return self.plots[-1]
+
+
+def find_simulator(program: str = "ngspice") -> Simulator:
+    """The program on the path; InputError in one sentence where it is missing or too old."""
+    path = shutil.which(program)
+    if path is None:
+        raise InputError(f"The circuit simulator {program} is not on the path; install it: {INSTALL}.")
+    done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=60, check=False)
+    found = re.search(r"ngspice-(\d+)(\.\d+)?", done.stdout + done.stderr)
+    if found is None:
+        raise InputError(f"{path} does not say that it is ngspice; install it: {INSTALL}.")
+    if int(found[1]) < OLDEST:
+        raise InputError(f"{path} is ngspice {found[1]}; {OLDEST} or later is needed: {INSTALL}.")
+    return Simulator(path, "ngspice", found[1] + (found[2] or ""), "klu" in (done.stdout + done.stderr).lower())
+
+
+def control(save: list[str], analysis: str = "run") -> list[str]:
+    """The control block of a deck: one thread (two are many times slower), the vectors that are kept, the raw file."""
+    lines = [".control", "set num_threads=1", "set filetype=binary"]
+    lines += [f"save {' '.join(save[k : k + 8])}" for k in range(0, len(save), 8)]
+    return [*lines, analysis, f"write {RAW}", ".endc"]
+
+
+def simulate(simulator: Simulator, deck: str, *, timeout: float | None = None) -> Simulated:
+    """Run a deck in a folder of its own; RunError with what the program says where it fails."""
+    with tempfile.TemporaryDirectory(prefix="memspike-spice-") as name:
+        folder = Path(name)
+        (folder / "deck.cir").write_text(deck)
+        begin = time.perf_counter()
+        try:
+            done = subprocess.run(
+                [simulator.path, "-b", "deck.cir"],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=timeout,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise RunError(f"{simulator.name} did not end within {timeout:g} s.") from None
+        seconds, said = time.perf_counter() - begin, done.stdout + done.stderr
+        raw = folder / RAW
+        wrong = [line.strip() for line in said.splitlines() if re.search(r"error|fatal|too small|singular", line, re.I)]
+        wrong = [line for line in wrong if "measure" not in line.lower()]
+        if not raw.exists() or "aborted" in said or wrong:
+            reason = (wrong or said.strip().splitlines() or ["it wrote no result"])[0]
+            raise RunError(f"{simulator.name} {simulator.version} failed: {reason}")
+        return Simulated(read_raw(raw), _measured(said), seconds)
+
+
+def _measured(said: str) -> dict[str, float]:
+    """The results of `.meas` statements; a failed one is not among them."""
+    found = re.findall(r"^(\w+)\s+=\s+([-+.\deE]+)", said, flags=re.M)
+    return {name: float(value) for name, value in found}
