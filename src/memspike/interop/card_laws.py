@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from memspike.devices import memristors, volatile
+from memspike.devices import memristors
 from memspike.devices.base import AbstractStateDevice
+from memspike.devices.metastable import MetastableSwitch
 from memspike.interop.card_files import Card
 from memspike.parts.errors import InputError
 
@@ -194,7 +195,7 @@ LAWS = (
     ),
     Law(
         "metastable-switch",
-        volatile.MetastableSwitch,
+        MetastableSwitch,
         r"mms|knowm|metastable",
         _spelled(r_on="ron", r_off="roff", v_on="von", v_off_knowm="voff", tau="tau", temperature="t temp"),
         level=5,

@@ -25,12 +25,12 @@ from memspike.devices.memristors import (
     exponential_resistance,
     linear_resistance,
 )
+from memspike.devices.metastable import MetastableSwitch
 from memspike.devices.volatile import (
     BOLTZMANN,
     SMALLEST_PROXIMITY,
     VO2,
     Diffusive,
-    MetastableSwitch,
     ThermalNbO2,
     ThresholdSwitch,
     VO2State,
