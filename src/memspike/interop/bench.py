@@ -19,7 +19,7 @@ from memspike.networks.connections import Dense
 from memspike.networks.feedforward import Feedforward
 from memspike.networks.recurrent import Recurrent
 from memspike.networks.simulate import Events
-from memspike.neurons.lif import LIF
+from memspike.neurons.lif import LIF, AbstractSpikingNeuron
 from memspike.parts.errors import InputError
 
 Values = Float[np.ndarray, "..."]
@@ -258,7 +258,7 @@ def _told(stages: list[Stage], inputs: Values) -> tuple[str, ...]:
     told = ["Footprint: 32-bit weights in digital memory; here they are conductances of devices."]
     if not np.isin(inputs, (-1.0, 0.0, 1.0)).all():
         told.append("Inputs are not all 0 or 1: NeuroBench books steps with such an input as MACs, not as ACs.")
-    if any(s.neuron is not None and not isinstance(s.neuron, LIF) for s in stages):
+    if any(s.neuron is not None and not isinstance(s.neuron, AbstractSpikingNeuron) for s in stages):
         told.append("Neurons send voltages and not spikes: NeuroBench books what they drive as MACs, as of an ANN.")
     if any(s.neuron is None for s in stages):
         told.append("The readout is no neuron here: its membranes are neither activations nor neuron operations.")

@@ -43,7 +43,7 @@ def to_jax(tensor: Any, what: str = "the tensor") -> Real:
 
 
 def to_torch(array: Real) -> Any:
-    """A clone of an array of JAX as a tensor of PyTorch."""
+    """A clone of an array of JAX as a tensor of PyTorch. InputError without the package torch."""
     return needed("torch", INSTALL, "The door to PyTorch").from_dlpack(jax.block_until_ready(array)).clone()
 
 

@@ -22,7 +22,7 @@ from memspike.neurons.lif import ALIF, LIF
 from memspike.parts.errors import InputError
 
 Values = Float[np.ndarray, "..."]
-Lines = tuple[Float[np.ndarray, "_ _ _"], ...]
+Lines = tuple[Float[np.ndarray, "_ _ _"] | None, ...]
 SPICE = "memspike spice writes its circuit"
 # steps in time constants of a filter after which nothing is left in single precision, not even at mid-step
 AT_ONCE = 208
@@ -51,7 +51,8 @@ class _Graph:
 
     def about(self, k: int) -> dict[str, Any]:
         """Metadata of the weights on crossbar `k`: the conductances in S behind them."""
-        return {} if self.lines is None else {"conductances_s": np.asarray(self.lines[k], np.float32)}
+        own = None if self.lines is None else self.lines[k]
+        return {} if own is None else {"conductances_s": np.asarray(own, np.float32)}
 
     def linear(self, name: str, w: Values, bias: Values | None, k: int) -> tuple[str, Any]:
         """A Linear or Affine node of weights [rows, columns]."""
@@ -276,8 +277,8 @@ def to_nir(
     """A network and its weights [rows, columns] as a graph of the package nir, for steps of `dt` seconds.
 
     τ is dt/(1 − decay), so that a forward Euler step is ours; the gain is in the weights. `lines` are conductances in S
-    of every crossbar and `about` further metadata: arrays, numbers and short texts. InputError with the name of the
-    layer for what NIR cannot say.
+    of every crossbar, None of those in digital memory, and `about` further metadata: arrays, numbers and short texts.
+    InputError with the name of the layer for what NIR cannot say.
     """
     if not (math.isfinite(dt) and dt > 0):
         raise InputError(f"dt is {dt:g} s; above 0 is needed.")
@@ -305,11 +306,16 @@ def nir_of_run(run: TrainedRun, *, chip: int = 0, age: float = 0.0) -> Exported:
         raise InputError(f"The age is {age:g} s; 0 s or later is needed.")
     network, cells = run.chip(chip)
     t = jnp.asarray(age, jnp.result_type(float))
-    pairs = list(zip(network.crossbars, cells, strict=True))
-    lines = tuple(np.asarray(c.cell.read(state, t) if age else c.cell.stored(state)) for c, state in pairs)
-    weights = tuple(c.cell.weight(jnp.asarray(g)) for (c, _), g in zip(pairs, lines, strict=True))
+    pairs, on_devices = list(zip(network.crossbars, cells, strict=True)), run.conductances()
+    seen = [np.asarray(c.cell.read(state, t) if age else c.cell.stored(state)) for c, state in pairs]
+    weights = tuple(c.cell.weight(jnp.asarray(g)) for (c, _), g in zip(pairs, seen, strict=True))
+    lines = tuple(g if name in on_devices else None for name, g in zip(run.names, seen, strict=True))
+    devices = [
+        type(c.cell.device).__name__ if g is not None else "digital memory"
+        for (c, _), g in zip(pairs, lines, strict=True)
+    ]
     about = {
-        "device": ", ".join(dict.fromkeys(type(c.cell.device).__name__ for c in network.crossbars)),
+        "device": ", ".join(dict.fromkeys(devices)),
         "age_s": np.float64(age),
         "seed": np.int64(run.seeds[chip]),
     }

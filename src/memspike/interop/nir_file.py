@@ -38,7 +38,10 @@ def _without_reset(group: Any) -> None:
 
 
 def write_nir(path: str | Path, graph: Any, *, v_reset: bool = True) -> Path:
-    """Write a graph; without `v_reset` readers before nir 1.0.6 can read it, too (missing, it is 0)."""
+    """Write a graph; without `v_reset` readers before nir 1.0.6 can read it, too (missing, it is 0).
+
+    InputError without the package nir; RunError where the file cannot be written, with nothing changed.
+    """
     buffer = io.BytesIO()
     package().write(buffer, graph)
     if not v_reset:

@@ -76,12 +76,10 @@ def _wide(where: str, what: str, given: Any, shape: tuple[int, ...]) -> Values:
         values = values.reshape(())
     elif math.prod(values.shape) == math.prod(shape):
         values = values.reshape(shape)
-    try:
-        wide = np.broadcast_to(values, shape).reshape(-1).copy()
-    except ValueError:
-        raise InputError(
-            f"{where}: {what} has shape {list(values.shape)}; its neurons have shape {list(shape)}."
-        ) from None
+    fits = values.ndim in (0, len(shape)) and all(n in (1, m) for n, m in zip(values.shape, shape, strict=False))
+    if not fits:
+        raise InputError(f"{where}: {what} has shape {list(values.shape)}; its neurons have shape {list(shape)}.")
+    wide = np.broadcast_to(values, shape).reshape(-1).copy()
     if not np.isfinite(wide).all():
         raise InputError(f"{where}: {what} contains NaN or infinity.")
     return wide
