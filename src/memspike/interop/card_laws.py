@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from memspike.devices import memristors, volatile
+from memspike.devices import MetastableSwitch, memristors
 from memspike.devices.base import AbstractStateDevice
 from memspike.interop.card_files import Card
 from memspike.parts.errors import InputError
@@ -196,7 +196,7 @@ LAWS = (
     ),
     Law(
         "metastable-switch",
-        volatile.MetastableSwitch,
+        MetastableSwitch,
         r"mms|knowm|metastable",
         _spelled(r_on="ron", r_off="roff", v_on="von", v_off_knowm="voff", tau="tau", temperature="t temp"),
         level=5,

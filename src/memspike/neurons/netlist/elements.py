@@ -2,9 +2,10 @@
 
 import dataclasses
 
+from memspike.devices import MetastableSwitch
 from memspike.devices.base import AbstractStateDevice
 from memspike.devices.part import AbstractPart
-from memspike.devices.volatile import VO2, MetastableSwitch
+from memspike.devices.volatile import VO2
 from memspike.parts.errors import InputError
 from memspike.parts.param import Parameter, option, param, part
 
