@@ -2,6 +2,9 @@
 
 import math
 import os
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -33,3 +36,26 @@ def test_processes_start_with_variables_that_are_gone_here():
     assert dict(each(os.getenv, ["XLA_FLAGS", "MEMSPIKE_OF_A_TEST"], 2, given)) == {0: "--of-a-test", 1: "1"}
     assert os.environ.get("XLA_FLAGS") == before
     assert "MEMSPIKE_OF_A_TEST" not in os.environ
+
+
+KILLED = """
+import time
+from memspike.parts.processes import each
+
+def told(_):
+    print("works", flush=True)
+    time.sleep(60)
+
+if __name__ == "__main__":
+    list(each(told, [1, 2], 2))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_processes_end_with_the_one_that_is_killed(tmp_path):
+    (tmp_path / "work.py").write_text(KILLED)
+    with subprocess.Popen([sys.executable, "work.py"], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() + parent.stdout.readline() == "works\nworks\n"
+        parent.send_signal(signal.SIGKILL)
+        assert parent.communicate(timeout=30) == ("", None)  # the output ends when nobody is left who has it

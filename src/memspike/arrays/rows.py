@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from memspike.devices.metastable import MetastableSwitch
 from memspike.devices.part import AbstractPart
-from memspike.devices.volatile import MetastableSwitch
 from memspike.parts.param import part
 from memspike.parts.registry import SYNAPSES
 

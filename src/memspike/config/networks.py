@@ -13,7 +13,7 @@ import numpy as np
 
 from memspike.arrays.rows import AbstractRows, DynamicalRows, StaticRows
 from memspike.config.sections import LayerSettings
-from memspike.devices.volatile import MetastableSwitch
+from memspike.devices.metastable import MetastableSwitch
 from memspike.networks.base import AbstractNetwork
 from memspike.networks.connections import Dense, Map
 from memspike.networks.feedforward import Feedforward

@@ -22,6 +22,7 @@ from .memristors import StanfordPKU as StanfordPKU
 from .memristors import Yakopcic as Yakopcic
 from .memristors import exponential_resistance as exponential_resistance
 from .memristors import linear_resistance as linear_resistance
+from .metastable import MetastableSwitch as MetastableSwitch
 from .pcm import PCM as PCM
 from .pcm import JoshiState as JoshiState
 from .pcm import PCMJoshi as PCMJoshi
@@ -78,7 +79,6 @@ from .variation.wrappers import WriteNoise as WriteNoise
 from .volatile import VO2 as VO2
 from .volatile import Diffusive as Diffusive
 from .volatile import DiffusiveState as DiffusiveState
-from .volatile import MetastableSwitch as MetastableSwitch
 from .volatile import ThermalNbO2 as ThermalNbO2
 from .volatile import ThresholdSwitch as ThresholdSwitch
 from .volatile import VO2State as VO2State

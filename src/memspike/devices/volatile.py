@@ -1,79 +1,13 @@
-"""Devices that forget: metastable and threshold switches, by charge, by ions and by heat."""
+"""Devices that forget: a threshold switch, and switches by ions and by heat; the metastable switch has its own file."""
 
 from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from memspike.devices.base import AbstractRelaxingDevice, AbstractStateDevice, Real
+from memspike.devices.base import AbstractStateDevice, Real
 from memspike.devices.numerics import Duration, bounded, edge, exponential_step, keep, magnitude, repeat, root_magnitude
 from memspike.parts.param import Parameter, option, param
-
-
-class MetastableSwitch(AbstractRelaxingDevice):
-    """A memristor as a large population of two-state switches; x is the share that is on.
-
-    τ·dx/dt = (1 − x)·σ((v − v_on)/k) − x·σ((v_off − v)/k),  G = x/R_on + (1 − x)/R_off,  i = G·v,
-    with σ(z) = 1/(1 + e^−z). The rate is linear in x, so a step at constant v is exact.
-
-    `v_off` is signed: Knowm writes the off rate as 1 − 1/(1 + e^−β(V + V_OFF)), hence
-    v_off = −V_OFF. With v_off > 0, as in the MIF neuron, the device switches off by itself at 0 V.
-    Valid for voltages where the two barriers may be treated as fixed; no series Schottky branch (φ = 1).
-
-    The state x is dimensionless, in [0, 1], of any shape that broadcasts with `v`.
-    """
-
-    source: ClassVar[str] = (
-        "Nugent & Molter, PLoS ONE 9(2): e85175 (2014), mean of the metastable switch; MIF form with signed "
-        "v_off: Kang et al., IEEE TCAS-I 68(12): 4837 (2021), doi 10.1109/TCSI.2021.3126555"
-    )
-    volatile: ClassVar[bool] = True
-
-    r_on: Parameter = param(1e3, "Ω", "resistance fully on", bounds=(1e-3, 1e15))
-    r_off: Parameter = param(100e3, "Ω", "resistance fully off", bounds=(1e-3, 1e15))
-    v_on: Parameter = param(110e-3, "V", "voltage where the on rate is half its maximum", bounds=(-10, 10))
-    v_off: Parameter = param(5e-3, "V", "voltage where the off rate is half its maximum", bounds=(-10, 10))
-    v_scale: Parameter = param(15e-3, "V", "voltage scale k of both rates", bounds=(1e-4, 10))
-    tau: Parameter = param(1e-3, "s", "time constant of the switches", bounds=(1e-12, 1e9))
-
-    def _shares(self, v: Real) -> tuple[Real, Real]:
-        """Shares that switch on and off within one τ at `v` volts."""
-        scale = 1 / self.v_scale
-        return jax.nn.sigmoid((v - self.v_on) * scale), jax.nn.sigmoid((self.v_off - v) * scale)
-
-    def relaxation(self, v: Real) -> Real:
-        """Rate in 1/s at which the state forgets its past at `v` volts: x(t) = x∞ + (x₀ − x∞)·e^(−rate·t)."""
-        up, down = self._shares(v)
-        return (up + down) / self.tau
-
-    def init(self) -> Real:
-        """State at rest: the equilibrium at 0 V."""
-        return self.equilibrium(jnp.zeros_like(self.v_on))
-
-    def conductance(self, state: Real) -> Real:
-        """G = x/R_on + (1 − x)/R_off in S."""
-        lowest = 1 / self.r_off
-        return lowest + state * (1 / self.r_on - lowest)
-
-    def current(self, state: Real, v: Real) -> Real:
-        """Current i = G(x)·v in A."""
-        return self.conductance(state) * v
-
-    def rate(self, state: Real, v: Real) -> Real:
-        """dx/dt in 1/s."""
-        up, down = self._shares(v)
-        return (up * (1 - state) - down * state) / self.tau
-
-    def equilibrium(self, v: Real) -> Real:
-        """x∞ = r_on/(r_on + r_off) at `v` volts."""
-        up, down = self._shares(v)
-        return up / (up + down)
-
-    def advance(self, state: Real, v: Real, dt: Duration) -> Real:
-        """Exact for constant v: x − expm1(−(r_on + r_off)·dt)·(x∞ − x); `expm1` keeps float32 exact."""
-        up, down = self._shares(v)
-        total = up + down
-        return state - jnp.expm1(-total * (dt / self.tau)) * (up / total - state)
 
 
 class ThresholdSwitch(AbstractStateDevice):

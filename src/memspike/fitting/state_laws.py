@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 from memspike.devices import memristors, volatile
 from memspike.devices.base import AbstractStateDevice
+from memspike.devices.metastable import MetastableSwitch
 from memspike.fitting.loops import Span
 from memspike.parts.param import is_concrete
 
@@ -248,7 +249,7 @@ LAWS: dict[str, Law] = {
     "ion-drift-biolek": _windowed(memristors.Biolek),
     "ion-drift-prodromakis": _windowed(memristors.Prodromakis),
     "metastable-switch": Law(
-        volatile.MetastableSwitch,
+        MetastableSwitch,
         (*_SWITCH, "v_on", "v_off", "v_scale", "tau"),
         _metastable,
         linear=("v_on", "v_off"),

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from memspike.devices import numerics
 from memspike.devices.base import AbstractRelaxingDevice
-from memspike.devices.volatile import MetastableSwitch
+from memspike.devices.metastable import MetastableSwitch
 from memspike.neurons.base import AbstractNeuron
 from memspike.parts.errors import InputError
 from memspike.parts.param import Parameter, option, param, part
@@ -31,7 +31,7 @@ def frozen_memristors(neuron: Any, state: Any, current: Real, dt: float) -> Any:
     `current` is in A, `dt` in s. Source: an ablation of this library.
     """
     leak, slope = neuron.membrane_current(state)
-    gain = -jnp.expm1(slope * (-dt / neuron.capacitance)) / slope
+    gain = numerics.risen(slope * (dt / neuron.capacitance)) / slope
     return state._replace(v=state.v + gain * (current - leak))
 
 

@@ -2,9 +2,11 @@
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from multiprocessing.connection import wait
 from typing import Any
 
 from memspike.parts.imports import bring_all, recorded
@@ -20,6 +22,19 @@ def _variables(given: Mapping[str, str]) -> Iterator[None]:
     finally:
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def _end_with_parent() -> None:
+    """Processes of a pool do not notice that the one that made them was killed: they would wait for tasks for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _begin(parts: Any) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    bring_all(parts)
 
 
 def each(
@@ -38,7 +53,7 @@ def each(
         yield from ((k, work(task)) for k, task in enumerate(tasks))
         return
     anew = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(count, anew, initializer=bring_all, initargs=(recorded(),)) as pool:
+    with ProcessPoolExecutor(count, anew, initializer=_begin, initargs=(recorded(),)) as pool:
         with _variables(variables or {}):  # a process starts while tasks are handed in
             running = {pool.submit(work, task): k for k, task in enumerate(tasks)}
         try:

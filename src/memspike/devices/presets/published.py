@@ -5,11 +5,12 @@ from typing import TypeVar
 
 from memspike.devices.base import AbstractDevice
 from memspike.devices.memristors import VTEAM, LinearIonDrift, StanfordPKU, Yakopcic, exponential_resistance
+from memspike.devices.metastable import MetastableSwitch
 from memspike.devices.pcm import PCM, Cubic, Logarithmic, PCMJoshi, Switched
 from memspike.devices.pulsed import Pulsed
 from memspike.devices.step import ExpStep, LinearStep, LogStep, PowerStep, SoftBounds
 from memspike.devices.tabular import PiecewiseStep, Tabular
-from memspike.devices.volatile import VO2, Diffusive, MetastableSwitch, ThermalNbO2, ThresholdSwitch
+from memspike.devices.volatile import VO2, Diffusive, ThermalNbO2, ThresholdSwitch
 from memspike.parts.registry import DEVICES
 
 Make = TypeVar("Make", bound=Callable[..., AbstractDevice])
