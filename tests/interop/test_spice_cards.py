@@ -123,6 +123,8 @@ def test_numbers_of_verilog_are_not_those_of_spice(card):
         (YAKOPCIC.replace("a1=0.17", "a1=0.17 a1=0.2"), "'a1' of mrm3 is given again"),
         (".model d1 d(is=1e-14)\n", "does not say by its name which law it has"),
         (DRIFT.replace("1-(2*x-1)^(2*p)", "x*(1-x)"), "has no window that is known"),
+        (DRIFT.replace("Roff=100K", "Roff=1K"), "its initial resistance says no state"),
+        (DRIFT.replace("Roff=100K", ""), "does not say roff, x0, which linear-ion-drift needs"),
         (DRIFT.replace("p=2", ""), "does not say p, the exponent of its window"),
         (DRIFT + "X1 a b memristor ron=2k\n", "gives parameters of its own to a subcircuit"),
         (STANFORD.replace("model_switch = 0", "model_switch = 1"), "0 is needed: the dynamic model has noise"),

@@ -247,6 +247,7 @@ REFUSED = [
     ("X1 v 0 0 mif-pair", "names 3 nodes and a subcircuit"),
     ("X1 v 0 mif-pair tao=1m", "Unknown key of device of x1 in line 3 of the deck"),
     ("C1 v 0 1n", "two elements 'c1'"),
+    ("C2 v 0 -1n", "c2 in line 3 of the deck: Capacitor.capacitance (capacitance) is -1e-09 F"),
     ("R1 v v 1k", "Both nodes of r1 are 'v'"),
     ("R1 v w 1k", "Node 'w' is connected to r1 alone"),
     ("V1 v 0 1\nV2 v 0 2", "closes a loop of voltage sources"),
@@ -291,7 +292,7 @@ def test_a_network_of_netlists_is_that_of_the_hand_written_neurons(x64):
     for neuron in (ms.neurons.mif(), ms.neurons.mif_netlist()):
         filters = ms.neurons.AlphaFilter(tau=0.3e-3), ms.neurons.ExponentialFilter(tau=0.1e-3)
         layers = [
-            ms.networks.Layer(w.shape, ms.arrays.Crossbar(), filter=f, neuron=neuron)
+            ms.networks.Layer((w.shape[0], w.shape[1]), ms.arrays.Crossbar(), filter=f, neuron=neuron)
             for w, f in zip(weights, filters, strict=True)
         ]
         network = ms.networks.Feedforward(tuple(layers))

@@ -11,9 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from memspike.devices import memristors
+from memspike.devices import MetastableSwitch, memristors
 from memspike.devices.base import AbstractStateDevice
-from memspike.devices.metastable import MetastableSwitch
 from memspike.interop.card_files import Card
 from memspike.parts.errors import InputError
 
@@ -63,8 +62,10 @@ def _vteam(card: Card, values: Values) -> dict[str, Any]:
 def _drift(card: Card, values: Values) -> dict[str, Any]:
     """The initial state, and the window whose formula the card has."""
     found: dict[str, Any] = {"window": _window(card, values)}
-    if "r_init" in values:
+    if {"r_init", "r_on", "r_off"} <= values.keys():
         low, high = values["r_on"], values["r_off"]
+        if low == high:
+            raise InputError(f"The {card.kind} '{card.name}' has ron = roff; its initial resistance says no state.")
         found["x_0"] = (high - values["r_init"]) / (high - low)
     return found
 

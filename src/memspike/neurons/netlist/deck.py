@@ -237,7 +237,11 @@ def parse_deck(text: str, name: str = "the deck") -> tuple[AbstractElement, ...]
         read = _ELEMENTS.get(card.words[0][0])
         if read is None:
             raise _refuse(card)
-        found.append(read(deck, card))
+        try:
+            found.append(read(deck, card))
+        except InputError as error:
+            said = str(error)
+            raise error if card.where in said else InputError(f"{card.words[0]} in {card.where}: {said}") from None
     if not found:
         raise InputError(f"{name} has no elements; the first line of a deck is its title.")
     return tuple(found)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from memspike.devices.metastable import MetastableSwitch
+from memspike.devices import MetastableSwitch
 from memspike.neurons.base import AbstractNeuron
 from memspike.neurons.netlist.advance import step as advance
 from memspike.neurons.netlist.elements import (
