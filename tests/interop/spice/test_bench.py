@@ -9,8 +9,8 @@ from memspike.devices.sweep import SWEEPS
 from memspike.interop.spice import alpha_current, constant_current, device_bench, neuron_bench, neuron_deck
 from memspike.interop.spice.bench import COURSES, Course, pulse_course, pwl
 from memspike.interop.spice.export import BENCHES, DEVICE_TOLERANCE
-from memspike.interop.spice.neuron_bench import membrane
 from memspike.interop.spice.simulator import simulate
+from memspike.interop.spice.single_neuron import membrane
 from memspike.neurons import mif
 
 # steps of a course that need be more
