@@ -9,12 +9,13 @@ import jax.numpy as jnp
 from memspike.config import build
 from memspike.config.networks import FeedforwardTopology
 from memspike.data.base import Dataset
+from memspike.data.trials import Examples
 from memspike.networks.accuracy import Step, fine_enough, runs_of
 from memspike.networks.feedforward import Feedforward
 from memspike.neurons.mif import MIF, forward_euler, frozen_memristors, staggered_exponential
 from memspike.parts.errors import InputError
 
-WANTED = "simulation.accuracy is spice, which needs"
+WANTED = "The accuracy of a circuit simulator (simulation.accuracy=spice) needs"
 SHOWN = 3
 # of trial weights to the first ones: training makes weights larger, and membranes with them
 LARGER = (1.0, 4.0)
@@ -80,6 +81,7 @@ def _trial(built: build.Built) -> Step:
     """The step at which all trials are accurate."""
     learner, trials, network = built.learner, built.population.trials, built.learner.network
     assert isinstance(network, Feedforward)
+    assert isinstance(trials, Examples)
     dt = learner.clock.dt
     x = trials.shown(jnp.asarray(built.data.x_test[:SHOWN]), dt, key=jax.random.key(0))
     first = network.init_weights(float(getattr(learner.start, "gain", 1.0)), key=jax.random.key(0))

@@ -259,6 +259,6 @@ memprop_spoken_speakers = speakers.study(
     "memprop-spoken with each of the six speakers left out of the training in turn",
     quick={"training.epochs": 2, "evaluation.chips": 2, "evaluation.fine_dt": 50e-6},
     expected=0.78,
-    expected_quick=0.63,
+    expected_quick=0.62,
     reference=REFERENCE + ", 54 to 90 % for a speaker left out",
 )

@@ -181,11 +181,10 @@ class TrainedRun:
         lines = tuple(jnp.asarray(one[chip]) for one in self.conductances().values())
         if len(lines) < len(self.names):
             raise InputError(f"Weights of {self.folder} are in digital memory, which is no circuit of devices.")
-        x = given.population.trials.shown(
-            jnp.asarray(given.data.x_test[:samples]), learner.clock.dt, key=jax.random.key(0)
-        )
+        evaluator = Evaluator(given.population, given.data, samples)
+        x = evaluator.first(samples, learner.clock.dt, key=jax.random.key(0))
         made = jax.tree.map(lambda leaf: leaf[chip], given.population.chips)
-        network = Evaluator(given.population, given.data, samples).network(made, self._other)
+        network = evaluator.network(made, self._other)
         return accurate_step(network, lines, x, steps=learner.clock.steps, dt=learner.clock.dt, within=within)
 
     def devices(self) -> dict[str, Any]:
