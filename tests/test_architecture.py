@@ -89,16 +89,13 @@ def test_no_module_imports_itself_by_way_of_others(modules):
 
 # each argument is a field of its own to the caller
 MORE_ARGUMENTS = {
-    **{"write_verify": 7, "_all": 8, "carried": 7},
-    **{"fit": 17, "look": 10, "run": 10, "show": 9, "deploy": 12, "spice": 9},
-}
     "write_verify": 7,
     "_all": 8,
+    "carried": 7,
     "fit": 17,
     "look": 10,
     "run": 10,
     "show": 9,
-    "carried": 7,
     "deploy": 12,
     "spice": 9,
 }

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from memspike import InputError, neurons
-from memspike.devices import find
+from memspike.devices import AbstractStateDevice, MetastableSwitch, find
 from memspike.devices.sweep import SWEEPS
 from memspike.interop.spice import alpha_current, constant_current, device_bench, neuron_bench, neuron_deck
 from memspike.interop.spice.bench import COURSES, Course, pulse_course, pwl
 from memspike.interop.spice.export import BENCHES, DEVICE_TOLERANCE
-from memspike.interop.spice.neuron_bench import membrane
 from memspike.interop.spice.simulator import simulate
+from memspike.interop.spice.single_neuron import membrane
 from memspike.neurons import mif
 
 # steps of a course that need be more
@@ -20,8 +20,9 @@ STEPS = {0.1e-6: 0.2e-6, 1e-6: 0.01e-3, 5e-6: 0.2e-3, 10e-6: 0.8e-3, 20e-6: 4e-3
 
 
 def bench(simulator, name, kind, steps):
-    setting = BENCHES.get(name, SWEEPS[name])
-    return device_bench(simulator, find(name), COURSES[kind](setting), load=setting.load, steps=steps, name=name)
+    setting, device = BENCHES.get(name, SWEEPS[name]), find(name)
+    assert isinstance(device, AbstractStateDevice)
+    return device_bench(simulator, device, COURSES[kind](setting), load=setting.load, steps=steps, name=name)
 
 
 @pytest.mark.parametrize("name", SWEEPS)
@@ -52,7 +53,7 @@ def test_one_mif_neuron_under_a_constant_current(simulator):
     v = plot.of("v(m)")
     assert v.max() == pytest.approx(126.9e-3, abs=0.05e-3)
     assert plot.of("time")[v.argmax()] == pytest.approx(43.3e-6, abs=0.3e-6)
-    before = 0.0
+    before, ours = 0.0, v
     for dt, most in STEPS.items():
         times, ours = membrane(mif(), constant_current(5e-6), 2e-3, dt)
         apart = np.abs(ours - plot.at("v(m)", times)).max()
@@ -77,8 +78,7 @@ def test_oscillators_have_the_same_period(simulator, make, level, duration, dt, 
 
 
 def test_parameters_of_a_neuron_reach_its_circuit(simulator):
-    switch = neurons.MIF().m1
-    made = mif(e1=-10e-3, capacitance=2e-9, m2=type(switch)(tau=0.5e-3, r_on=2e3))
+    made = mif(e1=-10e-3, capacitance=2e-9, m2=MetastableSwitch(tau=0.5e-3, r_on=2e3))
     assert neuron_bench(simulator, made, alpha_current(10e-6), duration=3e-3).deviation < 0.5e-3
     other = neuron_bench(simulator, mif(), alpha_current(10e-6), duration=3e-3)
     ours = neuron_bench(simulator, made, alpha_current(10e-6), duration=3e-3)

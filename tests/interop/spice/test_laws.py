@@ -1,6 +1,7 @@
 """The equations of netlists are those of the library, for every state device that is registered."""
 
 import re
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -25,7 +26,7 @@ def doubled(device):
     return jax.tree.map(lambda x: jnp.asarray(x, float) if eqx.is_inexact_array(x) else x, device)
 
 
-def states_of(device, rng):
+def states_of(device, rng) -> Any:
     """Fifty states inside of the bounds of a device."""
     x = jnp.asarray(rng.uniform(0, 1, 50))
     start = device.init()

@@ -141,6 +141,11 @@ def test_steps_follow_the_tolerance():
     assert Wanted().tolerance == 1e-3
 
 
+def corners(card):
+    (found,) = re.findall(r"PWL\((.*)\)", card)
+    return np.asarray(found.split(), float)
+
+
 def test_sources_of_rows():
     times, volts = stairs([(0.0, 1.0), (1.0, 0.0)], 0.1)
     assert (times, volts) == ([0.0, 0.1, 1.0, 1.1], [0.0, 1.0, 1.0, 0.0])
@@ -148,12 +153,12 @@ def test_sources_of_rows():
         rows = input_rows("1", inputs, STEPS * DT)
         assert len(rows.nodes) == 6
         for block in "\n".join(rows.cards).replace("\n+", " ").splitlines():
-            numbers = np.asarray(re.search(r"PWL\((.*)\)", block)[1].split(), float)
+            numbers = corners(block)
             assert len(numbers) % 2 == 0
             assert (np.diff(numbers[::2]) > 0).all()
     assert input_rows("1", PULSES, STEPS * DT).nodes[1] is None
     single = input_rows("1", Events(PULSES.v[:1], (10e-6,)), STEPS * DT).cards[0]
-    t, v = np.asarray(re.search(r"PWL\((.*)\)", single)[1].split(), float).reshape(-1, 2).T
+    t, v = corners(single).reshape(-1, 2).T
     assert np.trapezoid(v, t) == pytest.approx(0.1 * 10e-6, rel=1e-6)  # the charge of a rectangle
 
 

@@ -17,8 +17,8 @@ from memspike.interop.spice.crossbars import warning
 from memspike.interop.spice.figures import Overlay, overlay_figure, write_overlay
 from memspike.interop.spice.laws import law_of
 from memspike.interop.spice.network import Deck
-from memspike.interop.spice.neuron_bench import alpha_current, neuron_bench, neuron_deck
 from memspike.interop.spice.simulator import Simulator, find_simulator
+from memspike.interop.spice.single_neuron import alpha_current, neuron_bench, neuron_deck
 from memspike.interop.spice.verify import Compared, Plan, Wanted, compared, deck_of, plan, verdict
 from memspike.interop.spice.verilog import verilog_a
 from memspike.neurons.mif import MIF
