@@ -124,7 +124,7 @@ def test_what_cannot_be_loaded_is_refused(exact, tmp_path):
     with pytest.raises(InputError, match="no readable checkpoint"):
         ms.load(tmp_path)
     (tmp_path / "config.toml").write_text('experiment = "pcm-writes"\n')
-    with pytest.raises(InputError, match="trains no classifiers"):
+    with pytest.raises(InputError, match="trains no networks on examples"):
         ms.load(tmp_path)
     with pytest.raises(InputError, match=r"needed: \[examples, 8, 8\]"):
         run.predict(np.zeros((3, 28, 28), np.uint8))

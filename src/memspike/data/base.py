@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Int, Shaped
 
 from memspike.parts.errors import InputError
 
@@ -70,7 +70,7 @@ class Dataset(NamedTuple):
         return self._parts(slice(n), slice(n, None), of_training=True)
 
 
-def check_finite(x: Float[np.ndarray, "..."], name: str) -> None:
+def check_finite(x: Shaped[np.ndarray, "..."], name: str) -> None:
     """InputError that names the first example with NaN or infinity."""
     bad = ~np.isfinite(np.asarray(x, dtype=float)).reshape(len(x), -1).all(axis=1)
     if bad.any():

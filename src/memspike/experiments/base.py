@@ -31,9 +31,9 @@ class Experiment(NamedTuple):
     `tables` are its configuration, checked against the class `root`; `quick` holds the keys that `--quick` changes;
     `expected` and `expected_quick` are what was measured with seed 0, of the `measure`; `reference` says what was
     published and where. `prepare(settings)` refuses what cannot run before a folder is made, and returns what is
-    prepared; `carry(prepared, folder, *, resume, report)` carries it out in a claimed folder, and returns its result
-    without what every result says. `kind` names the figures of the report, `columns` the columns of the rows;
-    `headline` says a result in one line.
+    prepared, that of a training also with data that were given in Python; `carry(prepared, folder, *, resume, report)`
+    carries it out in a claimed folder, and returns its result without what every result says. `kind` names the figures
+    of the report, `columns` the columns of the rows; `headline` says a result in one line.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Experiment(NamedTuple):
     kind: str
     columns: tuple[Column, ...] = ()
     root: type = Settings
-    prepare: Callable[[Any], Any] = lambda settings: settings
+    prepare: Callable[..., Any] = lambda settings: settings
     measure: str = "test accuracy"
 
     def shown(self, value: float) -> str:

@@ -1,4 +1,4 @@
-"""A training of classifiers, read back from its run folder: predictions, conductances, ages."""
+"""A training on examples, read back from its run folder: predictions, conductances, ages."""
 
 import json
 from collections.abc import Sequence
@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Shaped
 
 from memspike.arrays.compensation import AbstractCompensation, NoCompensation
-from memspike.config.build import classification, data_set
+from memspike.config.build import data_set
 from memspike.config.draft import objects_in
 from memspike.config.resolve import read_file
 from memspike.config.settings import Settings
@@ -24,19 +24,20 @@ from memspike.training.classify import Classification
 from memspike.training.evaluate import Evaluator
 from memspike.training.fit import restored
 from memspike.training.folder import RunFolder
+from memspike.training.regress import normalised_error
 
 Lines = Float[np.ndarray, "chips lines rows columns"]
 
 
 class Prepared(NamedTuple):
-    """The configuration of a training of classifiers, and what it comes to."""
+    """The configuration of a training, and what it comes to."""
 
     settings: Any
     given: Classification
 
 
 def _read(folder: Path) -> Prepared:
-    """What a run folder holds; InputError where that is no training of classifiers, or not all of it can be found."""
+    """What a run folder holds; InputError where that is no training on examples, or not all of it can be found."""
     config = folder / "config.toml"
     if not config.is_file():
         raise InputError(f"{folder} is no run folder: it holds no config.toml.")
@@ -60,9 +61,9 @@ def _read(folder: Path) -> Prepared:
     given = None
     if isinstance(settings, Settings):
         own = kept_data(folder) if settings.data.name == GIVEN else None
-        given = experiment.prepare(settings) if own is None else classification(settings, data_set(settings, own))
+        given = experiment.prepare(settings) if own is None else experiment.prepare(settings, data_set(settings, own))
     if not isinstance(given, Classification):
-        raise InputError(f"{folder} is a run of {experiment.name}, which trains no classifiers that are kept.")
+        raise InputError(f"{folder} is a run of {experiment.name}, which trains no networks on examples that are kept.")
     return Prepared(settings, given)
 
 
@@ -70,7 +71,7 @@ class TrainedRun:
     """Chips of the newest checkpoint, one a seed, with the network and the data that they were trained with.
 
     `settings` is the configuration, `result` the content of result.json (empty before a run has ended), `step` how many
-    steps the chips were trained. InputError where the folder holds no training of classifiers.
+    steps the chips were trained. InputError where the folder holds no training on examples.
     """
 
     def __init__(self, folder: str | Path, given: Prepared | None = None):
@@ -103,8 +104,8 @@ class TrainedRun:
         return self._given.data.x_test
 
     @property
-    def labels(self) -> Int[np.ndarray, " examples"]:
-        """The classes of the test examples."""
+    def labels(self) -> Shaped[np.ndarray, "examples ..."]:
+        """The classes of the test examples, or the numbers that are wanted [examples, frames, outputs]."""
         return self._given.data.y_test
 
     @property
@@ -139,8 +140,23 @@ class TrainedRun:
         return evaluator.predictions(self.chips, learner=self._other)
 
     def accuracy(self) -> Float[np.ndarray, " chips"]:
-        """Share of the test examples that each chip classifies correctly."""
+        """Share of the test examples that each chip classifies correctly. InputError where it follows numbers."""
+        self._check(numbers=False)
         return (self.predict() == self._given.data.y_test[None]).mean(axis=1)
+
+    def error(self) -> Float[np.ndarray, " chips"]:
+        """Mean square of the errors of each chip in all frames of the test, over that of the mean of the training.
+
+        InputError where it tells classes.
+        """
+        self._check(numbers=True)
+        data = self._given.data
+        return np.array([normalised_error(y - data.y_test, data) for y in self.predict()])
+
+    def _check(self, *, numbers: bool) -> None:
+        if numbers != self._given.data.regression:
+            told = ("tells classes", "accuracy()") if numbers else ("follows numbers", "error()")
+            raise InputError(f"The run {self.folder} {told[0]}; use {told[1]}.")
 
     def _states(self, of: Any) -> dict[str, np.ndarray]:
         """`of(cell, state)` of every matrix that is no digital memory, chips in front."""
@@ -173,7 +189,10 @@ class TrainedRun:
         """Accuracy after `ages` in s, a row an age and compensation, as `evaluation.age` gives them.
 
         Chips that pulses have trained are those that age; where weights are exact, `chips` new ones are programmed.
+        InputError where the run follows numbers.
         """
+        if self._given.data.regression:
+            raise InputError(f"The run {self.folder} follows numbers; ages are measured of classifiers alone.")
         wanted, population = self._given.evaluation, self._given.population
         evaluator = Evaluator(population, self._given.data, wanted.at_once)
         life = Lifetime(ages, wanted.programmer, reference_age=wanted.reference_age, chips=chips)
