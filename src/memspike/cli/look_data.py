@@ -39,9 +39,11 @@ def wanted(path: Path, settings: list[str]) -> "Data":
 
 
 def _shape(found: "Understood") -> str:
-    from memspike.data.files.options import IMAGES
+    from memspike.data.files.options import IMAGES, WAVES
 
     _, rows, columns = found.raw.x.shape
+    if found.raw.kind == WAVES:
+        return f"waveforms of {counted(rows, 'sample')} from {counted(columns, 'microphone')}"
     if found.raw.kind == IMAGES:
         said = f"images of {rows} × {columns} pixels"
         other = "frames"
@@ -122,6 +124,8 @@ def _command(data: "Dataset", found: "Understood", settings: list[str], path: Pa
     """A command that learns the data."""
     flat = found.raw.x.shape[1] == 1 or found.raw.kind == "images"
     keys = [f"data.name={path}", *(k if k.startswith("data.") else f"data.{k}" for k in settings)]
+    if found.raw.rate is not None:
+        keys.append("encoder=gammatone")
     if not flat and found.raw.counts:
         keys.append("encoder=spikes")
     if flat and not data.regression and len(data.y_train) < BATCH:

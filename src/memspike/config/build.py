@@ -15,7 +15,7 @@ from memspike.arrays.tiles import Tiles
 from memspike.cells.base import AbstractCell
 from memspike.cells.differential import DifferentialPair, MultiDevice
 from memspike.cells.single import RangeReference, SingleReference, Stack, midpoint
-from memspike.config.examples import examples, with_counts
+from memspike.config.examples import examples, with_data
 from memspike.config.networks import CompetitiveTopology, FeedforwardTopology, Ingredients, RecurrentTopology
 from memspike.config.sections import ArraySettings, DriveSettings, FabricationSettings, LayerSettings, PulseSettings
 from memspike.config.settings import Settings, seeds_of
@@ -293,7 +293,7 @@ def classifier(settings: Settings, data: Dataset | None = None) -> Built:
     `learner` is as the population's, but with wires and converters where the training leaves them out.
     """
     data = data_set(settings) if data is None else data
-    settings = with_counts(settings, data)
+    settings = with_data(settings, data)
     trials = examples_of(settings, data)
     inputs = trials.encoder.channels(data.x_train.shape[1:])
 

@@ -16,6 +16,7 @@ class Dataset(NamedTuple):
         `classes` are the outputs
     lengths_train, lengths_test: how many frames of every example are its own, the first of them; None: all
     names: what the classes are called; empty: by their numbers
+    rate: samples a second where examples are waveforms [examples, samples, microphones], silence at half of the scale
     """
 
     name: str
@@ -28,6 +29,7 @@ class Dataset(NamedTuple):
     lengths_train: Int[np.ndarray, " train"] | None = None
     lengths_test: Int[np.ndarray, " test"] | None = None
     names: tuple[str, ...] = ()
+    rate: float | None = None
 
     @property
     def pixels(self) -> int:
