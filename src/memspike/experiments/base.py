@@ -17,8 +17,9 @@ from memspike.experiments.about import about
 from memspike.experiments.table import ACCURACY, LOWEST, Column
 from memspike.parts.errors import InputError
 from memspike.parts.registry import EXPERIMENTS
-from memspike.training.classify import classify
+from memspike.training.classify import Classification, classify
 from memspike.training.folder import RunFolder
+from memspike.training.population import Population
 from memspike.training.progress import Report, silent
 
 Result = dict[str, Any]
@@ -33,7 +34,8 @@ class Experiment(NamedTuple):
     published and where. `prepare(settings)` refuses what cannot run before a folder is made, and returns what is
     prepared, that of a training also with data that were given in Python; `carry(prepared, folder, *, resume, report)`
     carries it out in a claimed folder, and returns its result without what every result says. `kind` names the figures
-    of the report, `columns` the columns of the rows; `headline` says a result in one line.
+    of the report, `columns` the columns of the rows; `headline` says a result in one line. `chips` are those of
+    what is prepared, where their training leaves checkpoints: None for studies of several trainings.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Experiment(NamedTuple):
     root: type = Settings
     prepare: Callable[..., Any] = lambda settings: settings
     measure: str = "test accuracy"
+    chips: Callable[[Any], Population] | None = None
 
     def shown(self, value: float) -> str:
         """An expected value as text."""
@@ -105,10 +108,16 @@ def accuracy_line(result: Result) -> str:
     return said
 
 
+def chips_of(given: Classification) -> Population:
+    """The chips of a training on examples."""
+    return given.population
+
+
 classifier = partial(
     registered,
     carry=classify,
     prepare=classification,
+    chips=chips_of,
     headline=accuracy_line,
     kind="classification",
     columns=AGES,

@@ -48,10 +48,10 @@ def _prepared(tables: Mapping[str, Any], own: Dataset | None) -> Prepared:
     """The configuration of a training, and what it comes to with its data: classes, or numbers to follow."""
     settings = checked(Settings, {"experiment": NAME, **tables})
     data = data_set(settings, own)
-    if not data.regression:
-        return Prepared(settings, classification(settings, data))
-    settings = checked(Settings, {"experiment": REGRESSOR, **merged(any_regressor.tables, tables)})
-    return Prepared(settings, regression(settings, data))
+    if data.regression:
+        settings = checked(Settings, {"experiment": REGRESSOR, **merged(any_regressor.tables, tables)})
+    given = regression(settings, data) if data.regression else classification(settings, data)
+    return Prepared(settings, given, given.population)
 
 
 def fit(
@@ -84,7 +84,7 @@ def fit(
     files: Mapping[str, Any] = {} if own is None else {FILE: arrays_of(own)}
     try:
         with progress_shown() if progress else nullcontext(silent) as report:
-            base.carried(*given, out, resume=resume, report=report, files=files)
+            base.carried(given.settings, given.given, out, resume=resume, report=report, files=files)
     except KeyboardInterrupt:
         raise InterruptedRunError(
             f"Interrupted; memspike.fit(…, folder={str(folder)!r}, resume=True) goes on from the last checkpoint."

@@ -3,7 +3,7 @@
 from functools import partial
 
 from memspike.config.build import regression
-from memspike.experiments.base import Result, registered
+from memspike.experiments.base import Result, chips_of, registered
 from memspike.experiments.eprop import EPROP, PER_SIDE
 from memspike.training.regress import regress
 
@@ -22,6 +22,7 @@ follower = partial(
     headline=error_line,
     kind="regression",
     prepare=regression,
+    chips=chips_of,
     measure="test error",
 )
 """`registered` for a training of networks that follow numbers."""

@@ -21,9 +21,11 @@ from memspike.parts.registry import EXPERIMENTS
 from memspike.parts.written import type_of
 from memspike.training.aging import Lifetime, age_rows
 from memspike.training.classify import Classification
+from memspike.training.conductances import of_chips
 from memspike.training.evaluate import Evaluator
 from memspike.training.fit import restored
 from memspike.training.folder import RunFolder
+from memspike.training.population import Population
 from memspike.training.regress import normalised_error
 
 Lines = Float[np.ndarray, "chips lines rows columns"]
@@ -33,11 +35,12 @@ class Prepared(NamedTuple):
     """The configuration of a training, and what it comes to."""
 
     settings: Any
-    given: Classification
+    given: Any
+    population: Population
 
 
 def _read(folder: Path) -> Prepared:
-    """What a run folder holds; InputError where that is no training on examples, or not all of it can be found."""
+    """What a run folder holds; InputError where that is no training, or not all of it can be found."""
     config = folder / "config.toml"
     if not config.is_file():
         raise InputError(f"{folder} is no run folder: it holds no config.toml.")
@@ -58,31 +61,44 @@ def _read(folder: Path) -> Prepared:
             "registered (memspike.register) and imported first."
         ) from None
     experiment: Experiment = EXPERIMENTS.get(settings.experiment).value
-    given = None
-    if isinstance(settings, Settings):
-        own = kept_data(folder) if settings.data.name == GIVEN else None
-        given = experiment.prepare(settings) if own is None else experiment.prepare(settings, data_set(settings, own))
-    if not isinstance(given, Classification):
-        raise InputError(f"{folder} is a run of {experiment.name}, which trains no networks on examples that are kept.")
-    return Prepared(settings, given)
+    if experiment.chips is None:
+        raise InputError(f"{folder} is a run of {experiment.name}, a study that keeps no chips of its own.")
+    given_data = isinstance(settings, Settings) and settings.data.name == GIVEN
+    given = experiment.prepare(settings, *((data_set(settings, kept_data(folder)),) if given_data else ()))
+    return Prepared(settings, given, experiment.chips(given))
 
 
 class TrainedRun:
     """Chips of the newest checkpoint, one a seed, with the network and the data that they were trained with.
 
     `settings` is the configuration, `result` the content of result.json (empty before a run has ended), `step` how many
-    steps the chips were trained. InputError where the folder holds no training on examples.
+    steps the chips were trained. Conductances and weights are those of any training; what examples are needed for is
+    refused where it had none. InputError where the folder holds no training.
     """
 
     def __init__(self, folder: str | Path, given: Prepared | None = None):
         self.folder = Path(folder)
-        self.settings, self._given = _read(self.folder) if given is None else given
-        self.chips, checkpoint = restored(self._given.population, RunFolder(self.folder))
+        self.settings, self._prepared, self._population = _read(self.folder) if given is None else given
+        self.chips, checkpoint = restored(self._population, RunFolder(self.folder))
         self.step = checkpoint.step
         if not self.step:
             raise InputError(f"{self.folder} holds no readable checkpoint: the run has not come to its first one.")
         file = self.folder / "result.json"
         self.result: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+
+    @property
+    def trained_on_examples(self) -> bool:
+        """Whether there are test examples: for predictions, accuracies or errors, ages."""
+        return isinstance(self._prepared, Classification)
+
+    @property
+    def _given(self) -> Classification:
+        if not isinstance(self._prepared, Classification):
+            raise InputError(
+                f"The run {self.folder} is of {self.settings.experiment}, which has no test examples of a data set; "
+                "conductances(), weights() and devices() are there."
+            )
+        return self._prepared
 
     @property
     def _other(self) -> Any:
@@ -91,12 +107,12 @@ class TrainedRun:
     @property
     def seeds(self) -> range:
         """The seed of every chip."""
-        return self._given.population.seeds
+        return self._population.seeds
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of all matrices, from the input on."""
-        return tuple(self._given.learner.network.names)
+        return tuple(self._population.learner.network.names)
 
     @property
     def test_examples(self) -> np.ndarray:
@@ -111,7 +127,7 @@ class TrainedRun:
     @property
     def exact(self) -> dict[str, bool]:
         """By matrix, whether its weights were set exactly, by no pulses."""
-        return {name: one.exact for name, one in zip(self.names, self._given.learner.schemes, strict=True)}
+        return {name: one.exact for name, one in zip(self.names, self._population.learner.schemes, strict=True)}
 
     def predict(
         self, x: np.ndarray | None = None, lengths: np.ndarray | Sequence[int] | None = None
@@ -158,29 +174,17 @@ class TrainedRun:
             told = ("tells classes", "accuracy()") if numbers else ("follows numbers", "error()")
             raise InputError(f"The run {self.folder} {told[0]}; use {told[1]}.")
 
-    def _states(self, of: Any) -> dict[str, np.ndarray]:
-        """`of(cell, state)` of every matrix that is no digital memory, chips in front."""
-        population, learner = self._given.population, self._given.learner
-        found: dict[str, list[np.ndarray]] = {}
-        for k in range(population.count):
-            made, cells = (jax.tree.map(lambda leaf, k=k: leaf[k], t) for t in (population.chips, self.chips.cells))
-            crossbars = population.network(made).crossbars
-            for name, crossbar, state, scheme in zip(self.names, crossbars, cells, learner.schemes, strict=True):
-                if not scheme.digital:
-                    found.setdefault(name, []).append(np.asarray(of(crossbar.cell, state)))
-        return {name: np.stack(values) for name, values in found.items()}
-
     def conductances(self) -> dict[str, Lines]:
         """By matrix, the programmed conductances in S of all devices; weights in digital memory have none."""
-        return self._states(lambda cell, state: cell.stored(state))
+        return of_chips(self._population, self.chips, lambda cell, state: cell.stored(state))
 
     def weights(self) -> dict[str, Float[np.ndarray, "chips rows columns"]]:
         """By matrix, the weights that the conductances stand for; those in digital memory are not among them."""
-        return self._states(lambda cell, state: cell.weight(cell.stored(state)))
+        return of_chips(self._population, self.chips, lambda cell, state: cell.weight(cell.stored(state)))
 
     def devices(self) -> dict[str, Any]:
         """By matrix, the device as it is on paper, without the spread of a chip."""
-        crossbars = self._given.learner.network.crossbars
+        crossbars = self._population.learner.network.crossbars
         return {name: crossbar.cell.device for name, crossbar in zip(self.names, crossbars, strict=True)}
 
     def age(
