@@ -13,7 +13,7 @@ from memspike.config.examples import check_same_data, of_a_file
 from memspike.config.resolve import Resolver, assignments, checked, merged, put, read_file, written
 from memspike.config.settings import Settings
 from memspike.experiments import table
-from memspike.experiments.about import about
+from memspike.experiments.about import about, expected
 from memspike.experiments.table import ACCURACY, LOWEST, Column
 from memspike.parts.errors import InputError
 from memspike.parts.registry import EXPERIMENTS
@@ -189,7 +189,7 @@ def carried(
     result = {
         "experiment": settings.experiment,
         "kind": experiment.kind,
-        "source": experiment.reference,
+        "source": experiment.reference if expected(experiment, settings) else "",
         **found,
         **({"columns": table.declared(experiment.columns)} if found.get("rows") else {}),
         "seeds": settings.seeds,
