@@ -169,6 +169,24 @@ def _lacking(found: "Understood") -> list[str]:
     return [f"note: no test example of {', '.join(lacking[:MOST])}"] if lacking else []
 
 
+def _check_told(path: Path) -> None:
+    """InputError for rows of numbers without a header that nothing tells to be of a data set or of a device."""
+    from memspike.data.files.spreadsheet import is_headless
+    from memspike.fitting.instruments.options import Options
+    from memspike.fitting.instruments.reader import read
+
+    if not is_headless(path):
+        return
+    try:
+        read(path, Options())
+    except InputError as error:
+        raise InputError(
+            f"{path.name} has no header, so it may be a data set, which needs a first row that names the columns "
+            "(label or target, and the others), or a measured file, whose columns are named by --column 1=voltage:V and the "
+            "like; add the row, or say which by --as data or --as device."
+        ) from error
+
+
 def is_data_set(path: Path) -> bool:
     """Whether a file is a data set by what it holds; InputError where it may be a measured file as well."""
     from memspike.data.files import formats, spreadsheet
@@ -190,6 +208,7 @@ def is_data_set(path: Path) -> bool:
     try:
         names = [name.lower() for name in spreadsheet.opened(path).names]
     except InputError:
+        _check_told(path)
         return False
     labelled = any(name in (*spreadsheet.LABEL, *spreadsheet.EXAMPLE) for name in names)
     if not labelled and not any(name.startswith("target") for name in names):
