@@ -182,8 +182,8 @@ def _check_told(path: Path) -> None:
     except InputError as error:
         raise InputError(
             f"{path.name} has no header, so it may be a data set, which needs a first row that names the columns "
-            "(label or target, and the others), or a measured file, whose columns are named by --column 1=voltage:V and the "
-            "like; add the row, or say which by --as data or --as device."
+            "(label or target, and the others), or a measured file, whose columns are named by "
+            "--column 1=voltage:V and the like; add the row, or say which by --as data or --as device."
         ) from error
 
 
