@@ -5,6 +5,7 @@ import shlex
 import numpy as np
 import pytest
 
+from memspike.data.files.spreadsheet import is_headless
 from memspike.experiments import resolve
 
 
@@ -89,3 +90,21 @@ def test_a_regression_is_said(call, tmp_path):
     text = call("data", "look", path, "--set", "window=5")[1]
     assert "regression: 1 output" in text
     assert "split: 6 training and 2 test examples, made: the end of the series" in text
+
+
+@pytest.mark.parametrize("rows", ["1.5,0.2,1\n2.5,0.7,0\n", "0.5,0.2,rose\n0.3,0.7,lily\n", "0.1,1e-6\n0.7,2e-5\n"])
+def test_numbers_without_a_header_may_be_either(rows, tmp_path, call):
+    (tmp_path / "plain.csv").write_text(rows * 20)
+    status, _, said = call("data", "look", str(tmp_path / "plain.csv"))
+    assert status == 2
+    assert "plain.csv has no header, so it may be a data set" in " ".join(said.split())
+    assert "--as data or --as device" in " ".join(said.split())
+    status, _, said = call("data", "look", str(tmp_path / "plain.csv"), "--as", "data")
+    assert "needs a header" in " ".join(said.split())
+
+
+def test_a_header_of_any_kind_is_one(tmp_path):
+    (tmp_path / "one.csv").write_text("a,b\n1,2\n3,4\n")
+    (tmp_path / "column.csv").write_text("1\n2\n3\n")
+    (tmp_path / "uneven.csv").write_text("1,2\n3\n")
+    assert not any(map(is_headless, sorted(tmp_path.iterdir())))

@@ -12,6 +12,8 @@ from memspike.config.build import classification
 from memspike.config.draft import array_of
 from memspike.config.resolve import checked
 from memspike.config.settings import Settings
+from memspike.experiments.export import export_run
+from memspike.parts.atomic import read_arrays
 from memspike.parts.errors import InterruptedRunError
 from memspike.training import bar
 from memspike.training.progress import Progress
@@ -39,6 +41,8 @@ def test_arrays_are_learned_kept_and_read_back(run):
     again = ms.load(run.folder)
     np.testing.assert_array_equal(again.predict(), run.predict())
     assert again.result == run.result
+    with pytest.raises(ms.InputError, match=r"tells classes; use accuracy\(\)"):
+        again.error()
     assert [row["age_s"] for row in again.age((60.0,), chips=2)] == [60.0]
 
 
@@ -52,6 +56,32 @@ def test_it_goes_on_with_the_same_data_alone(run):
         ms.fit(learner(), (X[:80], Y[:80], X[80:] / 2, Y[80:]), resume=True, **same)
     with pytest.raises(ms.InputError, match="was started with another configuration"):
         ms.fit(learner(), ARRAYS, resume=True, **{**same, "seeds": 1})
+
+
+WAVES = 0.5 + 0.5 * np.sin(RNG.uniform(0, 6, (60, 1)) + RNG.uniform(0.2, 0.4, (60, 1)) * np.arange(12))
+NUMBERS = (WAVES[:40, 2:, None], WAVES[:40, :-2, None], WAVES[40:, 2:, None], WAVES[40:, :-2, None])
+
+
+def test_numbers_are_followed_kept_and_read_back(tmp_path):
+    network = ms.network([8], type="recurrent", synapse=ms.devices.ConstantStep(g_min=10e-6, g_max=100e-6))
+    follower = ms.learner(
+        network, encoder=ms.encoders.population(fields=4), optimizer=ms.optimizers.adamw(learning_rate=1e-2)
+    )
+    given: dict[str, Any] = {"epochs": 2, "batch": 20, "seeds": 2, "folder": tmp_path / "run", "progress": False}
+    run = ms.fit(follower, NUMBERS, **given)
+    assert run.settings.experiment == "regressor"
+    assert run.error().tolist() == run.result["test_errors"]
+    assert run.predict(NUMBERS[2][:3].astype(np.float32)).shape == (2, 3, 10, 1)
+    loaded, again = ms.load(run.folder), ms.fit(follower, NUMBERS, resume=True, **given)
+    assert loaded.error().tolist() == again.error().tolist() == run.error().tolist()
+    np.testing.assert_allclose(loaded.labels, NUMBERS[3], rtol=1e-6)
+    export_run(loaded, tmp_path / "out")
+    saved = read_arrays(tmp_path / "out/predictions.npz")
+    assert saved["predicted"].shape == (2, *saved["targets"].shape)
+    with pytest.raises(ms.InputError, match=r"follows numbers; use error\(\)"):
+        run.accuracy()
+    with pytest.raises(ms.InputError, match="follows numbers; ages"):
+        run.age((60.0,))
 
 
 def test_objects_and_words_are_one_configuration():
@@ -104,8 +134,15 @@ def test_what_no_file_holds_is_trained_and_says_why_it_is_not_read_back(tmp_path
     assert run.accuracy().shape == (1,)
     with pytest.raises(ms.InputError, match=r"learning\.scheme and learning\.optimizer was an object in Python"):
         ms.load(run.folder)
+    for other in ({"optimizer": optax.sgd(2e-2)}, {"scheme": ms.learning.mixed_precision(quantum=0.5)}):
+        changed = ms.learner(ms.network([4]), **{"scheme": scheme, "optimizer": optax.sgd(1e-2), **other})
+        with pytest.raises(ms.InputError, match="was started with another configuration"):
+            ms.fit(changed, ARRAYS, epochs=1, batch=40, folder=run.folder, progress=False, resume=True)
+    again = ms.fit(own, ARRAYS, epochs=1, batch=40, folder=run.folder, progress=False, resume=True)
+    assert again.accuracy() == run.accuracy()
     config = run.folder / "config.toml"
-    config.write_text(config.read_text().replace('type = "given in Python"', 'type = "mine"'))
+    kept = [line for line in config.read_text().splitlines() if not line.startswith("content = ")]
+    config.write_text("\n".join(kept).replace('type = "given in Python"', 'type = "mine"'))
     with pytest.raises(ms.InputError, match=r"Unknown learning\.scheme 'mine'; parts of your own must be registered"):
         ms.load(run.folder)
     (run.folder / "arrays.npz").unlink()
@@ -169,6 +206,13 @@ def test_progress_is_a_line_here_and_a_bar_in_a_notebook(monkeypatch, capsys):
         (lambda: ms.data.from_arrays(X, Y[:5], X, Y), "x_train has 120 examples and y_train 5"),
         (lambda: ms.data.from_arrays(X, Y, X[:, :3], Y), r"x_test has shape \[120, 3, 6\]"),
         (lambda: ms.data.from_arrays(X, Y + 0.5, X, Y), r"y_train is float64 \[120\]; classes \[examples\]"),
+        (lambda: ms.data.from_arrays(X, X, X, X[:, :5]), r"y_test is float64 \[120, 5, 6\];.*\[120 examples, 6 frames"),
+        (lambda: ms.data.from_arrays(X, X, X, X[..., :5]), r"y_test is float64 \[120, 6, 5\]"),
+        (lambda: ms.data.from_arrays(X, X, X, X + np.inf), "y_test: example 0 contains NaN"),
+        (
+            lambda: ms.fit(learner(objective="cross-entropy"), NUMBERS, folder="x", batch=20),
+            "a regression needs squared-error",
+        ),
         (lambda: ms.data.from_arrays(X * np.nan, Y, X, Y), "x_train: example 0 contains NaN"),
         (lambda: ms.data.from_arrays(0 * X, Y, 0 * X, Y), "there is nothing to learn from"),
         (lambda: ms.data.load("arrays"), r"memspike\.load finds them in the run folder"),

@@ -11,6 +11,7 @@ import memspike as ms
 from memspike import InputError
 from memspike.experiments.export import export_run, pulses_for, staircase
 from memspike.parts.atomic import read_arrays
+from memspike.report.membrane_figures import _sides
 
 SMALL = ["data.train=64", "data.test=60", "network.layers=[6]", "training.epochs=1", "evaluation.chips=0"]
 AGED = ["synapse.device=pcm", "learning.scheme=mixed-precision", "evaluation.age=[3600]", "seeds=1"]
@@ -125,6 +126,54 @@ def test_weights_in_digital_memory_are_on_no_device(tmp_path):
     assert {p.name for p in export_run(run, tmp_path / "out")} == {"predictions.npz", "traces.npz"}
 
 
+RULES = {
+    "eprop-spoken": [
+        "data.name=digits",
+        "encoder=image-rate",
+        "data.train=40",
+        "data.test=20",
+        "simulation.duration=20ms",
+    ],
+    "decolle-digits": ["data.train=40", "data.test=20", "network.layers=[6]"],
+    "stdp-patterns": ["task.presentations=4", "task.test_presentations=4", "task.test_flips=[0.1]"],
+    "pcm-eprop": ["task.steps=60", "task.inputs=8"],
+}
+
+
+SLOW = ("pcm-eprop",)
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.full) if n in SLOW else n for n in RULES])
+def test_conductances_of_every_rule_are_kept_exported_and_drawn(name, tmp_path):
+    keys = [*RULES[name], "training.epochs=1", "seeds=2"] + (["network.layers=[5]"] if "prop" in name else [])
+    ms.experiments.run(ms.experiments.resolve(name, keys).settings, tmp_path / "run")
+    run, samples = ms.load(tmp_path / "run"), read_arrays(tmp_path / "run/samples.npz")
+    conductances = run.conductances()
+    assert samples["matrices"].tolist() == list(conductances) == list(run.names)
+    for k, (matrix, values) in enumerate(conductances.items()):
+        device = run.devices()[matrix]
+        assert len(values) == 2
+        np.testing.assert_array_equal(values[0], samples[f"g_{k}"])
+        assert values.min() >= 0.5 * float(device.g_min)
+        assert run.weights()[matrix].shape == (2, *values.shape[2:])
+    written = {path.name for path in export_run(run, tmp_path / "out")}
+    assert {"conductances.csv", "conductances.npz", "weights.npz", "traces.npz"} <= written
+    assert run.trained_on_examples == ("predictions.npz" in written)
+    assert 'id="fig-maps"' in ms.report.write_report(tmp_path / "run").read_text()
+    if not run.trained_on_examples:
+        with pytest.raises(InputError, match="has no test examples of a data set"):
+            run.predict()
+
+
+def test_sides_of_cells_are_told_by_their_signs():
+    g = np.arange(24.0).reshape(4, 2, 3) * 1e-6
+    found = _sides({"g_0": g, "gains_0": np.array([1.0, 0.0, -1.0, -1.0])}, 0)
+    assert list(found) == ["G⁺", "G⁻", "G of no share"]
+    np.testing.assert_allclose(found["G⁻"], 1e6 * g[2:].mean(axis=0))
+    assert list(_sides({"g_0": g[:1], "gains_0": np.ones(1)}, 0)) == ["G"]
+    np.testing.assert_allclose(_sides({"g_0": g}, 0)["G⁺"], 1e6 * g[:2].mean(axis=0))  # of a run without gains
+
+
 def test_what_cannot_be_loaded_is_refused(exact, tmp_path):
     run, _ = exact
     with pytest.raises(InputError, match="holds no config"):
@@ -133,7 +182,7 @@ def test_what_cannot_be_loaded_is_refused(exact, tmp_path):
     with pytest.raises(InputError, match="no readable checkpoint"):
         ms.load(tmp_path)
     (tmp_path / "config.toml").write_text('experiment = "pcm-writes"\n')
-    with pytest.raises(InputError, match="trains no classifiers"):
+    with pytest.raises(InputError, match="a study that keeps no chips"):
         ms.load(tmp_path)
     with pytest.raises(InputError, match=r"needed: \[examples, 8, 8\]"):
         run.predict(np.zeros((3, 28, 28), np.uint8))

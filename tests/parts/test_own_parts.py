@@ -1,5 +1,6 @@
 """Parts of users: files, modules and installed packages that register them; what is wrong is one sentence."""
 
+import hashlib
 import json
 import sys
 import tomllib
@@ -160,6 +161,7 @@ def forgotten(monkeypatch, tmp_path):
         monkeypatch.setattr(registry, "_entries", dict(registry._entries))
     monkeypatch.setattr(imports, "_brought", {})
     monkeypatch.setattr(imports, "_installed", {})
+    monkeypatch.setattr(imports, "_state", dict(imports._state))
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.chdir(tmp_path)
     before = set(sys.modules)
@@ -191,6 +193,37 @@ def test_every_kind_of_part_comes_in_by_import_and_back_from_its_folder(forgotte
     assert call("export", "run")[0] == 0
     assert call("report", "run")[0] == 0
     assert ms.experiments.resolve("own-experiment", ["neuron=own-slow"]).settings.neuron.capacitance == 2e-9
+
+
+CLI = ["run", "memprop-digits", "--import", "own_parts.py", "--set", "network.layers.0.neuron=own-leak", "--out", "run"]
+TINY = ["network.layers=[4]", "data.train=64", "data.test=20", "training.epochs=1", "training.batch=32"]
+TINY += ["seeds=1", "evaluation.chips=0", "evaluation.fine_dt=none"]
+
+
+def test_a_changed_file_is_noticed_on_resume(forgotten, call):
+    """What a finished run says again is enough: the check comes before any training."""
+    file = forgotten / "own_parts.py"
+    file.write_text(PARTS.split('@ms.register("rule"')[0])
+    command = [*CLI, *(word for key in TINY for word in ("--set", key))]
+    assert call(*command)[0] == 0
+    kept = json.loads((forgotten / "run/environment.json").read_text())["parts"]
+    assert kept["own_parts.py"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert call(*command, "--resume")[0] == 0
+    file.write_text(file.read_text() + "\n# other\n")
+    status, _, said = call(*command, "--resume")
+    assert status == 2
+    assert "own_parts.py has changed since run was started (its content is another)" in said.replace("\n", " ")
+    environment = json.loads((forgotten / "run/environment.json").read_text())
+    (forgotten / "run/environment.json").write_text(json.dumps(environment | {"parts": {}}))
+    assert call(*command, "--resume")[0] == 0
+
+
+def test_another_version_of_a_package_is_noticed(forgotten, monkeypatch):
+    monkeypatch.setattr(imports, "versions", lambda: {"laboratory": "version 2.0", "new.py": "0" * 64})
+    imports.check_unchanged({"laboratory": "version 2.0", "gone.py": "1" * 64}, forgotten)
+    imports.check_unchanged(None, forgotten)
+    with pytest.raises(ms.InputError, match=r"laboratory has changed since .* \(version 1.0 then, version 2.0 now\)"):
+        imports.check_unchanged({"laboratory": "version 1.0"}, forgotten)
 
 
 def test_a_file_that_moved_is_asked_for(forgotten, monkeypatch):

@@ -2,12 +2,14 @@
 
 import re
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import memspike as ms
 from memspike import report
+from memspike.arrays import ledger
 from memspike.devices.pcm import PCM
 from memspike.devices.step import SoftBounds
 from memspike.experiments.table import ERROR, SCHEME, WRITES, Column, declared
@@ -15,6 +17,7 @@ from memspike.report import online_figures as draw
 from memspike.report import web
 from memspike.report.study_figures import by_scheme
 from memspike.report.web import png
+from memspike.training.costs import reading
 from memspike.training.folder import RunFolder
 
 PATTERNS, STEPS, NEURONS, EPOCHS, SEEDS = 3, 100, 8, 12, 3
@@ -151,6 +154,31 @@ def test_energy_is_told_by_kind_of_pulse(tmp_path):
     assert "<td>reading: in the devices</td><td>3 nJ</td><td>75.0 %</td>" in page
     unknown = {k: v for k, v in both.items() if k != "reset_energy_j"}
     assert "SET and RESET pulses" in report.write_report(whole(tmp_path / "unknown", unknown)).read_text()
+
+
+def test_energy_that_was_not_counted_is_named_and_not_drawn(tmp_path):
+    page = report.write_report(whole(tmp_path / "run")).read_text()
+    rest = "wires, converters and drivers, adding partial sums, neurons"
+    assert f"Not counted in this run: reading: in the devices, {rest}." in page
+    assert "<td>wires</td>" not in page
+    booked = report.write_report(whole(tmp_path / "booked", RESULT | {"read_energy_j": 1e-9})).read_text()
+    assert "<td>reading: in the devices</td><td>1 nJ</td>" in booked
+    assert "<td>SET pulses</td>" in booked
+    assert f"Not counted in this run: {rest}, the reads of the trials." in booked
+    nothing = report.write_report(whole(tmp_path / "unknown", RESULT | {"energy_j": 0.0})).read_text()
+    assert "Not counted in this run: programming the devices (the energy of a pulse is not known), reading" in nothing
+    unwritten = RESULT | {"energy_j": 0.0, "writes_per_device": 0.0}
+    assert (
+        "programming the devices (no pulses were sent)"
+        in report.write_report(whole(tmp_path / "exact", unwritten)).read_text()
+    )
+
+
+def test_reads_that_a_scheme_books_are_counted():
+    one = jax.vmap(lambda scale: ledger.read(jnp.ones((2, 3, 4)), scale * jnp.ones(3), 1e-6))(jnp.array([1.0, 2.0]))
+    found = reading((one, one), 2)
+    assert found == {"read_energy_j": pytest.approx(2 * (1 + 4) / 2 * 24e-6, rel=1e-5)}  # no wires, no wire energy
+    assert reading((jax.vmap(lambda _: ledger.empty((2, 3, 4)))(jnp.arange(2)),), 2) == {}
 
 
 def test_text_in_samples_cannot_end_their_script():

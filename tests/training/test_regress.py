@@ -1,11 +1,14 @@
 """Numbers that networks follow: errors against oracles, a training, what is refused."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
 import memspike as ms
 from memspike.config import examples
+from memspike.config.build import classifier
 from memspike.data.base import Dataset
 from memspike.data.included import mackey_glass
 from memspike.experiments import resolve, run
@@ -98,6 +101,27 @@ def test_a_network_follows_numbers(monkeypatch, tmp_path):
     assert (ms.report.write_report(tmp_path / "run")).exists()
 
 
+@pytest.mark.parametrize("every", [None, 10])
+def test_a_local_rule_follows_numbers_of_every_step(every):
+    """The same numbers at all steps are a class's; others in the second half of a trial come second."""
+    keys = ("network.layers=[8]", f"training.update_every={every or 'none'}", "learning.scheme=fp32", "burn=0")
+    population = classifier(resolve("decolle-digits", ("data.train=64", *keys)).settings).population
+    learner, made = population.learner, population.network(population.first_of(population.chips))
+    chip, key = learner.init(made, key=jax.random.key(0)), jax.random.key(1)
+    trial = population.trials.trial(None, jnp.arange(10), key)
+    steps = trial.x.shape[0]
+    assert steps == 20
+
+    def weights(target):
+        after, _ = learner.step(made, chip, trial._replace(target=target), key=key)
+        return np.concatenate([np.ravel(w) for w in made.weights(after.cells)])
+
+    same = jnp.broadcast_to(trial.target, (steps, *trial.target.shape))
+    late = same.at[steps // 2 :].set(0.5)
+    np.testing.assert_allclose(weights(same), weights(trial.target), rtol=1e-5, atol=1e-7)
+    assert np.abs(weights(late) - weights(late[::-1])).max() > 1e-3
+
+
 @pytest.mark.parametrize(
     ("name", "keys", "words"),
     [
@@ -105,6 +129,7 @@ def test_a_network_follows_numbers(monkeypatch, tmp_path):
         ("eprop-regression", ("data.name=digits",), "has classes"),
         ("eprop-regression", ("learning.objective=cross-entropy",), "needs squared-error"),
         ("eprop-regression", ("encoder=image-rate",), "shows all frames at once"),
+        ("regressor", ("network=competitive",), "whose neurons stand for classes"),
         ("eprop-regression", ("evaluation.age=[1]",), "does not measure"),
     ],
 )

@@ -11,7 +11,7 @@ from memspike.cli.own import Imports, bring
 
 @computing()
 def export(
-    folder: Annotated[Path, typer.Argument(help="The folder of a training of classifiers.")],
+    folder: Annotated[Path, typer.Argument(help="The folder of a training.")],
     out_dir: Annotated[Path | None, typer.Option("--out", help="A new folder; RUN/export by default.")] = None,
     imports: Imports = None,
 ) -> None:

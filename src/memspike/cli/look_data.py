@@ -39,9 +39,11 @@ def wanted(path: Path, settings: list[str]) -> "Data":
 
 
 def _shape(found: "Understood") -> str:
-    from memspike.data.files.options import IMAGES
+    from memspike.data.files.options import IMAGES, WAVES
 
     _, rows, columns = found.raw.x.shape
+    if found.raw.kind == WAVES:
+        return f"waveforms of {counted(rows, 'sample')} from {counted(columns, 'microphone')}"
     if found.raw.kind == IMAGES:
         said = f"images of {rows} × {columns} pixels"
         other = "frames"
@@ -122,6 +124,8 @@ def _command(data: "Dataset", found: "Understood", settings: list[str], path: Pa
     """A command that learns the data."""
     flat = found.raw.x.shape[1] == 1 or found.raw.kind == "images"
     keys = [f"data.name={path}", *(k if k.startswith("data.") else f"data.{k}" for k in settings)]
+    if found.raw.rate is not None:
+        keys.append("encoder=gammatone")
     if not flat and found.raw.counts:
         keys.append("encoder=spikes")
     if flat and not data.regression and len(data.y_train) < BATCH:
@@ -165,6 +169,24 @@ def _lacking(found: "Understood") -> list[str]:
     return [f"note: no test example of {', '.join(lacking[:MOST])}"] if lacking else []
 
 
+def _check_told(path: Path) -> None:
+    """InputError for rows of numbers without a header that nothing tells to be of a data set or of a device."""
+    from memspike.data.files.spreadsheet import is_headless
+    from memspike.fitting.instruments.options import Options
+    from memspike.fitting.instruments.reader import read
+
+    if not is_headless(path):
+        return
+    try:
+        read(path, Options())
+    except InputError as error:
+        raise InputError(
+            f"{path.name} has no header, so it may be a data set, which needs a first row that names the columns "
+            "(label or target, and the others), or a measured file, whose columns are named by "
+            "--column 1=voltage:V and the like; add the row, or say which by --as data or --as device."
+        ) from error
+
+
 def is_data_set(path: Path) -> bool:
     """Whether a file is a data set by what it holds; InputError where it may be a measured file as well."""
     from memspike.data.files import formats, spreadsheet
@@ -186,6 +208,7 @@ def is_data_set(path: Path) -> bool:
     try:
         names = [name.lower() for name in spreadsheet.opened(path).names]
     except InputError:
+        _check_told(path)
         return False
     labelled = any(name in (*spreadsheet.LABEL, *spreadsheet.EXAMPLE) for name in names)
     if not labelled and not any(name.startswith("target") for name in names):

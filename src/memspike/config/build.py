@@ -15,8 +15,8 @@ from memspike.arrays.tiles import Tiles
 from memspike.cells.base import AbstractCell
 from memspike.cells.differential import DifferentialPair, MultiDevice
 from memspike.cells.single import RangeReference, SingleReference, Stack, midpoint
-from memspike.config.examples import examples, with_counts
-from memspike.config.networks import FeedforwardTopology, Ingredients, RecurrentTopology
+from memspike.config.examples import examples, with_data
+from memspike.config.networks import CompetitiveTopology, FeedforwardTopology, Ingredients, RecurrentTopology
 from memspike.config.sections import ArraySettings, DriveSettings, FabricationSettings, LayerSettings, PulseSettings
 from memspike.config.settings import Settings, seeds_of
 from memspike.data.base import Dataset
@@ -294,7 +294,7 @@ def classifier(settings: Settings, data: Dataset | None = None) -> Built:
     `learner` is as the population's, but with wires and converters where the training leaves them out.
     """
     data = data_set(settings) if data is None else data
-    settings = with_counts(settings, data)
+    settings = with_data(settings, data)
     trials = examples_of(settings, data)
     inputs = trials.encoder.channels(data.x_train.shape[1:])
 
@@ -357,6 +357,8 @@ def regression(settings: Settings, data: Dataset | None = None) -> Classificatio
     if encoder.lasts() is None:
         given = f"{type(encoder).__name__}, which shows all frames at once"
         raise NoNumbers("encoder", given, "one that shows frame by frame, such as frame-rate")
+    if isinstance(settings.network, CompetitiveTopology):
+        raise NoNumbers("network", "competitive, whose neurons stand for classes", "recurrent, feedforward or local")
     check_measured(settings)
     return Classification(*classifier(settings, data), plan_of(settings), settings.evaluation, facts(settings))
 

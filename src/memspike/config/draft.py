@@ -1,8 +1,8 @@
 """A network and a learner in Python: the tables of a configuration, with objects where a file has names."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, NamedTuple
 
 import jax.numpy as jnp
 import optax
@@ -15,7 +15,9 @@ from memspike.config.sections import ArraySettings, DriveSettings, LayerSettings
 from memspike.config.settings import Settings
 from memspike.devices.base import AbstractDevice
 from memspike.learning.programming.base import Scheme
+from memspike.parts.content import content_of
 from memspike.parts.errors import InputError
+from memspike.parts.param import Meta
 from memspike.parts.registry import OPTIMIZERS, SCHEMES, Registry
 from memspike.parts.table import Recipe, build
 
@@ -142,17 +144,27 @@ def _recipe(value: Any, registry: Registry) -> Any:
     """A function that makes a scheme or an optimiser as what a table names."""
     if callable(value) and not isinstance(value, Recipe):
         name = next((entry.name for entry in registry if entry.value is value), OBJECT)
-        return Recipe(value, name)
+        return _object(value, value) if name == OBJECT else Recipe(value, name)
     return value
 
 
+def _object(value: Any, make: Callable[..., Any]) -> Recipe:
+    """What only this process can make, with its content: a run of another one is not the same."""
+    content = content_of(value)
+
+    def made(content: Annotated[str, Meta("1", "what the object holds")] = content, **more: Any) -> Any:
+        return make(**more)
+
+    return Recipe(made, OBJECT)
+
+
 def _scheme(value: Any) -> Any:
-    return Recipe(lambda: value, OBJECT) if isinstance(value, Scheme) else _recipe(value, SCHEMES)
+    return _object(value, lambda: value) if isinstance(value, Scheme) else _recipe(value, SCHEMES)
 
 
 def _optimizer(value: Any) -> Any:
     if isinstance(value, optax.GradientTransformation):
-        return Recipe(lambda updates: value, OBJECT)
+        return _object(value, lambda updates: value)
     return _recipe(value, OPTIMIZERS)
 
 

@@ -12,8 +12,9 @@ from memspike.config.sections import Data
 from memspike.config.settings import Settings
 from memspike.data.base import Dataset
 from memspike.data.files.dataset import Understood, digest, understood
-from memspike.data.files.formats import format_of
-from memspike.data.files.options import FRAMES
+from memspike.data.files.formats import SOUNDS, format_of
+from memspike.data.files.options import IMAGES, WAVES
+from memspike.data.gammatone import heard
 from memspike.data.store import load
 from memspike.data.trials import Augment
 from memspike.data.value_encoders import Spikes
@@ -33,7 +34,7 @@ def examples(wanted: Data, augment: Augment) -> Dataset:
         wanted.reading.check(frozenset(), f"the data set '{wanted.name}', which is no file")
         return load(wanted.name, wanted.leave_out)
     found = understood(Path(wanted.name), wanted.reading, wanted.leave_out)
-    if found.raw.kind == FRAMES:
+    if found.raw.kind != IMAGES:
         for name in ("shift", "mirror"):
             value = getattr(augment, name)
             if value:
@@ -60,9 +61,14 @@ def _check_held_out(found: Understood, wanted: Data) -> None:
         )
 
 
-def with_counts(settings: Settings, data: Dataset) -> Settings:
-    """The settings with the largest count of the data where spikes are shown as they are."""
-    encoder: Any = settings.encoder
+def with_data(settings: Settings, data: Dataset) -> Settings:
+    """The settings with the sampling rate of waveforms, and with the largest count where spikes are shown as they are.
+
+    InputError where the encoder and waveforms do not fit.
+    """
+    encoder: Any = heard(settings.encoder, data.rate, data.name)
+    if encoder is not settings.encoder:
+        return dataclasses.replace(settings, encoder=encoder)
     if not isinstance(encoder, Spikes) or encoder.count is not None:
         return settings
     return dataclasses.replace(settings, encoder=dataclasses.replace(encoder, count=float(data.full_scale)))
@@ -85,15 +91,23 @@ def of_a_file(resolver: Resolver, changes: Iterable[tuple[str, Any]]) -> list[tu
     if not isinstance(name, str) or name in DATASETS or not Path(name).exists():
         return changes
     path = Path(name).resolve()
-    kind = data.get("kind") or format_of(path).kind
+    form, heard_whole = format_of(path), _type(tried.tables.get("encoder")) == "gammatone"
+    kind = data.get("kind") or (WAVES if form is SOUNDS and heard_whole else form.kind)
     before: list[tuple[str, Any]] = [(key, "none") for key in OF_ITS_DATA if _has(resolver.tables, key)]
-    if kind == FRAMES:
+    if kind != IMAGES:
         before += [(key, off) for key, off in OF_IMAGES.items() if _has(resolver.tables, key)]
     after: list[tuple[str, Any]] = [("data.name", str(path))]
     after += [(f"data.{key}", value) for key, value in as_texts(data).items() if value != data[key]]
+    if kind == WAVES and "kind" not in data:
+        after.append(("data.kind", kind))
     if "sha256" not in data:
         after.append(("data.sha256", digest(path)))
     return [*before, *changes, *after]
+
+
+def _type(part: Any) -> Any:
+    """The name of a part in a table."""
+    return part.get("type") if isinstance(part, Mapping) else part
 
 
 def as_texts(data: Mapping[str, Any]) -> dict[str, Any]:

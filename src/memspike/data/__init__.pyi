@@ -13,6 +13,7 @@ from .encoders import ImageRate as ImageRate
 from .encoders import LatencySpikes as LatencySpikes
 from .files.dataset import load_file as load_file
 from .files.options import Reading as Reading
+from .gammatone import Gammatone as Gammatone
 from .given import from_arrays as from_arrays
 from .included import digits as digits
 from .included import evidence as evidence

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Int, Shaped
 
 from memspike.parts.errors import InputError
 
@@ -16,6 +16,7 @@ class Dataset(NamedTuple):
         `classes` are the outputs
     lengths_train, lengths_test: how many frames of every example are its own, the first of them; None: all
     names: what the classes are called; empty: by their numbers
+    rate: samples a second where examples are waveforms [examples, samples, microphones], silence at half of the scale
     """
 
     name: str
@@ -28,6 +29,7 @@ class Dataset(NamedTuple):
     lengths_train: Int[np.ndarray, " train"] | None = None
     lengths_test: Int[np.ndarray, " test"] | None = None
     names: tuple[str, ...] = ()
+    rate: float | None = None
 
     @property
     def pixels(self) -> int:
@@ -70,7 +72,7 @@ class Dataset(NamedTuple):
         return self._parts(slice(n), slice(n, None), of_training=True)
 
 
-def check_finite(x: Float[np.ndarray, "..."], name: str) -> None:
+def check_finite(x: Shaped[np.ndarray, "..."], name: str) -> None:
     """InputError that names the first example with NaN or infinity."""
     bad = ~np.isfinite(np.asarray(x, dtype=float)).reshape(len(x), -1).all(axis=1)
     if bad.any():

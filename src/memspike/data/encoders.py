@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from memspike.data.frames import frame_at, steps_of
 from memspike.networks.simulate import Events
 from memspike.parts.errors import InputError
 from memspike.parts.param import Parameter, check_bounds, check_count, option, param
@@ -224,7 +225,7 @@ class FrameSpikes(eqx.Module):
     def steps(self, frames: int) -> int:
         """Time steps of so many frames. InputError for less than one."""
         check_count("frames", frames)
-        return round(frames * self.frame_time / self.dt)
+        return int(steps_of(frames, self.frame_time, self.dt))
 
     def __call__(
         self, frames: Float[Array, "frames *channels"], *, key: PRNGKeyArray
@@ -233,8 +234,7 @@ class FrameSpikes(eqx.Module):
         where it is more.
         """
         steps = self.steps(len(frames))
-        middle = (jnp.arange(steps, dtype=frames.dtype) + 0.5) * (self.dt / self.frame_time)
-        frame = jnp.minimum(middle.astype(jnp.int32), len(frames) - 1)
+        frame = frame_at(steps, self.frame_time, self.dt, len(frames))
         share = jnp.clip(jnp.minimum(self.max_rate * self.dt, 1.0) * frames, 0, 1)
         phase = jax.random.uniform(key, frames.shape[1:], dtype=frames.dtype)
         counted = jnp.floor(phase[None] + jnp.cumsum(share[frame], axis=0))

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
 from memspike.data.encoders import AbstractEncoder
+from memspike.data.frames import frame_at, steps_of
 from memspike.learning.objectives import Own
 from memspike.networks.simulate import Events
 from memspike.parts.errors import InputError
@@ -134,8 +135,7 @@ class Examples(AbstractTrials):
 
     def _frames(self, dt: float) -> np.ndarray:
         """The frame of every step of `dt` seconds; the last one lasts until the end."""
-        middle = (np.arange(self.shown_steps(dt)) + 0.5) * (dt / (self.encoder.lasts() or math.inf))
-        return np.minimum(np.floor(middle).astype(int), self.x.shape[1] - 1)
+        return frame_at(self.shown_steps(dt), self.encoder.lasts() or math.inf, dt, self.x.shape[1])
 
     def shown_steps(self, dt: float | None = None) -> int:
         """Steps of a trial in steps of `dt` seconds."""
@@ -146,8 +146,8 @@ class Examples(AbstractTrials):
         frame = self.encoder.lasts()
         if frame is None:
             return None
-        lacking = (self.x.shape[1] - lengths).astype(jnp.result_type(float))
-        missing = jnp.round(lacking * (frame / (dt or self.dt))).astype(jnp.int32)
+        taken = steps_of(np.arange(self.x.shape[1] + 1), frame, dt or self.dt)
+        missing = jnp.asarray(taken[-1] - taken)[lengths]
         return jnp.maximum(self.shown_steps(dt) - missing, 1)
 
     def _cut(self, drive: Events | Float[Array, "steps *batch rows"], lengths: Own, dt: float) -> Any:
@@ -158,7 +158,7 @@ class Examples(AbstractTrials):
         if isinstance(drive, Events):  # a pulse belongs to the frame in which it begins
             at = (np.asarray(drive.times) - drive.times[0] + 0.5 * drive.width) / frame
             return eqx.tree_at(lambda e: e.v, drive, _until(drive.v, np.floor(at), lengths))
-        return _until(drive, np.floor((np.arange(len(drive)) + 0.5) * (dt / frame)), lengths)
+        return _until(drive, frame_at(len(drive), frame, dt), lengths)
 
     def shown(
         self, x: Shaped[Array, "*batch height width"], dt: float, lengths: Own = None, *, key: PRNGKeyArray

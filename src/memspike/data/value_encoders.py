@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from memspike.data.encoders import AbstractEncoder, AbstractRates, FrameSpikes
+from memspike.data.frames import frame_at
 from memspike.parts.errors import InputError
 from memspike.parts.param import Parameter, check_bounds, option, param
 from memspike.parts.registry import ENCODERS
@@ -19,15 +20,10 @@ BETA = 1.5
 SLACK = 1e-4
 
 
-def steps_of(frames: int, frame_time: float, dt: float) -> int:
-    """Time steps of so many frames."""
-    return FrameSpikes(frame_time=frame_time, dt=dt).steps(frames)
-
-
-def frame_at(frames: int, frame_time: float, dt: float) -> Int[np.ndarray, " steps"]:
-    """The number of the frame in which the middle of every step lies."""
-    middle = (np.arange(steps_of(frames, frame_time, dt)) + 0.5) * (dt / frame_time)
-    return np.minimum(middle.astype(np.int32), frames - 1)
+def frames_shown(frames: int, frame_time: float, dt: float) -> Int[np.ndarray, " steps"]:
+    """The number of the frame of every step of a trial."""
+    steps = FrameSpikes(frame_time=frame_time, dt=dt).steps(frames)
+    return frame_at(steps, frame_time, dt, frames)
 
 
 def places(at: Int[np.ndarray, " steps"], like: Real) -> tuple[Real, Real]:
@@ -57,7 +53,7 @@ class AbstractSpikes(AbstractEncoder):
 
     def steps(self, shape: tuple[int, ...], dt: float) -> int:
         """All frames."""
-        return steps_of(shape[0], self.frame_time, dt)
+        return FrameSpikes(frame_time=self.frame_time, dt=dt).steps(shape[0])
 
 
 @ENCODERS.register(
@@ -87,7 +83,7 @@ class Delta(AbstractSpikes):
             sent = jnp.concatenate([up, down], axis=-1).astype(frame.dtype)
             return known + self.threshold * (up.astype(frame.dtype) - down.astype(frame.dtype)), sent
 
-        return jax.lax.scan(step, jnp.zeros_like(frames[0]), frames[frame_at(len(frames), self.frame_time, dt)])[1]
+        return jax.lax.scan(step, jnp.zeros_like(frames[0]), frames[frames_shown(len(frames), self.frame_time, dt)])[1]
 
 
 @ENCODERS.register("spikes", "counts of spikes in frames as that many spikes, one channel a row")
@@ -110,7 +106,7 @@ class Spikes(AbstractSpikes):
         if self.count is None:
             raise InputError("encoder.count is none; how many spikes is a value of 1? Set encoder.count.")
         counts = jnp.round(jnp.moveaxis(x, -2, 0) * self.count)
-        at = frame_at(len(counts), self.frame_time, dt)
+        at = frames_shown(len(counts), self.frame_time, dt)
         place, length = places(at, counts)
         share = jnp.minimum(counts[at], length) / length
         half = jnp.asarray(0.5, counts.dtype)
@@ -132,7 +128,7 @@ class FrameLatency(AbstractSpikes):
     def encode(self, x: Real, steps: int, dt: float, *, key: PRNGKeyArray) -> Trains:
         """Spike trains of values; nothing is random."""
         frames = jnp.moveaxis(x, -2, 0)
-        at = frame_at(len(frames), self.frame_time, dt)
+        at = frames_shown(len(frames), self.frame_time, dt)
         place, length = places(at, frames)
         value = frames[at]
         step = jnp.minimum(jnp.floor((1 - value) * length), length - 1)
@@ -161,7 +157,7 @@ class Population(AbstractRates):
 
     def steps(self, shape: tuple[int, ...], dt: float) -> int:
         """All frames."""
-        return steps_of(shape[0], self.frame_time, dt)
+        return FrameSpikes(frame_time=self.frame_time, dt=dt).steps(shape[0])
 
     def levels(self, x: Float[Array, "*batch channels"]) -> Float[Array, "*batch rows"]:
         """Rates of all rows over `max_rate`."""

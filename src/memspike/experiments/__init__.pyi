@@ -32,6 +32,7 @@ from .pcm_eprop_table import pcm_eprop_effects as pcm_eprop_effects
 from .pcm_eprop_table import pcm_eprop_life as pcm_eprop_life
 from .pcm_eprop_table import pcm_eprop_table as pcm_eprop_table
 from .pcm_writes import pcm_writes as pcm_writes
+from .regression import any_regressor as any_regressor
 from .regression import eprop_regression as eprop_regression
 from .stdp_patterns import stdp_patterns as stdp_patterns
 from .stdp_patterns import stdp_patterns_waveform as stdp_patterns_waveform

@@ -14,12 +14,13 @@ from memspike.config.examples import check_same_data, of_a_file
 from memspike.config.resolve import Resolver, assignments, checked, merged, put, read_file, written
 from memspike.config.settings import Settings
 from memspike.experiments import table
-from memspike.experiments.about import about
+from memspike.experiments.about import about, expected
 from memspike.experiments.table import ACCURACY, LOWEST, Column
 from memspike.parts.errors import InputError
 from memspike.parts.registry import EXPERIMENTS
-from memspike.training.classify import classify
+from memspike.training.classify import Classification, classify
 from memspike.training.folder import RunFolder
+from memspike.training.population import Population
 from memspike.training.progress import Report, silent
 
 Result = dict[str, Any]
@@ -32,9 +33,10 @@ class Experiment(NamedTuple):
     `tables` are its configuration, checked against the class `root`; `quick` holds the keys that `--quick` changes;
     `expected` and `expected_quick` are what was measured with seed 0, of the `measure`; `reference` says what was
     published and where. `prepare(settings)` refuses what cannot run before a folder is made, and returns what is
-    prepared; `carry(prepared, folder, *, resume, report)` carries it out in a claimed folder, and returns its result
-    without what every result says. `kind` names the figures of the report, `columns` the columns of the rows;
-    `headline` says a result in one line.
+    prepared, that of a training also with data that were given in Python; `carry(prepared, folder, *, resume, report)`
+    carries it out in a claimed folder, and returns its result without what every result says. `kind` names the figures
+    of the report, `columns` the columns of the rows; `headline` says a result in one line. `chips` are those of
+    what is prepared, where their training leaves checkpoints: None for studies of several trainings.
     """
 
     name: str
@@ -48,8 +50,9 @@ class Experiment(NamedTuple):
     kind: str
     columns: tuple[Column, ...] = ()
     root: type = Settings
-    prepare: Callable[[Any], Any] = lambda settings: settings
+    prepare: Callable[..., Any] = lambda settings: settings
     measure: str = "test accuracy"
+    chips: Callable[[Any], Population] | None = None
 
     def shown(self, value: float) -> str:
         """An expected value as text."""
@@ -106,10 +109,16 @@ def accuracy_line(result: Result) -> str:
     return said
 
 
+def chips_of(given: Classification) -> Population:
+    """The chips of a training on examples."""
+    return given.population
+
+
 classifier = partial(
     registered,
     carry=classify,
     prepare=classification,
+    chips=chips_of,
     headline=accuracy_line,
     kind="classification",
     columns=AGES,
@@ -182,7 +191,7 @@ def carried(
     result = {
         "experiment": settings.experiment,
         "kind": experiment.kind,
-        "source": experiment.reference,
+        "source": experiment.reference if expected(experiment, settings) else "",
         **found,
         **({"columns": table.declared(experiment.columns)} if found.get("rows") else {}),
         "seeds": settings.seeds,

@@ -16,7 +16,7 @@ from memspike.parts.atomic import read_arrays, write_arrays, write_text
 from memspike.parts.errors import InputError
 
 MOST_PULSES, STILL = 100_000, 1000
-TRACES = ("dt", "labels", "predicted", "images", "z")
+TRACES = ("dt", "labels", "predicted", "images", "z", "y", "target")
 COLUMNS = ("seed", "layer", "device", "row", "column", "conductance_s")
 Values = Float[np.ndarray, "..."]
 
@@ -80,7 +80,8 @@ def export_run(run: TrainedRun, folder: Path) -> list[Path]:
     layer, device of the weight, row, column, programmed conductance in S. Where the training set weights exactly, it
     also has how a programmer reaches each of them by identical pulses from a RESET (of the device without its spread),
     what conductance is expected then, and half a step there. `predictions.npz` has the predicted and the true classes
-    of all test examples, `traces.npz` what neurons do in the first of them.
+    (`labels`), or the numbers followed and wanted (`targets`), of all test examples of a data set, `traces.npz` what
+    neurons do in the first of them.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"The folder {folder} is not empty; give another --out.")
@@ -94,7 +95,9 @@ def export_run(run: TrainedRun, folder: Path) -> list[Path]:
     arrays: dict[str, dict[str, np.ndarray]] = {}
     if conductances:
         arrays |= {"conductances.npz": conductances, "weights.npz": run.weights()}
-    arrays["predictions.npz"] = {"predicted": run.predict(), "labels": run.labels, "seeds": np.asarray(run.seeds)}
+    if run.trained_on_examples:
+        wanted = "labels" if run.labels.ndim == 1 else "targets"
+        arrays["predictions.npz"] = {"predicted": run.predict(), wanted: run.labels, "seeds": np.asarray(run.seeds)}
     samples = run.folder / "samples.npz"
     if samples.exists():
         kept = read_arrays(samples)

@@ -19,6 +19,7 @@ from memspike.parts.errors import InputError
 from memspike.parts.parallel import map_split
 from memspike.parts.param import option, part
 from memspike.parts.written import type_of
+from memspike.training.conductances import first_chip
 from memspike.training.costs import costs
 from memspike.training.evaluate import exact_corrections, spread
 from memspike.training.fit import fit
@@ -189,7 +190,8 @@ def samples(study: Study, chips: Chip, found: Recall) -> dict[str, np.ndarray]:
     (w,) = population.network(population.first_of(population.chips)).weights(population.first_of(chips.cells))
     shown = {name: np.asarray(value)[0, :number, 0] for name, value in found._asdict().items()}
     dt = np.asarray(study.settings.simulation.dt)
-    return {"recalled": shown.pop("v"), **shown, "w": np.asarray(w), "dt": dt}
+    maps = first_chip(population, chips)
+    return {"recalled": shown.pop("v"), **shown, "w": np.asarray(w), "dt": dt} | maps
 
 
 def remember(study: Study, folder: RunFolder, *, resume: bool, report: Report) -> Result:
@@ -266,5 +268,6 @@ memory_retrieval = registered(
     kind="recall",
     root=RecallSettings,
     prepare=prepare,
+    chips=lambda study: study.population,
     measure="overlap",
 )

@@ -15,6 +15,7 @@ from memspike.experiments.base import Result, registered, together
 from memspike.experiments.eprop import EPROP, scale
 from memspike.experiments.table import SCHEME
 from memspike.parts.param import part
+from memspike.training.conductances import first_chip
 from memspike.training.costs import costs
 from memspike.training.fit import fit
 from memspike.training.folder import RunFolder
@@ -64,7 +65,8 @@ def samples(run: Generation, chips: Chip) -> dict[str, np.ndarray]:
 
     found = (one(jnp.asarray(i)) for i in range(trials.count))
     y, target, z = (np.stack(v) for v in zip(*found, strict=True))
-    return {"y": y, "target": target, "z": z.astype(np.uint8), "dt": np.asarray(run.settings.simulation.dt)}
+    found = {"y": y, "target": target, "z": z.astype(np.uint8), "dt": np.asarray(run.settings.simulation.dt)}
+    return found | first_chip(run.population, chips)
 
 
 def zero_output(run: Generation) -> float:
@@ -178,5 +180,6 @@ pcm_eprop = registered(
     columns=(SCHEME,),
     root=GenerationSettings,
     prepare=prepare,
+    chips=lambda run: run.population,
     measure="error",
 )

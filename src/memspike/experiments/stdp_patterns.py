@@ -26,6 +26,7 @@ from memspike.parts.param import option, part
 from memspike.parts.table import Recipe
 from memspike.parts.written import type_of
 from memspike.training.classify import accuracies
+from memspike.training.conductances import first_chip
 from memspike.training.costs import costs
 from memspike.training.evaluate import exact_corrections, spread
 from memspike.training.fit import fit
@@ -168,7 +169,7 @@ def samples(study: Study, chips: Chip, tested: Tested) -> dict[str, np.ndarray]:
         "names": np.asarray(chip.rule.names()),
         "z": tested.z[0].astype(np.uint8),
         "dt": np.asarray(study.settings.simulation.dt),
-    }
+    } | first_chip(population, chips)
 
 
 def untrained(study: Study) -> Float[np.ndarray, " chips"]:
@@ -277,6 +278,7 @@ shown = partial(
     columns=COLUMNS,
     root=ShapesSettings,
     prepare=prepare,
+    chips=lambda study: study.population,
 )
 
 stdp_patterns = shown(

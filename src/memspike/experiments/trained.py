@@ -1,4 +1,4 @@
-"""A training of classifiers, read back from its run folder: predictions, conductances, ages."""
+"""A training on examples, read back from its run folder: predictions, conductances, ages."""
 
 import json
 from collections.abc import Sequence
@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Shaped
 
 from memspike.arrays.compensation import AbstractCompensation, NoCompensation
 from memspike.config.accuracy import check_circuit
-from memspike.config.build import classification, data_set
+from memspike.config.build import data_set
 from memspike.config.draft import objects_in
 from memspike.config.resolve import read_file
 from memspike.config.settings import Settings
@@ -25,22 +25,26 @@ from memspike.parts.registry import EXPERIMENTS
 from memspike.parts.written import type_of
 from memspike.training.aging import Lifetime, age_rows
 from memspike.training.classify import Classification
+from memspike.training.conductances import of_chips
 from memspike.training.evaluate import Evaluator
 from memspike.training.fit import restored
 from memspike.training.folder import RunFolder
+from memspike.training.population import Population
+from memspike.training.regress import normalised_error
 
 Lines = Float[np.ndarray, "chips lines rows columns"]
 
 
 class Prepared(NamedTuple):
-    """The configuration of a training of classifiers, and what it comes to."""
+    """The configuration of a training, and what it comes to."""
 
     settings: Any
-    given: Classification
+    given: Any
+    population: Population
 
 
 def _read(folder: Path) -> Prepared:
-    """What a run folder holds; InputError where that is no training of classifiers, or not all of it can be found."""
+    """What a run folder holds; InputError where that is no training, or not all of it can be found."""
     config = folder / "config.toml"
     if not config.is_file():
         raise InputError(f"{folder} is no run folder: it holds no config.toml.")
@@ -61,31 +65,44 @@ def _read(folder: Path) -> Prepared:
             "registered (memspike.register) and imported first."
         ) from None
     experiment: Experiment = EXPERIMENTS.get(settings.experiment).value
-    given = None
-    if isinstance(settings, Settings):
-        own = kept_data(folder) if settings.data.name == GIVEN else None
-        given = experiment.prepare(settings) if own is None else classification(settings, data_set(settings, own))
-    if not isinstance(given, Classification):
-        raise InputError(f"{folder} is a run of {experiment.name}, which trains no classifiers that are kept.")
-    return Prepared(settings, given)
+    if experiment.chips is None:
+        raise InputError(f"{folder} is a run of {experiment.name}, a study that keeps no chips of its own.")
+    given_data = isinstance(settings, Settings) and settings.data.name == GIVEN
+    given = experiment.prepare(settings, *((data_set(settings, kept_data(folder)),) if given_data else ()))
+    return Prepared(settings, given, experiment.chips(given))
 
 
 class TrainedRun:
     """Chips of the newest checkpoint, one a seed, with the network and the data that they were trained with.
 
     `settings` is the configuration, `result` the content of result.json (empty before a run has ended), `step` how many
-    steps the chips were trained. InputError where the folder holds no training of classifiers.
+    steps the chips were trained. Conductances and weights are those of any training; what examples are needed for is
+    refused where it had none. InputError where the folder holds no training.
     """
 
     def __init__(self, folder: str | Path, given: Prepared | None = None):
         self.folder = Path(folder)
-        self.settings, self._given = _read(self.folder) if given is None else given
-        self.chips, checkpoint = restored(self._given.population, RunFolder(self.folder))
+        self.settings, self._prepared, self._population = _read(self.folder) if given is None else given
+        self.chips, checkpoint = restored(self._population, RunFolder(self.folder))
         self.step = checkpoint.step
         if not self.step:
             raise InputError(f"{self.folder} holds no readable checkpoint: the run has not come to its first one.")
         file = self.folder / "result.json"
         self.result: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+
+    @property
+    def trained_on_examples(self) -> bool:
+        """Whether there are test examples: for predictions, accuracies or errors, ages."""
+        return isinstance(self._prepared, Classification)
+
+    @property
+    def _given(self) -> Classification:
+        if not isinstance(self._prepared, Classification):
+            raise InputError(
+                f"The run {self.folder} is of {self.settings.experiment}, which has no test examples of a data set; "
+                "conductances(), weights() and devices() are there."
+            )
+        return self._prepared
 
     @property
     def _other(self) -> Any:
@@ -99,12 +116,12 @@ class TrainedRun:
     @property
     def seeds(self) -> range:
         """The seed of every chip."""
-        return self._given.population.seeds
+        return self._population.seeds
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of all matrices, from the input on."""
-        return tuple(self._given.learner.network.names)
+        return tuple(self._population.learner.network.names)
 
     @property
     def test_examples(self) -> np.ndarray:
@@ -112,14 +129,14 @@ class TrainedRun:
         return self._given.data.x_test
 
     @property
-    def labels(self) -> Int[np.ndarray, " examples"]:
-        """The classes of the test examples."""
+    def labels(self) -> Shaped[np.ndarray, "examples ..."]:
+        """The classes of the test examples, or the numbers that are wanted [examples, frames, outputs]."""
         return self._given.data.y_test
 
     @property
     def exact(self) -> dict[str, bool]:
         """By matrix, whether its weights were set exactly, by no pulses."""
-        return {name: one.exact for name, one in zip(self.names, self._given.learner.schemes, strict=True)}
+        return {name: one.exact for name, one in zip(self.names, self._population.learner.schemes, strict=True)}
 
     def predict(
         self, x: np.ndarray | None = None, lengths: np.ndarray | Sequence[int] | None = None
@@ -148,28 +165,31 @@ class TrainedRun:
         return evaluator.predictions(self.chips, learner=self._other)
 
     def accuracy(self) -> Float[np.ndarray, " chips"]:
-        """Share of the test examples that each chip classifies correctly."""
+        """Share of the test examples that each chip classifies correctly. InputError where it follows numbers."""
+        self._check(numbers=False)
         return (self.predict() == self._given.data.y_test[None]).mean(axis=1)
 
-    def _states(self, of: Any) -> dict[str, np.ndarray]:
-        """`of(cell, state)` of every matrix that is no digital memory, chips in front."""
-        population, learner = self._given.population, self._given.learner
-        found: dict[str, list[np.ndarray]] = {}
-        for k in range(population.count):
-            made, cells = (jax.tree.map(lambda leaf, k=k: leaf[k], t) for t in (population.chips, self.chips.cells))
-            crossbars = population.network(made).crossbars
-            for name, crossbar, state, scheme in zip(self.names, crossbars, cells, learner.schemes, strict=True):
-                if not scheme.digital:
-                    found.setdefault(name, []).append(np.asarray(of(crossbar.cell, state)))
-        return {name: np.stack(values) for name, values in found.items()}
+    def error(self) -> Float[np.ndarray, " chips"]:
+        """Mean square of the errors of each chip in all frames of the test, over that of the mean of the training.
+
+        InputError where it tells classes.
+        """
+        self._check(numbers=True)
+        data = self._given.data
+        return np.array([normalised_error(y - data.y_test, data) for y in self.predict()])
+
+    def _check(self, *, numbers: bool) -> None:
+        if numbers != self._given.data.regression:
+            told = ("tells classes", "accuracy()") if numbers else ("follows numbers", "error()")
+            raise InputError(f"The run {self.folder} {told[0]}; use {told[1]}.")
 
     def conductances(self) -> dict[str, Lines]:
         """By matrix, the programmed conductances in S of all devices; weights in digital memory have none."""
-        return self._states(lambda cell, state: cell.stored(state))
+        return of_chips(self._population, self.chips, lambda cell, state: cell.stored(state))
 
     def weights(self) -> dict[str, Float[np.ndarray, "chips rows columns"]]:
         """By matrix, the weights that the conductances stand for; those in digital memory are not among them."""
-        return self._states(lambda cell, state: cell.weight(cell.stored(state)))
+        return of_chips(self._population, self.chips, lambda cell, state: cell.weight(cell.stored(state)))
 
     def accurate_step(self, samples: int = 3, *, chip: int = 0, within: float = SPICE) -> Step:
         """The step in s, that of the run or a half, a quarter … of it, at which its membranes are within `within` V.
@@ -204,7 +224,7 @@ class TrainedRun:
 
     def devices(self) -> dict[str, Any]:
         """By matrix, the device as it is on paper, without the spread of a chip."""
-        crossbars = self._given.learner.network.crossbars
+        crossbars = self._population.learner.network.crossbars
         return {name: crossbar.cell.device for name, crossbar in zip(self.names, crossbars, strict=True)}
 
     def age(
@@ -213,7 +233,10 @@ class TrainedRun:
         """Accuracy after `ages` in s, a row an age and compensation, as `evaluation.age` gives them.
 
         Chips that pulses have trained are those that age; where weights are exact, `chips` new ones are programmed.
+        InputError where the run follows numbers.
         """
+        if self._given.data.regression:
+            raise InputError(f"The run {self.folder} follows numbers; ages are measured of classifiers alone.")
         wanted, population = self._given.evaluation, self._given.population
         evaluator = Evaluator(population, self._given.data, wanted.at_once)
         life = Lifetime(ages, wanted.programmer, reference_age=wanted.reference_age, chips=chips)

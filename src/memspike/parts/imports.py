@@ -4,6 +4,7 @@ What they register is known from then on, also to the processes that work beside
 they were.
 """
 
+import hashlib
 import importlib
 import importlib.util
 import os
@@ -22,6 +23,8 @@ from memspike.parts.registry import REGISTRIES, Entry, Registry
 GROUP = "memspike.parts"
 # the key of a configuration file that names them
 KEY = "imports"
+# digits of a SHA-256
+WHOLE = 64
 # what was brought so far: files by their whole path, modules by their name, each with the module that it became
 _brought: dict[str, ModuleType] = {}
 _installed: dict[str, EntryPoint] = {}
@@ -197,6 +200,39 @@ def recorded() -> list[str]:
             continue
         found[module if "." in module else str(Path(entry.place.file).resolve())] = None
     return sorted(found)
+
+
+def versions() -> dict[str, str]:
+    """What the parts of users are: of a file or module the SHA-256 of its file, by its name, of a package its version.
+
+    Files that these import in turn are not looked at.
+    """
+    found: dict[str, str] = {}
+    for name in recorded():
+        file = name if name.endswith(".py") else getattr(sys.modules.get(name), "__file__", None)
+        if file and Path(file).is_file():
+            found[Path(name).name] = hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    for point in _installed.values():
+        if point.dist is not None:
+            found[point.dist.name] = f"version {point.dist.version}"
+    return found
+
+
+def check_unchanged(before: Any, folder: Path) -> None:
+    """InputError where parts are not those any more with which the run in a folder was started.
+
+    `before` are the `versions` of that time; of what was not known then nothing is said.
+    """
+    if not isinstance(before, dict):
+        return
+    now = versions()
+    for name, old in before.items():
+        if name in now and now[name] != old:
+            what = "its content is another" if len(old) == WHOLE else f"{old} then, {now[name]} now"
+            raise InputError(
+                f"{name} has changed since {folder} was started ({what}); give it back as it was, choose another "
+                f"--out, or, to go on with the changed parts, delete {name} from the parts in its environment.json."
+            )
 
 
 def bring_installed() -> None:

@@ -157,7 +157,8 @@ class OnlyNumbers(Refusal):
 
     def __init__(self, data: str, experiment: str):
         super().__init__(
-            f"The data set '{data}' wants numbers at every frame; {experiment} tells classes: use eprop-regression."
+            f"The data set '{data}' wants numbers at every frame; {experiment} tells classes: use eprop-regression "
+            "or regressor."
         )
 
 

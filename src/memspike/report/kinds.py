@@ -203,9 +203,10 @@ def _membranes(run: Run) -> Figures:
         "confusion": ("Confusion matrix of the first seed", membrane_figures.confusion(samples["confusion"])),
         "membranes": ("Membranes of sample inputs", waves),
         "rasters": ("Rasters", membrane_figures.rasters(samples)),
-        "conductances": ("Conductances", membrane_figures.conductances(samples)),
-        "maps": ("Conductance maps", membrane_figures.maps(samples)),
     }
+    if "g_0" in samples:
+        drawn["conductances"] = ("Conductances", membrane_figures.conductances(samples))
+        drawn["maps"] = ("Conductance maps", membrane_figures.maps(samples))
     aged = {"time": ("Time since programming", study_figures.by_age(result))} if result.get("rows") else {}
     return drawn | aged
 
@@ -225,6 +226,8 @@ def _online(
         if snapshots and not result.get("digital"):
             weights = online.conductances_over_time(snapshots, result.get("devices_per_side", 1))
             drawn["conductances"] = (WEIGHTS, weights)
+        if "g_0" in samples:
+            drawn["maps"] = ("Conductance maps of the first seed", membrane_figures.maps(samples))
         return drawn
 
     return figures

@@ -102,30 +102,53 @@ def rasters(samples: Arrays) -> Figure:
 
 
 def conductances(samples: Arrays) -> Figure:
-    """Histograms of both devices of the pairs, a panel for every crossbar."""
+    """Histograms of the devices of both sides, a panel for every crossbar."""
     layers = sum(re.fullmatch(r"g_\d+", name) is not None for name in samples)
     figure, axes = new_figure(4.2 * layers, 3.0, columns=layers)
     recurrent = layers > len(_traces(samples))
-    for k, name in enumerate(samples["names"].tolist() if recurrent else _layer_names(layers)):
+    for k, name in enumerate(_matrices(samples, layers) if recurrent else _layer_names(layers)):
         axis = axes[0, k]
-        both = [half.ravel() for half in np.split(samples[f"g_{k}"] * 1e6, 2)]
-        bins = np.linspace(min(b.min() for b in both), max(b.max() for b in both), 46)
-        for values, color, label in zip(both, (ACCENT, SECOND), ("G⁺", "G⁻"), strict=True):
-            axis.hist(values, bins, histtype="step", color=color, label=label, lw=1.4)
+        sides = _devices(samples, k)
+        bins = np.linspace(min(b.min() for b in sides.values()), max(b.max() for b in sides.values()), 46)
+        for (label, values), color in zip(sides.items(), (ACCENT, SECOND, MUTED), strict=False):
+            axis.hist(values.ravel(), bins, histtype="step", color=color, label=label, lw=1.4)
         axis.set(xlabel="conductance (µS)", ylabel="devices", yscale="log", title=name)
         axis.legend(frameon=False)
     return figure
 
 
+def _matrices(samples: Arrays, count: int) -> list[str]:
+    """The names of the matrices; of older runs those of layers."""
+    named = samples.get("matrices", samples.get("names"))
+    return _layer_names(count) if named is None else named.tolist()
+
+
+def _devices(samples: Arrays, k: int) -> dict[str, Float[np.ndarray, "devices rows columns"]]:
+    """Conductances in µS of a matrix by side."""
+    g = samples[f"g_{k}"] * 1e6
+    gains = samples.get(f"gains_{k}", np.repeat([1.0, -1.0], len(g) // 2))
+    alone = (gains > 0).all()
+    named = {"G" if alone else "G⁺": gains > 0, "G⁻": gains < 0, "G of no share": gains == 0}
+    return {side: g[own] for side, own in named.items() if own.any()}
+
+
+def _sides(samples: Arrays, k: int) -> dict[str, Float[np.ndarray, "rows columns"]]:
+    """The mean of the devices of a side in µS."""
+    return {side: g.mean(axis=0) for side, g in _devices(samples, k).items()}
+
+
 def maps(samples: Arrays) -> Figure:
-    """G⁺ and G⁻ of every matrix as maps; of several devices a side the mean."""
-    names = sorted((name for name in samples if re.fullmatch(r"g_\d+", name)), key=lambda name: int(name[2:]))
-    figure, axes = new_figure(0.6 + 4.0 * len(names), 5.6, columns=len(names), rows=2)
-    titles = samples["names"].tolist() if "names" in samples else _layer_names(len(names))
-    for k, name in enumerate(names):
-        both = [half.mean(axis=0) * 1e6 for half in np.split(samples[name], 2)]
-        low, high = min(float(g.min()) for g in both), max(float(g.max()) for g in both)
-        for axis, g, side in zip(axes[:, k], both, ("G⁺", "G⁻"), strict=True):
+    """The devices of every matrix as maps, those above and those below 0 apart; of several devices a side the mean."""
+    count = sum(re.fullmatch(r"g_\d+", name) is not None for name in samples)
+    every = [_sides(samples, k) for k in range(count)]
+    rows = max(len(sides) for sides in every)
+    figure, axes = new_figure(0.6 + 4.0 * count, 0.2 + 2.7 * rows, columns=count, rows=rows)
+    titles = _matrices(samples, count)
+    for k, sides in enumerate(every):
+        low, high = min(float(g.min()) for g in sides.values()), max(float(g.max()) for g in sides.values())
+        for axis in axes[len(sides) :, k]:
+            axis.set_axis_off()
+        for axis, (side, g) in zip(axes[:, k], sides.items(), strict=False):
             image = axis.imshow(g, aspect="auto", cmap="viridis", vmin=low, vmax=high, interpolation="nearest")
             axis.set(xlabel="column", ylabel="row", title=f"{titles[k]}: {side}")
             axis.spines[:].set_visible(False)

@@ -111,8 +111,13 @@ def browser(run: Mapping[str, Any]) -> str:
 def _shares(result: Mapping[str, Any]) -> dict[str, float]:
     """Energies in J by what they went into, as far as a result tells them apart."""
     parts = {title: float(result[key]) for key, title in PARTS.items() if key in result}
-    if parts:
-        return parts
+    return parts if "write_energy_j" in result else _pulses(result) | parts
+
+
+def _pulses(result: Mapping[str, Any]) -> dict[str, float]:
+    """Energy in J of the pulses of every kind; nothing where no pulse has an energy that is known."""
+    if not result.get("energy_j"):
+        return {}
     given = [result.get(f"{kind}_energy_j") for kind in ("set", "reset")]
     counts = [float(result.get(f"{kind}s_per_device", 0.0)) for kind in ("set", "reset")]
     if any(g is None and n for g, n in zip(given, counts, strict=True)):
@@ -125,13 +130,15 @@ def _shares(result: Mapping[str, Any]) -> dict[str, float]:
 
 
 def energies(result: Mapping[str, Any]) -> list[str]:
-    """What the energy of a chip went into, as bars; nothing where nothing was spent."""
-    if result.get("digital") or not result.get("energy_j"):
+    """What the energy of a chip went into, as bars, and what of it the run has not counted; nothing without devices."""
+    if result.get("digital") or "energy_j" not in result:
         return []
     parts = sorted(_shares(result).items(), key=lambda item: -item[1])
     total = sum(value for _, value in parts)
+    title = '<section><h2 id="energy-of-the-training">Energy of the training</h2>'
+    note = f"<p class=note>Not counted in this run: {', '.join(_not_counted(result))}.</p></section>"
     if not total:
-        return []
+        return [title + note]
     rows = "".join(
         f"<tr><td>{html.escape(name)}</td><td>{units.show(float(f'{value:.3g}'), 'J')}</td>"
         f"<td>{100 * value / total:.1f} %</td>"
@@ -139,8 +146,19 @@ def energies(result: Mapping[str, Any]) -> list[str]:
         for name, value in parts
     )
     head = "".join(f"<th scope=col>{name}</th>" for name in ("part", "energy of a chip", "share", ""))
-    title = "Energy of the training"
     return [
-        f'<section><h2 id="energy-of-the-training">{title}</h2><div class=wide tabindex=0><table>'
-        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></section>"
+        f"{title}<div class=wide tabindex=0><table>"
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>{note}"
     ]
+
+
+def _not_counted(result: Mapping[str, Any]) -> list[str]:
+    """The kinds of energy that a result says nothing of; reads of schemes are not those of the trials."""
+    missing = [title for key, title in PARTS.items() if key not in result and key != "write_energy_j"]
+    if "write_energy_j" not in result and not result["energy_j"]:
+        pulses = bool(result.get("writes_per_device"))
+        why = "the energy of a pulse is not known" if pulses else "no pulses were sent"
+        missing.insert(0, f"{PARTS['write_energy_j']} ({why})")
+    if "read_energy_j" in result:
+        missing.append("the reads of the trials")
+    return missing

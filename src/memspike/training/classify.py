@@ -15,6 +15,7 @@ from memspike.networks.local import LocalActivity
 from memspike.parts.param import option, parameters, part
 from memspike.parts.written import type_of
 from memspike.training.aging import Lifetime, age_rows
+from memspike.training.conductances import first_chip
 from memspike.training.costs import costs
 from memspike.training.evaluate import Evaluator, TestKeys, copies, exact_corrections, read_keys, repeated, spread
 from memspike.training.fit import Plan, Trained, fit
@@ -199,12 +200,7 @@ def samples(given: Classification, evaluator: Evaluator, chips: Chip, predicted:
         pairs = zip(network.layers, activity.layers, strict=True)
         rest = [np.asarray(layer.of_rank(v.ndim).rest()) for layer, v in pairs]
         traces = {f"trace_{k}": np.asarray(v) + rest[k] for k, v in enumerate(activity.layers)}
-        stored = {
-            f"g_{k}": np.asarray(c.cell.stored(s))
-            for k, (c, s) in enumerate(zip(network.crossbars, chip.cells, strict=True))
-        }
-        named = {"rest": np.asarray([r.mean() for r in rest]), "names": np.asarray(network.names)}
-        return found | traces | stored | named
+        return found | traces | {"rest": np.asarray([r.mean() for r in rest])} | first_chip(population, chips)
     other: Any = activity
     spikes = activity.layers[-1].s if isinstance(activity, LocalActivity) else other.z
-    return found | {"z": np.moveaxis(np.asarray(spikes), 1, 0).astype(np.uint8)}
+    return found | {"z": np.moveaxis(np.asarray(spikes), 1, 0).astype(np.uint8)} | first_chip(population, chips)

@@ -39,4 +39,17 @@ def costs(chips: Chip, population: Population, endurance: float) -> dict[str, An
     most = int((pulses + resets).max())
     means = (float((pulses + resets).mean()), float(pulses.mean()), float(resets.mean()))
     energy = float(energies(chips.ledger, population.count).mean())
-    return dict(zip(names, (*means, most, energy, most / endurance), strict=True))
+    found = dict(zip(names, (*means, most, energy, most / endurance), strict=True))
+    return found | reading(chips.ledger, population.count)
+
+
+def reading(ledgers: tuple[Ledger, ...], chips: int) -> dict[str, float]:
+    """Energy in J of the reads that rule and scheme have booked, in the devices and in the wires, mean of the chips.
+
+    A kind that was never booked is left out: it was not counted, which is not the same as nothing.
+    """
+    sums = {
+        "read_energy_j": [one.read_energy.exact().sum() for one in ledgers],
+        "wire_energy_j": [one.wire_energy.exact().sum() for one in ledgers],
+    }
+    return {name: float(np.sum(each)) / chips for name, each in sums.items() if np.sum(each) > 0}

@@ -20,7 +20,7 @@ import tomli_w
 
 from memspike.parts.atomic import read_arrays, write_arrays, write_text
 from memspike.parts.errors import InputError
-from memspike.parts.imports import KEY, recorded
+from memspike.parts.imports import KEY, check_unchanged, recorded, versions
 
 KEPT_CHECKPOINTS = 2
 _STEP = re.compile(r"step-(\d+)\.npz")
@@ -55,15 +55,25 @@ class RunFolder:
             raise InputError(f"{self.path} cannot be used as a run folder ({error.strerror}).") from None
         if resume and exists:
             self._compare(_without_imports(file.read_text()), text)
+            check_unchanged(self._parts(), self.path)
             return
         if resume and not empty:
             raise InputError(f"{self.path} holds no config.toml, so there is no run to resume.")
         if not empty:
             raise InputError(f"The folder {self.path} is not empty; give another --out, or --resume to go on with it.")
-        here = json.dumps(environment(), indent=2) + "\n"
+        own_parts = versions()
+        here = json.dumps(environment() | ({"parts": own_parts} if own_parts else {}), indent=2) + "\n"
         own = tomli_w.dumps({KEY: recorded()}) if recorded() else ""
         write_text(file, own + text)
         write_text(self.path / "environment.json", here)
+
+    def _parts(self) -> Any:
+        """What the parts of users were when the run was started."""
+        file = self.path / "environment.json"
+        try:
+            return json.loads(file.read_text()).get("parts") if file.is_file() else None
+        except (OSError, ValueError):
+            return None
 
     def _compare(self, old: str, new: str) -> None:
         if old == new:

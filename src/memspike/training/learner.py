@@ -164,13 +164,18 @@ class Learner(eqx.Module):
             return self._update(network, chip, whole, key=key)
         parts = steps // length
 
-        def body(chip: Chip, now: tuple[Array, Array, Array]) -> Stepped:
-            x, own, k = now
-            part = Batch(x, trial.target, own, k == 0)
+        def cut(values: Array) -> Array:
+            return values[: parts * length].reshape(parts, length, *values.shape[1:])
+
+        numbers = trial.target.ndim == trial.x.ndim  # something else at every step
+
+        def body(chip: Chip, now: tuple[Array, Array, Array | None, Array]) -> Stepped:
+            x, own, target, k = now
+            part = Batch(x, trial.target if target is None else target, own, k == 0)
             return self._update(network, chip, part, key=jax.random.fold_in(key, k))
 
-        cut = [a[: parts * length].reshape(parts, length, *a.shape[1:]) for a in (whole.x, whole.counts)]
-        chip, metrics = jax.lax.scan(body, chip, (cut[0], cut[1], jnp.arange(parts)))
+        shown = (cut(whole.x), cut(whole.counts), cut(trial.target) if numbers else None, jnp.arange(parts))
+        chip, metrics = jax.lax.scan(body, chip, shown)
         return chip, jax.tree.map(lambda m: m.mean(0), metrics)
 
     def _update(self, network: AbstractNetwork, chip: Chip, batch: Batch, *, key: PRNGKeyArray) -> Stepped:

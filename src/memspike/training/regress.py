@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float
 
 from memspike.data.base import Dataset
 from memspike.training.classify import SAMPLES, Classification, learned, parameter_table
+from memspike.training.conductances import first_chip
 from memspike.training.evaluate import Evaluator, spread
 from memspike.training.fit import fit
 from memspike.training.folder import RunFolder
@@ -86,7 +87,8 @@ def regress(given: Classification, folder: RunFolder, *, resume: bool, report: R
     trials = evaluator.trials
     folder.write_arrays(
         "samples.npz",
-        {"y": found[0, shown], "target": data.y_test[shown], "dt": np.asarray(trials.encoder.lasts())},
+        {"y": found[0, shown], "target": data.y_test[shown], "dt": np.asarray(trials.encoder.lasts())}
+        | first_chip(population, done.chips),
     )
     folder.write_json("parameters.json", parameter_table(given.learner))
     return {

@@ -42,6 +42,20 @@ def test_sounds_are_frames_of_gammatone_filters(tmp_path):
     assert understood(tmp_path, Reading(frames=5)).data.x_train.shape[1:] == (5, 24)
 
 
+def test_sounds_as_they_are_for_an_encoder_that_hears(tmp_path):
+    for k in range(4):
+        sound(tmp_path / "low" / f"ann_{k}.wav", 300 + k)
+        sound(tmp_path / "high" / f"bob_{k}.wav", 2000 + k)
+    found = understood(tmp_path, Reading(kind="waveforms"))
+    assert (found.data.rate, found.data.x_train.shape[1:]) == (8000.0, (800, 1))
+    assert np.abs(found.data.x_train - 0.5).max() == pytest.approx(0.5, abs=1e-3)
+    settings = ms.experiments.resolve("eprop-spoken", [f"data.name={tmp_path}", "encoder=gammatone"]).settings
+    assert settings.data.kind == "waveforms"
+    assert ms.experiments.resolve("eprop-spoken", [f"data.name={tmp_path}"]).settings.data.kind is None
+    with pytest.raises(ms.InputError, match=r"data\.kind is images, but these are sounds"):
+        understood(tmp_path, Reading(kind="images"))
+
+
 def test_names_side_by_side_say_class_and_group(tmp_path):
     for k in range(3):
         for who in ("ann", "bob"):

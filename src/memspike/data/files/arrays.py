@@ -1,26 +1,32 @@
 """npz files, pairs of npy files, folders of npy files: examples, classes or targets, lengths, groups, a split."""
 
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from memspike.data.files.labels import names_in
-from memspike.data.files.options import FRAMES, IMAGES, Reading
-from memspike.data.files.raw import Raw, check_lengths, empty_ends, filled, numbers, stacked
+from memspike.data.files.options import FRAMES, IMAGES, WAVES, Reading
+from memspike.data.files.raw import Raw, check_lengths, empty_ends, filled, numbers, stacked, waves
 from memspike.parts.errors import InputError, unknown
 
 Arrays = dict[str, np.ndarray]
 X, Y, TARGET = ("x", "data", "inputs"), ("y", "label", "labels"), ("target", "targets")
 ROLES = ("train", "test")
-TAKEN = {*X, *Y, *TARGET, "lengths", "split"}
+TAKEN = {*X, *Y, *TARGET, "lengths", "split", "rate"}
 
 
 def read(path: Path, given: Reading) -> Raw:
     """Arrays called x and y, or x_train, y_train, x_test and y_test, in any case of the letters."""
     found = _joined(_loaded(path), path.name)
-    x = numbers(stacked(_one(found, X, path.name), f"{path.name}: x"), f"{path.name}: x")
-    kind = given.kind or FRAMES
+    rate = _rate(found, given, path.name)
+    kind = given.kind or (FRAMES if rate is None else WAVES)
+    x = _one(found, X, path.name)
+    if kind == WAVES and x.dtype.kind not in "if":
+        raise InputError(f"{path.name}: x is of type {x.dtype}; waveforms are floats or signed numbers, silence at 0.")
+    x = x[:, :, None] if kind == WAVES and x.ndim == 2 else x
+    x = numbers(stacked(x, f"{path.name}: x"), f"{path.name}: x")
     lengths = found.get("lengths")
     if lengths is not None:
         lengths = check_lengths(lengths, x, f"{path.name}: lengths")
@@ -47,8 +53,21 @@ def read(path: Path, given: Reading) -> Raw:
         labels = names_in(y, f"{path.name}: y")
     form = "npz" if path.is_file() and zipfile.is_zipfile(path) else "npy files"
     test = _stated(found, len(x), path.name)
-    assumed = given.kind is None
-    return Raw(form, x, kind, labels, targets, lengths, test, groups, assumed=assumed, notes=tuple(notes))
+    assumed = given.kind is None and kind != WAVES
+    raw = Raw(form, x, kind, labels, targets, lengths, test, groups, rate=rate, assumed=assumed, notes=tuple(notes))
+    return raw if kind != WAVES else waves(replace(raw, x=x.astype(np.float64)), given)
+
+
+def _rate(found: Arrays, given: Reading, file: str) -> float | None:
+    """Samples a second of waveforms, where the file or data.kind says that they are some."""
+    if "rate" not in found or given.kind not in (None, WAVES):
+        if given.kind == WAVES:
+            raise InputError(f"{file} has no array called rate, the samples a second of its waveforms.")
+        return None
+    rate = found["rate"]
+    if rate.size != 1 or rate.dtype.kind not in "iuf" or not np.isfinite(rate).all() or not rate.item() > 0:
+        raise InputError(f"{file}: rate is {rate.dtype} {list(rate.shape)}; one number above 0 is needed, in Hz.")
+    return float(rate.item())
 
 
 def _loaded(path: Path) -> Arrays:

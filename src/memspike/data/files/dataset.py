@@ -10,7 +10,7 @@ import numpy as np
 
 from memspike.data.base import Dataset
 from memspike.data.files import formats, labels, scale, split
-from memspike.data.files.options import IMAGES, Reading
+from memspike.data.files.options import FRAMES, Reading
 from memspike.data.files.raw import Raw
 from memspike.data.source import opened
 from memspike.data.spoken import frame_means
@@ -89,6 +89,7 @@ def _understood(path: Path, held: str, given: Reading, leave_out: str | None) ->
         None if lengths is None else lengths[train],
         None if lengths is None else lengths[test],
         labels.spoken(names),
+        raw.rate,
     )
     return Understood(data, raw, train, test, scaling, (over, beyond))
 
@@ -97,8 +98,8 @@ def resampled(raw: Raw, frames: int | None) -> Raw:
     """Every example as means over so many equal parts of its own frames; sounds have them already."""
     if frames is None or (raw.lengths is None and raw.x.shape[1] == frames):
         return raw
-    if raw.kind == IMAGES:
-        raise InputError(f"data.frames is {frames}, but these are images, which have no frames; leave it out.")
+    if raw.kind != FRAMES:
+        raise InputError(f"data.frames is {frames}, but these are {raw.kind}, which have no frames; leave it out.")
     ends = np.full(len(raw.x), raw.x.shape[1]) if raw.lengths is None else raw.lengths
 
     def shorter(values: np.ndarray) -> np.ndarray:

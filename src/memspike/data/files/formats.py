@@ -31,7 +31,7 @@ class Format(NamedTuple):
 ARRAYS = Format("arrays (npz, npy)", frozenset(("kind", "label", "target")), FRAMES, arrays.read)
 TABLE = Format("CSV", frozenset(("label", "target", "window")), FRAMES, spreadsheet.read)
 SPIKES = Format("HDF5 of spike times", frozenset(("frame",)), FRAMES, spike_times.read)
-SOUNDS = Format("a folder of sounds", frozenset(), FRAMES, sounds.read)
+SOUNDS = Format("a folder of sounds", frozenset(("kind",)), FRAMES, sounds.read)
 PICTURES = Format("a folder of pictures", frozenset(("kind",)), IMAGES, pictures.read)
 EVENTS = Format("a folder of recordings (aedat4)", frozenset(("frame", "pool")), FRAMES, aedat4.read)
 IN_FOLDERS = {

@@ -7,7 +7,7 @@ import equinox as eqx
 from memspike.parts.errors import InputError
 from memspike.parts.param import option
 
-IMAGES, FRAMES = "images", "frames"
+IMAGES, FRAMES, WAVES = "images", "frames", "waveforms"
 SHARE = 0.25
 FRAME = 10e-3
 POOL = 8
@@ -18,8 +18,8 @@ class Reading(eqx.Module):
 
     kind: str | None = option(
         None,
-        "what an example is: an image, or frames in time; none: images from pictures only",
-        choices=(IMAGES, FRAMES),
+        "what an example is: an image, frames in time, or a sound as it is; none: images from pictures only",
+        choices=(IMAGES, FRAMES, WAVES),
     )
     label: str | None = option(None, "column or array with the classes; none: the one called label or y")
     target: str | None = option(None, "column or array with the numbers that are wanted: a regression")

@@ -1,11 +1,12 @@
 """What every reader gives: examples padded to one length, what is wanted of them, and what a split may go by."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
+from memspike.data.files.options import Reading
 from memspike.parts.errors import InputError
 
 Examples = Shaped[np.ndarray, "examples frames channels"]
@@ -26,6 +27,7 @@ class Raw:
     order: names of the classes in their order, where the file has one
     counts: whether values are numbers of spikes
     series: whether examples are windows of one series, in order
+    rate: samples a second where examples are waveforms [examples, samples, microphones], silence at ½, also at the ends
     """
 
     form: str
@@ -39,6 +41,7 @@ class Raw:
     order: tuple[str, ...] = ()
     counts: bool = False
     series: bool = False
+    rate: float | None = None
     assumed: bool = True
     notes: tuple[str, ...] = ()
 
@@ -132,3 +135,18 @@ def empty_ends(x: Examples) -> int:
     """How many examples end in a frame of zeros while others do not: padding, perhaps."""
     silent = ~x[:, -1].any(axis=1)
     return int(silent.sum()) if x.shape[1] > 1 and 0 < silent.sum() < len(x) else 0
+
+
+def waves(raw: Raw, given: Reading) -> Raw:
+    """Waveforms of any scale → values from 0 to 1, silence at ½; InputError for keys that sounds have no meaning for.
+
+    All are scaled alike, by the largest deflection.
+    """
+    if given.scale not in (None, "none"):
+        raise InputError(f"data.scale is {given.scale}, but the scale of waveforms has no meaning; leave it out.")
+    most = float(np.abs(raw.x).max())
+    if not most > 0:
+        raise InputError("All waveforms are silent: every sample is 0.")
+    notes = (*raw.notes, f"waveforms at {raw.rate:g} Hz; hear them with encoder=gammatone")
+    x = (0.5 + 0.5 * raw.x / most).astype(np.float32)
+    return replace(raw, x=np.where(raw.own[:, :, None], x, np.float32(0.5)), notes=notes)

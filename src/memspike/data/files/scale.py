@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
-from memspike.data.files.options import IMAGES
+from memspike.data.files.options import IMAGES, WAVES
 from memspike.data.files.raw import Raw
 from memspike.parts.errors import InputError
 
@@ -39,6 +39,8 @@ def fitted(raw: Raw, train: np.ndarray, how: str | None) -> Scaling:
     x = raw.x[train]
     if raw.counts and how in (None, "range"):
         return Scaling("the largest count of the training part", float(max(1, x.max())))
+    if raw.kind == WAVES:
+        return Scaling("the largest deflection, silence at ½", 1.0)
     if how is None:
         how = "none" if x.dtype == np.uint8 else "range"
     if how == "none":

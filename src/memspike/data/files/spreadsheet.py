@@ -126,11 +126,32 @@ def read(path: Path, given: Reading) -> Raw:
     return Raw(form, x, FRAMES, labels, wanted, None, test, named, assumed=False, notes=notes)
 
 
-def opened(path: Path) -> Sheet:
-    """The cells of a text file with a header; InputError for a file without one, or with rows of other lengths."""
+def _rows(path: Path) -> tuple[str, list[tuple[int, list[str]]]]:
+    """What separates the cells of a text file, and the cells of every line, with its number, but for comments."""
     lines = load(path).lines
     separator = separator_of(lines)
-    rows = [(k, split(line, separator)) for k, line in enumerate(lines, 1) if line.strip() and not line.startswith("#")]
+    return separator, [
+        (k, split(line, separator)) for k, line in enumerate(lines, 1) if line.strip() and not line.startswith("#")
+    ]
+
+
+def is_headless(path: Path) -> bool:
+    """Whether a text file holds rows of as many cells each, with numbers, and already the first has some."""
+    try:
+        _, rows = _rows(path)
+    except InputError:
+        return False
+    wide = {len(cells) for _, cells in rows}
+    return len(rows) > 1 and len(wide) == 1 and wide != {1} and all(any(map(_is_number, cells)) for _, cells in rows)
+
+
+def _is_number(cell: str) -> bool:
+    return number(cell) is not None
+
+
+def opened(path: Path) -> Sheet:
+    """The cells of a text file with a header; InputError for a file without one, or with rows of other lengths."""
+    separator, rows = _rows(path)
     names = rows[0][1] if rows else []
     if len(rows) < 2 or any(number(name) is not None for name in names):
         raise InputError(

@@ -30,6 +30,11 @@ class Factors(NamedTuple):
     trace: Float[Array, "steps *batch inputs"]
 
 
+def wanted(batch: Batch, local: Local) -> Float[Array, "... outputs"]:
+    """What readouts should be: numbers of every step [steps, *batch, outputs], or the same at all steps."""
+    return batch.target if batch.target.ndim == local.y.ndim else batch.target[None]
+
+
 class AbstractTrigger(AbstractPart):
     """What becomes of the three factors before they are multiplied."""
 
@@ -104,7 +109,7 @@ class Decolle(AbstractRule):
 
     def factors(self, layer: LocalLayer, local: Local, batch: Batch) -> Factors:
         """The three factors of a layer."""
-        wrong = jnp.clip(local.y - batch.target[None], -1.0, 1.0) / local.y.shape[-1]
+        wrong = jnp.clip(local.y - wanted(batch, local), -1.0, 1.0) / local.y.shape[-1]
         error = wrong @ layer.readout.T * along(batch.counts, local.u)
         return self.trigger(Factors(error, layer.neuron.surrogate(local.u), local.p), local.u)
 
@@ -126,7 +131,7 @@ class Decolle(AbstractRule):
 
     def loss(self, local: Local, batch: Batch) -> Real:
         """Smooth-L1 of one layer, mean of the steps that count and of the batch."""
-        huber = smooth_l1(local.y - batch.target[None])
+        huber = smooth_l1(local.y - wanted(batch, local))
         counts = jnp.broadcast_to(along(batch.counts, huber), huber.shape)
         return (huber * counts).sum() / jnp.maximum(counts.sum(), 1.0)
 

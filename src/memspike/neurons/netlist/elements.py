@@ -2,7 +2,6 @@
 
 import dataclasses
 
-from memspike.devices import MetastableSwitch
 from memspike.devices.base import AbstractStateDevice
 from memspike.devices.metastable import MetastableSwitch
 from memspike.devices.part import AbstractPart
