@@ -17,6 +17,7 @@ from memspike.devices.part import AbstractPart
 from memspike.devices.pcm import Cubic, InversePower, Switched
 from memspike.devices.variation.fabricate import Absolute, AnyOf, LogNormal, OfLabel, Relative, Weibull
 from memspike.neurons import SpikeObserver
+from memspike.neurons.netlist.elements import Capacitor, CurrentSource, Resistor, VoltageSource, VoltageSwitch
 from memspike.parts.errors import InputError
 
 # parts that cannot be made without arguments
@@ -30,6 +31,11 @@ SAMPLES = {
     Stack: lambda: Stack(SoftBounds(), 5e-6),
     Switched: lambda: Switched(Cubic(), InversePower()),
     AnyOf: lambda: AnyOf(3),
+    Resistor: lambda: Resistor(1e3),
+    Capacitor: lambda: Capacitor(1e-9),
+    CurrentSource: lambda: CurrentSource(1e-6),
+    VoltageSource: lambda: VoltageSource(1.0),
+    VoltageSwitch: lambda: VoltageSwitch(0.5, 0.1, 1e3, 1e6),
     **{kind: lambda kind=kind: kind(0.1) for kind in (Absolute, LogNormal, OfLabel, Relative, Weibull)},
 }
 

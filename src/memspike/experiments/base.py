@@ -36,7 +36,8 @@ class Experiment(NamedTuple):
     prepared, that of a training also with data that were given in Python; `carry(prepared, folder, *, resume, report)`
     carries it out in a claimed folder, and returns its result without what every result says. `kind` names the figures
     of the report, `columns` the columns of the rows; `headline` says a result in one line. `chips` are those of
-    what is prepared, where their training leaves checkpoints: None for studies of several trainings.
+    what is prepared, where their training leaves checkpoints: None for studies of several trainings, and for trainings
+    on examples, which have them.
     """
 
     name: str

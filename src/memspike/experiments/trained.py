@@ -65,11 +65,11 @@ def _read(folder: Path) -> Prepared:
             "registered (memspike.register) and imported first."
         ) from None
     experiment: Experiment = EXPERIMENTS.get(settings.experiment).value
-    if experiment.chips is None:
-        raise InputError(f"{folder} is a run of {experiment.name}, a study that keeps no chips of its own.")
     given_data = isinstance(settings, Settings) and settings.data.name == GIVEN
     given = experiment.prepare(settings, *((data_set(settings, kept_data(folder)),) if given_data else ()))
-    return Prepared(settings, given, experiment.chips(given))
+    if experiment.chips is None and not isinstance(given, Classification):
+        raise InputError(f"{folder} is a run of {experiment.name}, a study that keeps no chips of its own.")
+    return Prepared(settings, given, given.population if experiment.chips is None else experiment.chips(given))
 
 
 class TrainedRun:
