@@ -34,6 +34,10 @@ def test_the_filters_are_those_of_scipy():
     for tap, centre in zip(taps, centres, strict=True):
         b, _ = gammatone(centre, "fir", fs=RATE, numtaps=len(tap))
         np.testing.assert_allclose(tap, b, atol=1e-12)
+        width, t = 2 * np.pi * 1.019 * (centre / 9.26449 + 24.7), np.arange(len(tap)) / RATE
+        law = width**4 / (3 * RATE) * t**3 * np.exp(-width * t) * np.cos(2 * np.pi * centre * t)
+        np.testing.assert_allclose(tap, law, atol=1e-12)
+        assert np.abs(tap[-8:]).max() < 2e-5 * np.abs(tap).max()
         response: Any = freqz
         filters: Any = ((tap, 1), gammatone(centre, "iir", fs=RATE))
         own, other = (np.abs(response(*one, worN=f, fs=RATE)[1]) for one in filters)

@@ -11,33 +11,27 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.data.encoders import AbstractRates, FrameSpikes
 from memspike.data.frames import steps_of
-from memspike.data.spoken import erb_rate
+from memspike.data.spoken import equally_spaced
 from memspike.parts.errors import InputError
 from memspike.parts.param import Parameter, check_bounds, option, param
 from memspike.parts.registry import ENCODERS
 
 Real = Float[Array, "..."]
-ORDER, WIDER = 4, 1.019
+WIDER = 1.019  # of a filter over the bandwidth of hearing
 # an impulse response ends where it has decayed by so much
 DECAY = 1e-5
 
 
-def erb(f: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-    """Equivalent rectangular bandwidth in Hz at `f` in Hz: f/9.26449 + 24.7 (Glasberg & Moore 1990)."""
-    return f / 9.26449 + 24.7
-
-
 def impulse_responses(f: Float[np.ndarray, " channels"], rate: float) -> Float[np.ndarray, "channels taps"]:
-    """g(t) = a·t³·exp(−2π·1.019·ERB·t)·cos(2π·f·t) at all samples of `rate` a second, until the widest has decayed.
+    """Finite responses of unit gain at the centres `f` in Hz, at all samples of `rate` a second, until the widest has
+    decayed.
 
-    The gain at the centre is 1: a = 2·(2π·1.019·ERB)⁴/(3!·rate). Source: Slaney, Apple TR 35 (1993), and the finite
-    response of scipy.signal.gammatone, which is the same.
+    Source: Slaney, Apple TR 35 (1993), as in scipy.signal.gammatone.
     """
-    width = 2 * np.pi * WIDER * erb(f)
-    t = np.arange(math.ceil(_lasts(float(width.min())) * rate)) / rate
-    a = 2 * width**ORDER / (math.factorial(ORDER - 1) * rate)
-    rise, tone = t ** (ORDER - 1), np.cos(2 * np.pi * f[:, None] * t[None])
-    return a[:, None] * rise[None] * np.exp(-width[:, None] * t[None]) * tone
+    from scipy.signal import gammatone
+
+    taps = math.ceil(_lasts(2 * np.pi * WIDER * (f.min() / 9.26449 + 24.7)) * rate)  # bandwidth: Glasberg & Moore 1990
+    return np.stack([gammatone(centre, "fir", fs=rate, numtaps=taps)[0] for centre in f])
 
 
 def _lasts(width: float) -> float:
@@ -95,8 +89,7 @@ class Gammatone(AbstractRates):
     @property
     def frequencies(self) -> Float[np.ndarray, " filters"]:
         """Centre frequencies in Hz, ascending."""
-        low, high = erb_rate(np.array([self.f_low, self.f_high], dtype=float))
-        return (10 ** (np.linspace(low, high, self.filters) / 21.4) - 1) / 4.37e-3
+        return equally_spaced(self.f_low, self.f_high, self.filters)
 
     def lasts(self) -> float:
         """How long a sample is shown."""

@@ -26,6 +26,12 @@ def erb_rate(f: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
     return 21.4 * np.log10(1 + 4.37e-3 * f)
 
 
+def equally_spaced(f_low: float, f_high: float, count: int) -> Float[np.ndarray, " count"]:
+    """Frequencies in Hz from `f_low` to `f_high`, equally spaced on the ERB-rate scale."""
+    low, high = erb_rate(np.array([f_low, f_high], dtype=float))
+    return (10 ** (np.linspace(low, high, count) / 21.4) - 1) / 4.37e-3
+
+
 @dataclass(frozen=True)
 class Cochlea:
     """Gammatone filters, half-wave rectification, low pass, endpoints, frames, levels in decibel.
@@ -72,8 +78,7 @@ class Cochlea:
     @property
     def frequencies(self) -> Float[np.ndarray, " channels"]:
         """Centre frequencies in Hz, ascending."""
-        low, high = erb_rate(np.array([self.f_low, self.f_high], dtype=float))
-        return (10 ** (np.linspace(low, high, self.channels) / 21.4) - 1) / 4.37e-3
+        return equally_spaced(self.f_low, self.f_high, self.channels)
 
     @cached_property
     def filters(self) -> list[tuple[Float[np.ndarray, " b"], Float[np.ndarray, " a"]]]:

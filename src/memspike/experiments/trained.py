@@ -96,7 +96,8 @@ class TrainedRun:
         return isinstance(self._prepared, Classification)
 
     @property
-    def _given(self) -> Classification:
+    def prepared(self) -> Classification:
+        """What the training was made of: population, learner, data, evaluation. InputError without test examples."""
         if not isinstance(self._prepared, Classification):
             raise InputError(
                 f"The run {self.folder} is of {self.settings.experiment}, which has no test examples of a data set; "
@@ -106,12 +107,11 @@ class TrainedRun:
 
     @property
     def _other(self) -> Any:
-        return None if self._given.learner is self._given.population.learner else self._given.learner
+        return None if self.prepared.learner is self.prepared.population.learner else self.prepared.learner
 
-    @property
-    def prepared(self) -> Classification:
-        """What the training was made of: population, learner, data, evaluation."""
-        return self._given
+    def _evaluator(self, at_once: int | None = None) -> Evaluator:
+        given = self.prepared
+        return Evaluator(given.population, given.data, given.evaluation.at_once if at_once is None else at_once)
 
     @property
     def seeds(self) -> range:
@@ -126,12 +126,12 @@ class TrainedRun:
     @property
     def test_examples(self) -> np.ndarray:
         """The test examples [examples, …] as the data set has them."""
-        return self._given.data.x_test
+        return self.prepared.data.x_test
 
     @property
     def labels(self) -> Shaped[np.ndarray, "examples ..."]:
         """The classes of the test examples, or the numbers that are wanted [examples, frames, outputs]."""
-        return self._given.data.y_test
+        return self.prepared.data.y_test
 
     @property
     def exact(self) -> dict[str, bool]:
@@ -146,7 +146,7 @@ class TrainedRun:
         `x` is shaped and scaled as the data set's own examples [examples, …], None: the test examples; `lengths`
         [examples] are the frames of each, None: all of them. InputError for other shapes.
         """
-        given, data = self._given, self._given.data
+        given, data = self.prepared, self.prepared.data
         if x is not None:
             shape = data.x_test.shape[1:]
             if np.shape(x)[1:] != shape or not len(x):
@@ -167,7 +167,7 @@ class TrainedRun:
     def accuracy(self) -> Float[np.ndarray, " chips"]:
         """Share of the test examples that each chip classifies correctly. InputError where it follows numbers."""
         self._check(numbers=False)
-        return (self.predict() == self._given.data.y_test[None]).mean(axis=1)
+        return (self.predict() == self.prepared.data.y_test[None]).mean(axis=1)
 
     def error(self) -> Float[np.ndarray, " chips"]:
         """Mean square of the errors of each chip in all frames of the test, over that of the mean of the training.
@@ -175,11 +175,11 @@ class TrainedRun:
         InputError where it tells classes.
         """
         self._check(numbers=True)
-        data = self._given.data
+        data = self.prepared.data
         return np.array([normalised_error(y - data.y_test, data) for y in self.predict()])
 
     def _check(self, *, numbers: bool) -> None:
-        if numbers != self._given.data.regression:
+        if numbers != self.prepared.data.regression:
             told = ("tells classes", "accuracy()") if numbers else ("follows numbers", "error()")
             raise InputError(f"The run {self.folder} {told[0]}; use {told[1]}.")
 
@@ -197,30 +197,27 @@ class TrainedRun:
         Measured on the first test examples of a chip, as it is programmed and without noise. InputError where the
         network is no feedforward circuit of MIF neurons, or has weights in digital memory.
         """
-        given, learner = self._given, self._given.learner
+        learner = self.prepared.learner
         check_circuit(learner.network)
         lines = tuple(jnp.asarray(one[chip]) for one in self.conductances().values())
         if len(lines) < len(self.names):
             raise InputError(f"Weights of {self.folder} are in digital memory, which is no circuit of devices.")
-        evaluator = Evaluator(given.population, given.data, samples)
-        x = evaluator.first(samples, learner.clock.dt, key=jax.random.key(0))
-        made = jax.tree.map(lambda leaf: leaf[chip], given.population.chips)
-        network = evaluator.network(made, self._other)
+        x = self._evaluator(samples).first(samples, learner.clock.dt, key=jax.random.key(0))
+        network, _ = self.chip(chip)
         return accurate_step(network, lines, x, steps=learner.clock.steps, dt=learner.clock.dt, within=within)
 
     def chip(self, number: int = 0) -> tuple[AbstractNetwork, Cells]:
-        """The network of one chip as it was fabricated, and the state of its cells. InputError where there is none."""
-        population = self._given.population
+        """The network of one chip as it is measured, and the state of its cells. InputError where there is none."""
+        population = self._population
         if not 0 <= number < population.count:
             raise InputError(f"Chip {number} does not exist; the run has chips 0 to {population.count - 1}.")
         made, cells = (jax.tree.map(lambda leaf: leaf[number], t) for t in (population.chips, self.chips.cells))
-        return population.network(made), cells
+        return self._evaluator().network(made, self._other), cells
 
     def shown(self, count: int = 10) -> Any:
         """What the network is given for the first test examples: [steps, examples, rows], or events."""
-        evaluator = Evaluator(self._given.population, self._given.data, self._given.evaluation.at_once)
-        dt = self._given.population.learner.clock.dt
-        return evaluator.first(count, dt, key=jax.random.key(self.seeds[0]))
+        dt = self._population.learner.clock.dt
+        return self._evaluator().first(count, dt, key=jax.random.key(self.seeds[0]))
 
     def devices(self) -> dict[str, Any]:
         """By matrix, the device as it is on paper, without the spread of a chip."""
@@ -235,15 +232,14 @@ class TrainedRun:
         Chips that pulses have trained are those that age; where weights are exact, `chips` new ones are programmed.
         InputError where the run follows numbers.
         """
-        if self._given.data.regression:
+        if self.prepared.data.regression:
             raise InputError(f"The run {self.folder} follows numbers; ages are measured of classifiers alone.")
-        wanted, population = self._given.evaluation, self._given.population
-        evaluator = Evaluator(population, self._given.data, wanted.at_once)
+        wanted, evaluator = self.prepared.evaluation, self._evaluator()
         life = Lifetime(ages, wanted.programmer, reference_age=wanted.reference_age, chips=chips)
         named: dict[str, AbstractCompensation] = {"none": NoCompensation()}
         if compensation is not None:
             named[type_of(compensation)] = compensation
-        key = jax.random.key(population.seeds[0] + 2_000_003)
+        key = jax.random.key(self.seeds[0] + 2_000_003)
         return age_rows(evaluator, self.chips, life, named, learner=self._other, key=key)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from memspike.neurons.netlist.lines import joined_lines, text_of
 from memspike.neurons.netlist.numbers import number
 from memspike.parts.errors import InputError
 
@@ -48,12 +49,7 @@ class Card:
 
 def read_cards(path: Path) -> list[Card]:
     """All cards of a file; InputError for a file without any, and for values that are no numbers."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist.") from None
-    except (UnicodeDecodeError, IsADirectoryError):
-        raise InputError(f"{path} is no file of models: it is not a text.") from None
+    text = text_of(path, "file of models")
     verilog = re.search(r"^\s*module\s+\w+", text, re.M) is not None
     found = _modules(text, path.name) if verilog else _spice(text, path.name)
     if not found:
@@ -61,22 +57,10 @@ def read_cards(path: Path) -> list[Card]:
     return found
 
 
-def _lines(text: str) -> list[tuple[int, str]]:
-    """The lines of SPICE in small letters with their numbers, without comments, continued ones joined."""
-    found: list[tuple[int, str]] = []
-    for count, raw in enumerate(text.splitlines(), 1):
-        line = re.split(r";|(?:^|\s)\$\s", raw, maxsplit=1)[0].strip().lower()
-        if line.startswith("+") and found:
-            found[-1] = (found[-1][0], f"{found[-1][1]} {line[1:]}")
-        elif line and not line.startswith("*"):
-            found.append((count, line))
-    return found
-
-
 def _spice(text: str, name: str) -> list[Card]:
     found: list[Card] = []
     inside: Card | None = None
-    for count, line in _lines(text):
+    for count, line in joined_lines(text, name):
         where = f"line {count} of {name}"
         first = line.split()[0]
         if first in (".subckt", ".model") and len(line.split()) < 3:

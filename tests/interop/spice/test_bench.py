@@ -7,9 +7,9 @@ from memspike import InputError, neurons
 from memspike.devices import AbstractStateDevice, MetastableSwitch, find
 from memspike.devices.sweep import SWEEPS
 from memspike.interop.spice import alpha_current, constant_current, device_bench, neuron_bench, neuron_deck
-from memspike.interop.spice.bench import COURSES, Course, pulse_course, pwl
+from memspike.interop.spice.bench import COURSES, Course, by_library, pulse_course, pwl
 from memspike.interop.spice.export import BENCHES, DEVICE_TOLERANCE
-from memspike.interop.spice.simulator import simulate
+from memspike.interop.spice.simulator import find_simulator, simulate
 from memspike.interop.spice.single_neuron import membrane
 from memspike.neurons import mif
 
@@ -38,6 +38,26 @@ def test_pulses_of_every_state_device(simulator, name):
 @pytest.mark.parametrize("name", SWEEPS)
 def test_sweep_of_every_state_device(simulator, name):
     assert bench(simulator, name, "sweep", 40_000).deviation.largest < DEVICE_TOLERANCE
+
+
+@pytest.mark.full
+def test_the_usual_courses_are_too_abrupt_for_two_devices():
+    """What the page says of the courses of `memspike show`, and of which side is at fault, at 40,000 steps."""
+    simulator, whole = find_simulator(), {}
+    for name in BENCHES:
+        setting, device = SWEEPS[name], find(name)
+        assert isinstance(device, AbstractStateDevice)
+        course = COURSES["sweep"](setting)
+        found = device_bench(simulator, device, course, load=setting.load, steps=40_000, name=name)
+        fine = by_library(device, course, setting.load, 640_000)
+        moved = [
+            np.abs(a - b[15::16]).max() / np.ptp(b) for a, b in zip(found.library.states, fine.states, strict=True)
+        ]
+        whole[name] = found.deviation, float(max(moved))
+    off, moved = whole["diffusive"]
+    assert (off.current, moved < 1e-3) == (pytest.approx(0.042, rel=0.1), True)
+    off, moved = whole["stanford-pku"]
+    assert (off.states[0], moved) == (pytest.approx(0.054, rel=0.1), pytest.approx(0.178, rel=0.1))
 
 
 @pytest.mark.parametrize("peak", [2e-6, 5e-6, 10e-6, 20e-6])

@@ -22,6 +22,12 @@ Times = Float[np.ndarray, " times"]
 RISE = 0.02
 
 
+def cast(tree: Any) -> Any:
+    """Arrays of real numbers in the precision in use."""
+    kind = jnp.result_type(float)
+    return jax.tree.map(lambda x: x.astype(kind) if isinstance(x, jax.Array) and x.dtype.kind == "f" else x, tree)
+
+
 class Course(NamedTuple):
     """A supply voltage in V that is linear between its corners, at ascending times in s."""
 
@@ -96,7 +102,7 @@ def _driven(device: AbstractStateDevice, supply: Float[Array, " halves"], dt: Ar
 def by_library(device: AbstractStateDevice, course: Course, load: float, steps: int) -> Traces:
     """The library's own midpoint steps, in double precision."""
     with jax.enable_x64(True):
-        device = jax.tree.map(lambda x: jnp.asarray(x, float) if eqx.is_inexact_array(x) else x, device)
+        device = cast(device)
         halves = np.linspace(0.0, course.times[-1], 2 * steps + 1)
         dt = course.times[-1] / steps
         i, states = _driven(device, jnp.asarray(course.at(halves)), jnp.asarray(dt), jnp.asarray(float(load)))

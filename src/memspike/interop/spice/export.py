@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,10 +15,9 @@ from memspike.interop.spice.bench import COURSES, device_bench, device_deck
 from memspike.interop.spice.crossbars import warning
 from memspike.interop.spice.figures import Overlay, overlay_figure, write_overlay
 from memspike.interop.spice.laws import law_of
-from memspike.interop.spice.network import Deck
 from memspike.interop.spice.simulator import Simulator, find_simulator
 from memspike.interop.spice.single_neuron import alpha_current, neuron_bench, neuron_deck
-from memspike.interop.spice.verify import Compared, Plan, Wanted, compared, deck_of, plan, verdict
+from memspike.interop.spice.verify import Compared, Plan, Wanted, compared, deck_of, plan, reference, verdict
 from memspike.interop.spice.verilog import verilog_a
 from memspike.neurons.mif import MIF
 from memspike.neurons.relaxation import RelaxationOscillator
@@ -82,11 +80,6 @@ def _modules(given: Plan) -> dict[str, str]:
     return found
 
 
-def _decks(given: Plan, samples: list[int]) -> Iterator[tuple[int, Deck]]:
-    for sample in samples:
-        yield sample, deck_of(given, sample, f"memspike {__version__}")
-
-
 def export_run(run: TrainedRun, folder: Path, wanted: Wanted, *, verify: bool, note: Any = print) -> Found:
     """A deck for every sample, modules, and with `verify` verify.json and a figure. InputError for what has no netlist.
 
@@ -97,14 +90,16 @@ def export_run(run: TrainedRun, folder: Path, wanted: Wanted, *, verify: bool, n
     simulator = find_simulator() if verify else None
     given = plan(run, samples[0], wanted)
     files, found, decks = [], [], []
-    for sample, deck in _decks(given, samples):
+    for sample in samples:
+        ours = None if simulator is None else reference(given.of, sample, given.setting.step)
+        deck = deck_of(given, sample, f"memspike {__version__}", ours)
         if not decks and (told := warning(deck.wired)):
             note(told)
         decks.append(deck)
         write_text(folder / f"sample-{sample}.cir", deck.text)
         files.append(folder / f"sample-{sample}.cir")
         if simulator is not None:
-            found.append(compared(given, sample, simulator, deck))
+            found.append(compared(given, sample, simulator, deck, ours))
     for name, text in _modules(given).items():
         write_text(folder / name, text)
         files.append(folder / name)

@@ -2,8 +2,6 @@
 
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -285,9 +283,3 @@ def _simplified(setting: Setting, matrices: list[Matrix], pulsed: bool) -> list[
     if pulsed:
         found.append(f"edges of row pulses take {EDGE:g} of their length")
     return found
-
-
-def cast(tree: Any) -> Any:
-    """Arrays of real numbers in the precision in use."""
-    kind = jnp.result_type(float)
-    return jax.tree.map(lambda x: x.astype(kind) if isinstance(x, jax.Array) and x.dtype.kind == "f" else x, tree)

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from memspike.interop.spice.bench import cast
 from memspike.interop.spice.expressions import number
-from memspike.interop.spice.network import cast
 from memspike.interop.spice.simulator import Simulator, control, simulate
 from memspike.interop.spice.subcircuits import folded, helper_lines, neuron_circuit
 from memspike.neurons.filters import AlphaFilter

@@ -10,10 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from memspike.devices.numerics import risen
 from memspike.experiments.trained import TrainedRun
+from memspike.interop.spice.bench import cast
 from memspike.interop.spice.crossbars import REDUCED, transfers
 from memspike.interop.spice.laws import start_of
-from memspike.interop.spice.network import Deck, Setting, cast, check_network, chosen_layers, network_deck, vectors
+from memspike.interop.spice.network import Deck, Setting, check_network, chosen_layers, network_deck, vectors
 from memspike.interop.spice.raw import Plot
 from memspike.interop.spice.simulator import Simulator, simulate
 from memspike.networks.accuracy import accurate_step, refined
@@ -57,12 +59,11 @@ def _replayed(neuron: MIF, v: Array, dt: float) -> tuple[Any, Any, Array]:
 
     def body(carry: tuple[Any, Array], now: Array) -> tuple[Any, Any]:
         state, before = carry
-        x1 = neuron.m1.advance(state.x1, before - neuron.e1, dt)
-        x2 = neuron.m2.advance(state.x2, before - neuron.e2, dt)
-        state = state._replace(v=before, x1=x1, x2=x2)
+        moved, _ = neuron.step(state._replace(v=before), jnp.zeros_like(now), dt)
+        state = moved._replace(v=before)
         leak, slope = neuron.membrane_current(state)
-        gain = -jnp.expm1(slope * (-dt / neuron.capacitance)) / slope
-        return (state, now), (x1, x2, (now - before) / gain + leak)
+        gain = risen(slope * (dt / neuron.capacitance)) / slope
+        return (state, now), (state.x1, state.x2, (now - before) / gain + leak)
 
     return jax.lax.scan(body, (start, start.v), v)[1]
 
@@ -89,26 +90,17 @@ class Subject(NamedTuple):
     read: tuple[float, float]
 
 
-def network_of(run: TrainedRun, made: Any) -> Any:
-    """The network of a chip with the wires that are measured."""
-    given = run.prepared
-    own: Any = given.population.network(made)
-    if given.learner is given.population.learner:
-        return own
-    pairs = zip(given.learner.network.crossbars, own.crossbars, strict=True)
-    return own.with_crossbars(tuple(eqx.tree_at(lambda c: c.cell, one, chip.cell) for one, chip in pairs))
-
-
-def subject(run: TrainedRun) -> Subject:
+def subject(run: TrainedRun, crossbars: str = REDUCED) -> Subject:
     """The first chip of a run. InputError, naming the part, for a network of which there is no netlist."""
     given, data = run.prepared, run.prepared.data
     learner = given.learner
     trials: Any = given.population.trials
     if data.regression:
         raise InputError("The run follows numbers and tells no classes apart; netlists are of classifiers.")
-    made, chip = jax.tree.map(lambda leaf: leaf[0], (given.population.chips, run.chips))
-    network = network_of(run, made)
-    check_network(network)
+    network: Any
+    network, cells = run.chip()
+    check_network(network, crossbars)
+    rule = jax.tree.map(lambda leaf: leaf[0], run.chips.rule)
     network = eqx.tree_at(lambda n: n.layers, network, tuple(map(_resolved, network.layers)))
 
     def lengths(sample: int) -> Any:
@@ -117,7 +109,7 @@ def subject(run: TrainedRun) -> Subject:
     def decide(sample: int, output: Array, dt: float) -> int:
         ends = lengths(sample)
         own = None if ends is None else trials.own(ends, dt)
-        classes = learner.rule.classes(chip.rule, learner.objective.predict(output[:, None], own))
+        classes = learner.rule.classes(rule, learner.objective.predict(output[:, None], own))
         return int(np.asarray(classes)[0])
 
     def shown(sample: int) -> Any:
@@ -127,7 +119,7 @@ def subject(run: TrainedRun) -> Subject:
 
     counted = np.flatnonzero(np.asarray(learner.objective.counts(learner.clock.steps)).ravel())
     read = (float(counted[0]) * learner.clock.dt, float(counted[-1] + 1) * learner.clock.dt)
-    return Subject(network, lines_of(network, chip.cells), learner.clock, decide, shown, read)
+    return Subject(network, lines_of(network, cells), learner.clock, decide, shown, read)
 
 
 class Ready(NamedTuple):
@@ -239,8 +231,7 @@ def plan(run: TrainedRun, sample: int, wanted: Wanted) -> Plan:
 
     The step of simulator and library is so fine that each of them costs a small share of the tolerance, in a `sample`.
     """
-    of = subject(run)
-    check_network(of.network, wanted.crossbars)
+    of = subject(run, wanted.crossbars)
     chosen = chosen_layers(of.network, wanted.layers)
     step = fine_step(of, sample, max(SHARE * wanted.tolerance, FINEST))
     setting = Setting(chosen, step, of.clock.steps * of.clock.dt, wanted.crossbars)
@@ -251,20 +242,21 @@ def plan(run: TrainedRun, sample: int, wanted: Wanted) -> Plan:
     return Plan(of, setting, about, run.labels)
 
 
-def deck_of(given: Plan, sample: int, versions: str) -> Deck:
-    """The deck of one test example."""
+def deck_of(given: Plan, sample: int, versions: str, ours: Reference | None = None) -> Deck:
+    """The deck of one test example; `ours` is the library's run of it, which drives a later layer."""
     of, setting = given.of, given.setting
     first = setting.layers[0]
-    inputs: Any = of.shown(sample) if first == 1 else reference(of, sample, setting.step).sent[first - 2]
+    ours = reference(of, sample, setting.step) if first > 1 and ours is None else ours
+    inputs: Any = of.shown(sample) if first == 1 or ours is None else ours.sent[first - 2]
     inputs = inputs if isinstance(inputs, Events) else np.asarray(inputs, float)
     header = [*given.header, f"sample: test example {sample}, class {given.labels[sample]}", f"written by {versions}"]
     return network_deck(of.network, of.lines, inputs, setting, header, of.read)
 
 
-def compared(given: Plan, sample: int, simulator: Simulator, deck: Deck) -> Compared:
-    """One sample by the library and by the simulator."""
-    of, setting = given.of, given.setting
-    ours, done = reference(of, sample, setting.step), simulate(simulator, deck.text)
+def compared(given: Plan, sample: int, simulator: Simulator, deck: Deck, ours: Reference | None = None) -> Compared:
+    """One sample by the library, whose run is `ours` where it is there already, and by the simulator."""
+    of, setting, done = given.of, given.setting, simulate(simulator, deck.text)
+    ours = reference(of, sample, setting.step) if ours is None else ours
     groups = vectors(of.network, setting.layers)
     theirs = {k: _simulated(of.network.layers[k - 1], groups[k], done.plot, ours.times) for k in setting.layers}
     last = setting.layers[-1]

@@ -24,6 +24,7 @@ from memspike.neurons.netlist.elements import (
     VoltageSource,
     VoltageSwitch,
 )
+from memspike.neurons.netlist.lines import joined_lines, text_of
 from memspike.neurons.netlist.numbers import number
 from memspike.parts.errors import InputError, unknown
 from memspike.parts.fields import fields_of
@@ -88,18 +89,7 @@ class _Deck:
 
 def cards(text: str, name: str) -> list[Card]:
     """The cards of a deck without its title and comments, continued lines joined."""
-    found: list[Card] = []
-    for line_number, raw in enumerate(text.splitlines(), 1):
-        line = re.split(r";|(?:^|\s)\$\s", raw, maxsplit=1)[0].strip().lower()
-        if line_number == 1 or not line or line.startswith("*"):
-            continue
-        if line.startswith("+"):
-            if not found:
-                raise InputError(f"Line {line_number} of {name} goes on with + where nothing has begun.")
-            found[-1].words.extend(_words(line[1:]))
-        else:
-            found.append(Card(_words(line), f"line {line_number} of {name}"))
-    return found
+    return [Card(_words(line), f"line {number} of {name}") for number, line in joined_lines(text, name, begin=2)]
 
 
 def _words(line: str) -> list[str]:
@@ -250,10 +240,4 @@ def parse_deck(text: str, name: str = "the deck") -> tuple[AbstractElement, ...]
 def read_deck(path: str | Path) -> tuple[AbstractElement, ...]:
     """The elements of a SPICE deck in a file; InputError as `parse_deck`, and where there is no such file."""
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist.") from None
-    except (UnicodeDecodeError, IsADirectoryError):
-        raise InputError(f"{path} is no SPICE deck: it is not a text.") from None
-    return parse_deck(text, path.name)
+    return parse_deck(text_of(path, "SPICE deck"), path.name)
