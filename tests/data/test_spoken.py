@@ -187,7 +187,7 @@ def test_filters_are_gammatones_of_the_right_width():
 
 def test_centres_are_equally_spaced_in_bandwidths():
     """The number of bandwidths between neighbours, ∫ df/ERB(f), is the same everywhere."""
-    f = Cochlea(channels=9, f_low=200, f_high=3000).frequencies
+    f = Cochlea(channels=9, f_low=200.0, f_high=3000.0).frequencies
     np.testing.assert_allclose(f[[0, -1]], [200, 3000], rtol=1e-9)
     assert (np.diff(f) > 0).all()
     counts = [np.trapezoid(1 / erb(x), x) for x in (np.linspace(a, b, 500) for a, b in pairwise(f))]
