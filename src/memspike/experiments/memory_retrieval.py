@@ -14,6 +14,7 @@ from memspike.config.networks import AssociativeTopology
 from memspike.config.settings import Settings, seeds_of
 from memspike.data.trials import SHOWN, AbstractTrials, Trial
 from memspike.experiments.base import Result, registered
+from memspike.networks.accuracy import at_starts
 from memspike.networks.base import Clock
 from memspike.parts.errors import InputError
 from memspike.parts.parallel import map_split
@@ -25,6 +26,7 @@ from memspike.training.evaluate import exact_corrections, spread
 from memspike.training.fit import fit
 from memspike.training.folder import RunFolder
 from memspike.training.learner import Chip
+from memspike.training.membranes import deviation_facts_of, membranes_of
 from memspike.training.population import FabricatedChip, Population
 from memspike.training.progress import Report
 
@@ -184,6 +186,26 @@ class RecallTest:
         return overlap.reshape(self.population.count, 2, -1).mean(-1), found
 
 
+def membrane_facts(study: Study, chips: Chip) -> dict[str, float]:
+    """How far the membranes of the first chip are from those of a fine step, after one cue of every stored pattern."""
+    population, trials = study.population, study.population.trials
+    learner, made, chip = population.learner, population.first_of(population.chips), population.first_of(chips)
+    network = population.network(made)
+    assert isinstance(trials, RecallTrials)
+
+    @partial(jax.jit, static_argnums=0)
+    def recalled(times: int, pattern: Array, key: PRNGKeyArray) -> tuple[Any, ...]:
+        x = at_starts(trials.cue(pattern, key)[0], times)
+        view = learner.view(network, chip.cells, None)._replace(clock=Clock(trials.dt / times, (len(x),)))
+        view = view._replace(corrections=exact_corrections(network, chip.cells, aged=False))
+        return membranes_of(network, learner.rule.run(chip.rule, view, x, key=None)).layers
+
+    patterns = trials.patterns(made.key, trials.count)
+    keys = jax.random.split(jax.random.fold_in(made.key, CUED), trials.count)
+    runs = [lambda times, p=p, k=k: recalled(times, p, k) for p, k in zip(patterns, keys, strict=True)]
+    return deviation_facts_of(runs, trials.dt)
+
+
 def samples(study: Study, chips: Chip, found: Recall) -> dict[str, np.ndarray]:
     """Of the first chip: weights [rows, columns], and membranes after one cue of every stored pattern."""
     population, number = study.population, study.settings.task.patterns
@@ -212,6 +234,7 @@ def remember(study: Study, folder: RunFolder, *, resume: bool, report: Report) -
         "overlaps": [float(x) for x in after[:, 0]],
         "overlap_before": float(before[:, 0].mean()),
         "overlap_unseen": float(after[:, 1].mean()),
+        **membrane_facts(study, done.chips),
         "scheme": settings.learning.scheme.name,
         **costs(done.chips, population, settings.evaluation.endurance),
         **facts(settings),

@@ -19,6 +19,8 @@ from memspike.data.trials import SHOWN, AbstractTrials, Trial, shapes
 from memspike.experiments.base import Result, accuracy_line, registered
 from memspike.experiments.table import LOWEST, Column
 from memspike.learning.programming.base import Applied, Scheme, nothing, unwritten
+from memspike.learning.rules.waveform_stdp import WaveformRule
+from memspike.networks.accuracy import at_starts, refined
 from memspike.networks.populations import Competitive
 from memspike.parts.errors import InputError
 from memspike.parts.parallel import map_split
@@ -32,6 +34,7 @@ from memspike.training.evaluate import exact_corrections, spread
 from memspike.training.fit import fit
 from memspike.training.folder import RunFolder
 from memspike.training.learner import Chip
+from memspike.training.membranes import analog, deviation_facts_of, membranes_of
 from memspike.training.population import FabricatedChip, Population
 from memspike.training.progress import Report
 
@@ -122,6 +125,36 @@ class ShapesTest:
         return Tested(np.arange(self.count) % len(images.images), np.asarray(predicted), np.asarray(z))
 
 
+def membrane_facts(study: "Study", chips: Chip) -> dict[str, float]:
+    """How far membranes of the first chip are from those of a fine step, in one presentation of every shape.
+
+    They are those of analog neurons, or else those that the waveforms of both ends of a synapse come from; nothing
+    where there are neither.
+    """
+    population = study.population
+    learner, made, chip = population.learner, population.first_of(population.chips), population.first_of(chips)
+    network, trials = population.network(made), population.trials
+    rule, whole = learner.rule, analog(network)
+    view = learner.view(network, chip.cells, None)
+    waves = rule.driver(view) if isinstance(rule, WaveformRule) else None
+    if not whole and waves is None:
+        return {}
+    view = view._replace(corrections=exact_corrections(network, chip.cells, aged=False))
+    key = jax.random.fold_in(jax.random.fold_in(made.key, SHOWN), TESTED)
+
+    @partial(jax.jit, static_argnums=0)
+    def presented(times: int, k: Array) -> tuple[Any, ...]:
+        x, dt = trials.trial(None, k, jax.random.split(jax.random.fold_in(key, k))[0])[0], view.clock.dt / times
+        if waves is not None and not whole:
+            return (waves(at_starts(x, times), dt),)
+        now, x = view._replace(clock=view.clock.at_step(dt)), refined(x, times)
+        return membranes_of(network, rule.run(chip.rule, now, x, key=None)).layers
+
+    assert isinstance(trials, ShapeTrials)
+    each = jnp.arange(len(trials.images), dtype=jnp.int32)
+    return deviation_facts_of([lambda times, k=k: presented(times, k) for k in each], view.clock.dt)
+
+
 def frozen(digital: bool) -> Scheme:
     """A scheme that writes nothing, for what chips do without learning."""
 
@@ -198,6 +231,7 @@ def tell_apart(study: Study, folder: RunFolder, *, resume: bool, report: Report)
         **accuracies(tested.accuracy()),
         "untrained_accuracy": float(blank.mean()),
         "chance": 1 / len(tested.z[0]),
+        **membrane_facts(study, done.chips),
         "rule": type_of(settings.learning.rule),
         "scheme": settings.learning.scheme.name,
         **costs(done.chips, population, settings.evaluation.endurance),

@@ -33,6 +33,11 @@ def refined(inputs: Events | Real, times: int) -> Events | Real:
     return inputs if isinstance(inputs, Events) else jnp.repeat(inputs, times, axis=0)
 
 
+def at_starts(spikes: Real, times: int) -> Real:
+    """The same spikes [steps, ...], which come at the starts of steps, in `times` finer steps."""
+    return jnp.zeros((len(spikes) * times, *spikes.shape[1:]), spikes.dtype).at[::times].set(spikes)
+
+
 def apart(coarse: Membranes, fine: Membranes) -> float:
     """The largest difference in V at the ends of the coarse steps, of all layers."""
     found = [0.0]

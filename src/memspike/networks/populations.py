@@ -28,10 +28,13 @@ Real = Float[Array, "..."]
 
 
 class Episode(NamedTuple):
-    """Spikes [steps, columns] of a presentation, and the adaptation that the neurons take along to the next."""
+    """Spikes [steps, columns] of a presentation, the adaptation that the neurons take along to the next, and by how
+    much each membrane stood out before a spike put it back.
+    """
 
     z: Float[Array, "steps columns"]
     adaptation: Float[Array, " columns"]
+    height: Float[Array, "steps columns"]
 
     @property
     def output(self) -> Float[Array, "steps columns"]:
@@ -123,20 +126,21 @@ class Competitive(AbstractNetwork):
         neuron: Any = self.neuron
         silence = jnp.asarray(float(self.silence(x.shape[0], dt)), arriving.dtype)
 
-        def step(carry: tuple[Any, Real], current: Float[Array, " columns"]) -> tuple[Any, Float[Array, " columns"]]:
+        def step(carry: tuple[Any, Real], current: Float[Array, " columns"]) -> tuple[Any, tuple[Real, Real]]:
             state, left = carry
             state = neuron.step(state, current, dt)
             free = jnp.where(left > 0, 0.0, neuron.spikes(state))
-            highest = jnp.argmax(jnp.where(free > 0, neuron.height(state), -jnp.inf))
+            height = neuron.height(state)
+            highest = jnp.argmax(jnp.where(free > 0, height, -jnp.inf))
             z = free * jax.nn.one_hot(highest, self.shape[1], dtype=free.dtype)
             left = jnp.where(z.sum() > 0, silence, jnp.maximum(left - 1, 0.0))
-            return (neuron.inhibited(state, z, left), left), z
+            return (neuron.inhibited(state, z, left), left), (z, height)
 
         adapts = isinstance(neuron, ALIF)
         start = neuron.init((self.shape[1],))
         start = start._replace(a=adaptation) if adapts else start
-        (state, _), z = jax.lax.scan(step, (start, jnp.zeros_like(silence)), arriving)
-        return Episode(z, state.a + z[-1] if adapts else adaptation)
+        (state, _), (z, height) = jax.lax.scan(step, (start, jnp.zeros_like(silence)), arriving)
+        return Episode(z, state.a + z[-1] if adapts else adaptation, height)
 
 
 class Recalled(NamedTuple):

@@ -65,16 +65,17 @@ def chips(result: Result) -> Facts:
 
 def membranes(result: Result) -> Facts:
     """Range and spikes of the membranes, on the scale of the published neuron (rest at 18 mV)."""
+    step = off_exact(result)
+    deviates = [("largest deviation of a membrane from a fine step", step)] if step else []
     if "membrane_low" not in result:
-        return []
+        return deviates
     low, high = (f"{1e3 * result[f'membrane_{end}']:.0f}" for end in ("low", "high"))
     spikes, active = result["spikes_per_active_neuron"], percent(result["active_neurons"])
-    step = off_exact(result)
     return [
         ("membranes, all layers and test trials", f"{low} to {high} mV"),
         ("time outside of −50 to 130 mV, where the published neuron is", percent(result["membrane_outside"])),
         ("spikes (rises through 30 mV)", f"{spikes:.2f} a neuron and trial of the {active} that spike"),
-        *([("largest deviation of a membrane from a fine step", step)] if step else []),
+        *deviates,
     ]
 
 
@@ -251,14 +252,14 @@ TARGETS = _online("targets", "Targets and outputs of the first seed", online.tar
 NUMBERS = _online("targets", "Targets and outputs of the first seed, first test examples", online.targets_and_outputs)
 FIELDS = _online("weights", "Weights of every neuron of the first seed", online.fields)
 RECALLS = _online("recall", "Recall from a part, first seed", online.recalls)
-TESTED = (accuracies, chips, *LEARNED)
+TESTED = (accuracies, chips, *LEARNED, membranes)
 PAGES: dict[str, Kind] = {
-    "membranes": Kind(_membranes, (*TESTED, membranes), (METRICS, SAMPLES, "parameters.json"), (), ACCURACY),
+    "membranes": Kind(_membranes, TESTED, (METRICS, SAMPLES, "parameters.json"), (), ACCURACY),
     "classification": Kind(_online(), TESTED, (METRICS,), (SAMPLES, *SNAPSHOTS), ACCURACY),
     "plasticity": Kind(FIELDS, TESTED, (METRICS, SAMPLES), SNAPSHOTS, ACCURACY),
     "regression": Kind(NUMBERS, (misses, *LEARNED), (METRICS, SAMPLES, "parameters.json"), SNAPSHOTS, MISS),
     "generation": Kind(TARGETS, (errors, *LEARNED), (METRICS, SAMPLES), SNAPSHOTS, ERROR),
-    "recall": Kind(RECALLS, (overlaps, *LEARNED), (METRICS, SAMPLES), SNAPSHOTS, OVERLAP),
+    "recall": Kind(RECALLS, (overlaps, *LEARNED, membranes), (METRICS, SAMPLES), SNAPSHOTS, OVERLAP),
     "schemes": _study("Error of every line", study_figures.by_scheme),
     "references": _study("Error of every scheme with wrong references", study_figures.by_reference),
     "labels": _study("Accuracy against nonlinearity", study_figures.by_label),

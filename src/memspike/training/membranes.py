@@ -1,5 +1,6 @@
 """What the membranes of trained chips do: their range, their spikes, and how long they are where the paper's are."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -10,7 +11,11 @@ from jaxtyping import Array, Float, Int
 
 from memspike.networks.accuracy import deviation, refined
 from memspike.networks.feedforward import Membranes
+from memspike.networks.populations import Episode, Recalled
+from memspike.networks.recurrent import Activity
+from memspike.neurons.analog import Analog
 from memspike.neurons.driver import SpikeObserver
+from memspike.neurons.lif import AbstractSpikingNeuron
 from memspike.neurons.mif import MIF
 from memspike.training.evaluate import Evaluator, TestKeys, exact_corrections
 from memspike.training.learner import Chip, Learner
@@ -96,10 +101,32 @@ def activity_of(
         clock=view.clock if dt == view.clock.dt else view.clock.at_step(dt),
         corrections=exact_corrections(network, chip.cells, aged=False),
     )
-    activity: Any = learner.rule.run(chip.rule, view, x, key=key)
-    if not isinstance(activity, Membranes):
-        return Membranes(())
-    return Membranes(tuple(v for v, layer in zip(activity.layers, network.layers, strict=True) if not layer.spiking))
+    return membranes_of(network, learner.rule.run(chip.rule, view, x, key=key))
+
+
+def membranes_of(network: Any, activity: Any) -> Membranes:
+    """Analog membranes above rest in V of a run of any network; none of neurons that spike in steps."""
+    if isinstance(activity, Membranes):
+        layers = zip(activity.layers, network.layers, strict=True)
+        return Membranes(tuple(v for v, layer in layers if not layer.spiking))
+    if isinstance(activity, Recalled):
+        return Membranes((activity.v - network.neuron.rest(),))
+    if isinstance(activity, Activity | Episode) and isinstance(network.neuron, Analog):
+        sent = activity.state.z if isinstance(activity, Activity) else activity.height
+        return Membranes((sent * jnp.asarray(network.neuron.voltage, sent.dtype),))
+    return Membranes(())
+
+
+def analog(network: Any) -> bool:
+    """Whether a run has membranes, and all neurons are analog: finer steps are the same network then."""
+    if layers := getattr(network, "layers", ()):
+        return not any(getattr(layer, "spiking", True) for layer in layers)
+    return not isinstance(getattr(network, "neuron", None), AbstractSpikingNeuron)
+
+
+def deviation_facts_of(runs: list[Callable[[int], tuple[Any, ...]]], dt: float) -> dict[str, float]:
+    """`deviation_facts` of trials at steps of `dt` seconds, each run in so many times finer steps."""
+    return {"membrane_step": dt, "membrane_deviation": max(deviation(run) for run in runs)}
 
 
 def deviation_facts(evaluator: Evaluator, learner: Learner, chips: Chip) -> dict[str, Any]:
@@ -108,8 +135,7 @@ def deviation_facts(evaluator: Evaluator, learner: Learner, chips: Chip) -> dict
     Of the first chips and test examples, without read noise. Nothing where neurons spike in steps, since finer ones
     are another network.
     """
-    layers = getattr(learner.network, "layers", ())
-    if not layers or any(layer.spiking for layer in layers):
+    if not analog(learner.network):
         return {}
     population, dt = evaluator.population, learner.clock.dt
     keys = evaluator.keys(learner.noisy)
@@ -119,8 +145,6 @@ def deviation_facts(evaluator: Evaluator, learner: Learner, chips: Chip) -> dict
         x = refined(evaluator.first(SHOWN, dt, key=key), times)
         return activity_of(evaluator, learner, made, chip, (x, dt / times, None)).layers
 
-    found = []
-    for k in range(min(CHIPS, population.count)):
-        made, chip, key = jax.tree.map(lambda x, k=k: x[k], (population.chips, chips, keys.shown[:, 0]))
-        found.append(deviation(lambda times, own=(made, chip, key): shown(times, *own)))
-    return {"membrane_step": dt, "membrane_deviation": max(found)}
+    every = (population.chips, chips, keys.shown[:, 0])
+    own = [jax.tree.map(lambda x, k=k: x[k], every) for k in range(min(CHIPS, population.count))]
+    return deviation_facts_of([lambda times, one=one: shown(times, *one) for one in own], dt)

@@ -204,7 +204,7 @@ def watched(state: Learned, view: View, x: Real, key: PRNGKeyArray | None) -> Ep
     if x.ndim == 2:
         return one(x, key)
     keys = None if key is None else jax.random.split(key, x.shape[1])
-    return jax.vmap(one, (1, None if keys is None else 0), Episode(1, 0))(x, keys)  # pyright: ignore[reportArgumentType]
+    return jax.vmap(one, (1, None if keys is None else 0), Episode(1, 0, 1))(x, keys)  # pyright: ignore[reportArgumentType]
 
 
 def late(z: Real, delay: float, dt: float) -> Real:
