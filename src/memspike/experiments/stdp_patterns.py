@@ -134,7 +134,8 @@ def membrane_facts(study: "Study", chips: Chip) -> dict[str, float]:
     population = study.population
     learner, made, chip = population.learner, population.first_of(population.chips), population.first_of(chips)
     network, trials = population.network(made), population.trials
-    rule, whole = learner.rule, analog(network)
+    rule: Any = learner.rule
+    whole = analog(network)
     view = learner.view(network, chip.cells, None)
     waves = rule.driver(view) if isinstance(rule, WaveformRule) else None
     if not whole and waves is None:
