@@ -97,7 +97,7 @@ MORE_ARGUMENTS = {
     "run": 10,
     "show": 9,
     "deploy": 12,
-    "spice": 9,
+    "spice": 10,
 }
 
 

@@ -22,7 +22,7 @@ def _layers(given: list[str] | None) -> list[int] | None:
     return [int(part) for part in numbers]
 
 
-def _neuron_or_device(name: str, folder: Path, *, verify: bool) -> Any:
+def _neuron_or_device(name: str, folder: Path, *, verify: bool | str) -> Any:
     """What a registered name, or the file of a device, comes to."""
     from memspike.devices import AbstractStateDevice, find
     from memspike.interop import spice
@@ -56,6 +56,10 @@ def spice(
         str, typer.Option("--crossbars", help="reduced: their exact transfer; devices: every device and wire.")
     ] = "reduced",
     verify: Annotated[bool, typer.Option("--verify", help="Run ngspice and compare.")] = False,
+    simulator: Annotated[
+        str | None,
+        typer.Option("--simulator", help="ngspice, or eecircuit-engine of npm; by default the first that is there."),
+    ] = None,
     tolerance: Annotated[
         str | None, typer.Option("--tolerance", help="Largest deviation of a membrane of a run; 1mV by default.")
     ] = None,
@@ -64,7 +68,9 @@ def spice(
     as_json: AsJson = False,
 ) -> None:
     """Write netlists that ngspice runs; with --verify compare both: exit status 1 beyond the tolerance."""
-    folder = Path(target)
+    folder, asked = Path(target), simulator or verify
+    if simulator and not verify:
+        raise InputError("--simulator belongs to --verify.")
     is_run = folder.is_dir()
     bring(imports, folder if is_run else None)
     from memspike.interop import spice as door
@@ -75,12 +81,12 @@ def spice(
         wanted = door.Wanted(_layers(layers), samples, crossbars)
         if tolerance is not None:
             wanted = wanted._replace(tolerance=units.parse(tolerance, "V", "--tolerance"))
-        found = door.export_run(load(folder), out_dir or folder / "spice", wanted, verify=verify, note=note)
+        found = door.export_run(load(folder), out_dir or folder / "spice", wanted, verify=asked, note=note)
     else:
         if layers or samples or crossbars != "reduced" or tolerance is not None:
             raise InputError("--layers, --sample, --crossbars and --tolerance belong to a run, not to one part.")
         name = f"spice-{folder.stem}"
-        found = _neuron_or_device(target, run_folder(name, out_dir, resume=False), verify=verify)
+        found = _neuron_or_device(target, run_folder(name, out_dir, resume=False), verify=asked)
     if as_json:
         print_json({"files": [str(path) for path in found.files], **found.facts})
     else:

@@ -1,14 +1,20 @@
 """The program, its raw file, and what it says when it fails."""
 
+import os
+import shutil
 import stat
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from memspike import InputError, interop
-from memspike.interop.spice import find_simulator, read_raw, simulate
+from memspike.interop.spice import alpha_current, find_simulator, neuron_bench, read_raw, simulate
+from memspike.interop.spice.engine import find_engine, plain
+from memspike.neurons import MIF
 from memspike.parts.errors import RunError
 
+ROOT = Path(__file__).parents[3]
 RC = """* a capacitor that is charged
 V1 a 0 1
 R1 a b 1k
@@ -91,6 +97,53 @@ def test_what_is_missing_or_old_is_one_sentence(tmp_path, monkeypatch):
     program(tmp_path, "** ngspice-45.2 : with KLU")
     found = find_simulator()
     assert (found.version, found.klu) == ("45.2", True)
+
+
+def test_a_deck_as_the_engine_takes_it():
+    deck = "* 5 µA — a title\nR1 a 0 1k\n.control\nset num_threads=1\nsave v(a)\nop\nwrite out.raw\n.endc\n.end\n"
+    assert plain(deck) == "* 5 uA  a title\nR1 a 0 1k\n.save v(a)\n.op\n.end\n"
+
+
+def test_the_engine_is_found_above_the_current_folder(tmp_path, monkeypatch):
+    (tmp_path / "bin").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    package = tmp_path / "node_modules/eecircuit-engine"
+    package.mkdir(parents=True)
+    (package / "package.json").write_text('{"version": "1.8.0", "module": "./dist/one.mjs"}')
+    below = tmp_path / "a/b"
+    below.mkdir(parents=True)
+    monkeypatch.chdir(below)
+    with pytest.raises(InputError, match="Node is missing: npm install eecircuit-engine"):
+        find_simulator("eecircuit-engine")
+    node = tmp_path / "bin/node"
+    node.write_text("#!/bin/sh\nexit 13\n")
+    node.chmod(0o755)
+    found = find_simulator()
+    assert found == find_simulator("eecircuit-engine")
+    assert (found.name, found.version, found.klu) == ("eecircuit-engine", "1.8.0", True)
+    assert found.path == str(package / "dist/one.mjs")
+    with pytest.raises(InputError, match="ngspice is not on the path"):
+        find_simulator("ngspice")
+    with pytest.raises(RunError, match=r"eecircuit-engine 1\.8\.0 failed: it wrote no result"):
+        simulate(found, RC)
+    with pytest.raises(InputError, match=r"Unknown simulator 'ngspise'; allowed: .* Did you mean 'ngspice'"):
+        find_simulator("ngspise")
+
+
+def test_the_engine_finds_what_ngspice_does(simulator):
+    if find_engine(ROOT) is None:
+        if os.environ.get("MEMSPIKE_REQUIRE_NGSPICE") and shutil.which("npm"):
+            pytest.fail("npm is there, but not eecircuit-engine: npm install eecircuit-engine")
+        pytest.skip("no eecircuit-engine in node_modules; npm install eecircuit-engine")
+    engine = find_simulator("eecircuit-engine")
+    theirs, found = simulate(simulator, RC), simulate(engine, RC)
+    times = np.linspace(0.1e-6, 5e-6, 50)
+    np.testing.assert_allclose(found.plot.at("v(b)", times), theirs.plot.at("v(b)", times), atol=1e-5)
+    assert found.measured["last"] == pytest.approx(theirs.measured["last"], abs=1e-5)
+    with pytest.raises(RunError, match=r"eecircuit-engine .* failed: "):
+        simulate(engine, RC.replace("R1 a b 1k", "B1 b 0 V=nothing(1)"))
+    bench = neuron_bench(engine, MIF(), alpha_current(10e-6), duration=2e-3)
+    assert bench.deviation < 0.5e-3
 
 
 def test_the_door_opens_by_name():

@@ -15,7 +15,7 @@ from memspike.interop.spice.bench import COURSES, device_bench, device_deck
 from memspike.interop.spice.crossbars import warning
 from memspike.interop.spice.figures import Overlay, overlay_figure, write_overlay
 from memspike.interop.spice.laws import law_of
-from memspike.interop.spice.simulator import Simulator, find_simulator
+from memspike.interop.spice.simulator import Simulator, simulator_of
 from memspike.interop.spice.single_neuron import alpha_current, neuron_bench, neuron_deck
 from memspike.interop.spice.verify import Compared, Plan, Wanted, compared, deck_of, plan, reference, verdict
 from memspike.interop.spice.verilog import verilog_a
@@ -80,14 +80,15 @@ def _modules(given: Plan) -> dict[str, str]:
     return found
 
 
-def export_run(run: TrainedRun, folder: Path, wanted: Wanted, *, verify: bool, note: Any = print) -> Found:
-    """A deck for every sample, modules, and with `verify` verify.json and a figure. InputError for what has no netlist.
+def export_run(run: TrainedRun, folder: Path, wanted: Wanted, *, verify: bool | str, note: Any = print) -> Found:
+    """A deck for every sample, modules, and with `verify` verify.json and a figure.
 
-    `note` is told what takes long.
+    `verify` is the name of a simulator, or True for the one that is found first; `note` is told what takes long.
+    InputError for what has no netlist, and for a simulator that is not there.
     """
     check_folder(folder)
     samples = samples_of(wanted.samples, len(run.labels))
-    simulator = find_simulator() if verify else None
+    simulator = simulator_of(verify)
     given = plan(run, samples[0], wanted)
     files, found, decks = [], [], []
     for sample in samples:
@@ -137,10 +138,10 @@ def _panel(one: Compared) -> Overlay:
     return Overlay(one.times, one.ours, one.theirs, "V", "membrane", title, one.library)
 
 
-def export_device(device: AbstractStateDevice, name: str, folder: Path, *, verify: bool) -> Found:
+def export_device(device: AbstractStateDevice, name: str, folder: Path, *, verify: bool | str) -> Found:
     """Decks of a sweep and of pulses, and a module; with `verify` how far both are from the library."""
     check_folder(folder)
-    simulator, setting = find_simulator() if verify else None, BENCHES.get(name) or SWEEPS.get(name, USUAL)
+    simulator, setting = simulator_of(verify), BENCHES.get(name) or SWEEPS.get(name, USUAL)
     files, facts, panels = [], {}, []
     module = verilog_a(device)
     for kind, course in COURSES.items():
@@ -173,7 +174,7 @@ def _about(simulator: Simulator, largest: float, key: str, tolerance: float) -> 
     return {"simulator": named, key: largest, "tolerance": tolerance, "passed": bool(largest <= tolerance)}
 
 
-def export_neuron(neuron: Any, name: str, folder: Path, *, verify: bool) -> Found:
+def export_neuron(neuron: Any, name: str, folder: Path, *, verify: bool | str) -> Found:
     """Decks of a neuron under alpha currents; with `verify` how far its membranes are from those of the library.
 
     InputError for a neuron that is no circuit, and for an oscillator that is to be verified: its phase runs away.
@@ -184,7 +185,7 @@ def export_neuron(neuron: Any, name: str, folder: Path, *, verify: bool) -> Foun
     unit = 1.0
     if isinstance(neuron, MIF):  # impedances that are scaled need currents that are
         unit = float(np.ravel(neuron.capacitance)[0]) / float(np.ravel(MIF().capacitance)[0])
-    simulator, files, facts, panels = find_simulator() if verify else None, [], {}, []
+    simulator, files, facts, panels = simulator_of(verify), [], {}, []
     for k, peak in enumerate(PEAKS, start=1):
         injection = alpha_current(peak * unit)
         file = folder / f"alpha-{k}.cir"
