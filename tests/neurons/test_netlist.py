@@ -243,7 +243,6 @@ REFUSED = [
     ("S1 v 0 v 0 none", "Unknown model in line 3 of the deck 'none'"),
     ("X1 v 0 mif-pare", "Did you mean 'mif-pair'"),
     ("X1 v 0 pcm", "device of x1 in line 3 of the deck is 'pcm'"),
-    ("X1 v 0 vo2", "a VO2, whose memory of its last reversal has no rate"),
     ("X1 v 0 0 mif-pair", "names 3 nodes and a subcircuit"),
     ("X1 v 0 mif-pair tao=1m", "Unknown key of device of x1 in line 3 of the deck"),
     ("C1 v 0 1n", "two elements 'c1'"),

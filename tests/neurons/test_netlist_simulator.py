@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 import memspike as ms
+from memspike.devices.volatile import VO2
 from memspike.neurons.netlist.circuits import MIF_DECK, PEARSON_ANSON_DECK, TWO_MEMRISTORS_DECK
+from memspike.neurons.netlist.elements import Capacitor, Memristor, Resistor, VoltageSource
 
 # the two devices as ngspice needs them, their states on capacitors
 MIF_PAIR = """
@@ -98,6 +100,47 @@ def test_a_neuron_of_two_memristors(x64, ngspice):
     ours, theirs = crossings(t, v, 0.2), crossings(t_, v_, 0.2)
     assert len(ours) == len(theirs) >= 3
     np.testing.assert_allclose(ours, theirs, rtol=1e-3)
+
+
+V_IN, R_IN, C_IN = 13.0, 12e3, 145e-12
+
+
+def thermal_neuristor(resistance=R_IN):
+    """A VO2 device and a capacitor behind a resistor: it heats, discharges the capacitor, cools, and so on."""
+    return ms.neurons.Netlist(
+        (
+            VoltageSource(V_IN, "V1", ("s", "0")),
+            Resistor(resistance, "R1", ("s", "v")),
+            Capacitor(C_IN, "C1", ("v", "0"), initial=0.0),
+            Memristor(VO2(), "X1", ("v", "0")),
+        )
+    )
+
+
+def test_an_oscillator_with_a_memory_of_reversals(x64):
+    dt, fine, length = 5e-9, 0.5e-9, 7.5e-6
+    t, v = waveform(thermal_neuristor(), jnp.zeros(round(length / dt)), dt)
+    device = VO2(substeps=1)
+
+    def split(carry, _):  # the capacitor exactly for a resistance that is held, then the device for a voltage that is
+        state, v = carry
+        g = device.conductance(state)
+        end = V_IN / R_IN / (1 / R_IN + g)
+        after = end + (v - end) * jnp.exp(-(1 / R_IN + g) / C_IN * fine)
+        return (device.advance(state, 0.5 * (v + after), fine), after), after
+
+    _, slow = jax.lax.scan(split, (device.init(), jnp.zeros(())), None, length=round(length / fine))
+    ours, theirs = crossings(t, v, 6.0), crossings(np.arange(1, len(slow) + 1) * fine, slow, 6.0)
+    assert len(ours) == len(theirs) == 3
+    np.testing.assert_allclose(ours, theirs, rtol=1e-3)
+    (fall,) = crossings(t, v, 3.0, -1)[:1]
+
+    def after(resistance):  # behind the first reversals
+        neuron, steps = thermal_neuristor(resistance), round((fall + 0.5e-6) / dt)
+        return jax.lax.scan(lambda s, i: neuron.step(s, i, dt), neuron.init(), jnp.zeros(steps))[1][-1]
+
+    slope = (after(R_IN + 1e-2) - after(R_IN - 1e-2)) / 2e-2
+    assert float(jax.grad(after)(R_IN)) == pytest.approx(float(slope), rel=1e-4)
 
 
 VOLTAX = """

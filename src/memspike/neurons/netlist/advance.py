@@ -9,8 +9,9 @@ from jaxtyping import Array, Bool
 
 from memspike.devices.base import AbstractMemoryDevice, Real, select
 from memspike.devices.numerics import keep
+from memspike.devices.volatile import VO2
 from memspike.neurons.netlist.elements import Memristor, VoltageSwitch
-from memspike.neurons.netlist.equations import Given, Middle, Static
+from memspike.neurons.netlist.equations import Given, Middle, Static, across
 from memspike.neurons.netlist.events import capacitors, cut, excess, first
 from memspike.neurons.netlist.implicit import settle
 
@@ -26,7 +27,10 @@ class Reached(NamedTuple):
 
 
 def _ends(static: Static, given: Given, y: Middle) -> tuple[dict[int, Real], dict[int, Any]]:
-    """Voltages and states at the end of a step, twice the middle less the beginning; memories stay in their range."""
+    """Voltages and states at the end of a step, twice the middle less the beginning; memories stay in their range.
+
+    A memory of the last reversal is looked at here, with the voltage of the middle: reversals are as late as that.
+    """
     states = {}
     for k, before in given.x.items():
         leaves, tree = jax.tree.flatten(before)
@@ -35,6 +39,8 @@ def _ends(static: Static, given: Given, y: Middle) -> tuple[dict[int, Real], dic
         if isinstance(element, Memristor) and isinstance(element.device, AbstractMemoryDevice):
             after = [keep(x, *element.device.ends()) for x in after]
         states[k] = jax.tree.unflatten(tree, after)
+        if isinstance(element, Memristor) and isinstance(element.device, VO2):
+            states[k] = element.device.turn(states[k], across(static, given, y.v, element.nodes))
     return capacitors(static, given, y), states
 
 

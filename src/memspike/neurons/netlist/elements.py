@@ -5,8 +5,6 @@ import dataclasses
 from memspike.devices.base import AbstractStateDevice
 from memspike.devices.metastable import MetastableSwitch
 from memspike.devices.part import AbstractPart
-from memspike.devices.volatile import VO2
-from memspike.parts.errors import InputError
 from memspike.parts.param import Parameter, option, param, part
 
 Nodes = tuple[str, str]
@@ -68,21 +66,11 @@ class VoltageSwitch(AbstractElement):
 
 
 class Memristor(AbstractElement):
-    """Any state device of the library; its positive voltage is that of the first node against the second.
-
-    InputError for a device whose state is not described by rates alone.
-    """
+    """Any state device of the library; its positive voltage is that of the first node against the second."""
 
     device: AbstractStateDevice = part(MetastableSwitch, "the device")
     name: str = option("X", _NAME)
     nodes: Nodes = option(("", ""), _NODES)
-
-    def __check_init__(self) -> None:
-        if isinstance(self.device, VO2):
-            raise InputError(
-                f"The device of {self.name} is a VO2, whose memory of its last reversal has no rate of change; a "
-                "device that is described by the rates of its state is needed, such as ThermalNbO2."
-            )
 
 
 def names_of(element: AbstractElement) -> tuple[str, tuple[str, ...]]:
