@@ -20,6 +20,9 @@ def _shown(value: Any) -> str:
 @computing()
 def neurobench(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a training of classifiers.")],
+    voltages: Annotated[
+        bool, typer.Option("--voltages", help="Count what analog neurons really send, and not their spikes.")
+    ] = False,
     imports: Imports = None,
     as_json: AsJson = False,
 ) -> None:
@@ -28,7 +31,7 @@ def neurobench(
     from memspike.experiments.trained import load
     from memspike.interop import neurobench as measure
 
-    found = measure(load(folder))
+    found = measure(load(folder), voltages=voltages)
     if as_json:
         print_json(found._asdict())
         return

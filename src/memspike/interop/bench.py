@@ -8,6 +8,7 @@ import contextlib
 import io
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
@@ -19,6 +20,7 @@ from memspike.networks.connections import Dense
 from memspike.networks.feedforward import Feedforward
 from memspike.networks.recurrent import Recurrent
 from memspike.networks.simulate import Events
+from memspike.neurons.driver import SpikeObserver
 from memspike.neurons.lif import LIF, AbstractSpikingNeuron
 from memspike.parts.errors import InputError
 
@@ -35,6 +37,42 @@ class Stage(NamedTuple):
     bias: Values | None
     back: Values | None
     neuron: Any
+
+
+class Model(NamedTuple):
+    """A network, its weights and its step in s; `voltages`: analog neurons send their membranes, else their spikes."""
+
+    network: Any
+    weights: Weights
+    dt: float
+    steps: int
+    voltages: bool
+
+    def sent(self, x: Any) -> tuple[list[Values], Values]:
+        """What each stage sends [steps, columns] and the output, for one example: [steps, rows], or row pulses."""
+        network = self.network
+        ran = network.run(network.programmed(self.weights, None), x, Clock(self.dt, (self.steps,)))
+        if isinstance(network, Recurrent):
+            return [np.asarray(ran.state.z if self.voltages else ran.z)], np.asarray(ran.output)
+        each = []
+        for v, layer in zip(ran.layers, network.layers, strict=True):
+            if layer.spiking:
+                each.append(np.asarray(v) / np.float32(layer.spike_voltage))
+            elif self.voltages:
+                each.append(np.asarray(v))
+            else:
+                risen = SpikeObserver().crossings(v + layer.of_rank(v.ndim).rest())
+                each.append(np.asarray(risen, np.float32))
+        return each, np.asarray(ran.layers[-1])
+
+
+def _in_steps(pulses: Events, dt: float, steps: int) -> Values:
+    """Row pulses as inputs [steps, examples, rows], each in the step in which it begins; the highest counts 1."""
+    v = np.asarray(pulses.v, np.float32)
+    found = np.zeros((steps, *v.shape[1:]), np.float32)
+    for one, t in zip(v, pulses.times, strict=True):
+        found[min(round(t / dt), steps - 1)] += one
+    return found / max(float(np.abs(found).max()), np.finfo(np.float32).tiny)
 
 
 class Bench(NamedTuple):
@@ -64,17 +102,6 @@ def _stages(network: Any, weights: Weights) -> list[Stage]:
             matrix, bias = matrix[:-1], matrix[-1] * np.float32(layer.bias / float(layer.spike_voltage))
         found.append(Stage(matrix, bias, back, layer.neuron if network.fires(k) or not layer.spiking else None))
     return found
-
-
-def _sent(network: Any, weights: Weights, x: Any, dt: float) -> tuple[list[Values], Values]:
-    """What each stage sends [steps, columns] and the output, for one example [steps, rows]."""
-    clock = Clock(dt, (len(x),))
-    ran = network.run(network.programmed(weights, None), jnp.asarray(x), clock)
-    if isinstance(network, Recurrent):
-        return [np.asarray(ran.state.z)], np.asarray(ran.output)
-    sent = [np.asarray(v) for v in ran.layers]
-    volts = [float(one.spike_voltage) if one.spiking else 1.0 for one in network.layers]
-    return [v / np.float32(u) for v, u in zip(sent, volts, strict=True)], sent[-1]
 
 
 def _linear(torch: Any, w: Values, bias: Values | None) -> Any:
@@ -196,37 +223,55 @@ def _own_operations(abstract: Any) -> type:
 
 
 def neurobench(
-    network: AbstractNetwork | TrainedRun, x: Any = None, weights: Weights | None = None, dt: float | None = None
+    network: AbstractNetwork | TrainedRun,
+    x: Any = None,
+    weights: Weights | None = None,
+    dt: float | None = None,
+    *,
+    voltages: bool = False,
 ) -> Bench:
     """Footprint, activation sparsity, synaptic and neuron operations as NeuroBench counts them, one example at a time.
 
     Of a trained run it is the first chip with its stored weights on its first ten test examples; of a network `x` are
-    inputs [steps, examples, rows], with `weights` [rows, columns] and the step `dt` in s. Reads are without noise. What
-    NeuroBench could not measure is None, never 0. InputError without the packages, and for networks that are no chains
-    of dense layers.
+    inputs [steps, examples, rows], with `weights` [rows, columns] and the step `dt` in s. Row pulses (`Events`) count
+    in the step in which they begin. Neurons with analog spikes count by the steps in which their membrane rises through
+    30 mV, or with `voltages` by what really drives the next crossbar, which NeuroBench books as of an ANN. Reads are
+    without noise. What NeuroBench could not measure is None, never 0.
+
+    InputError without the packages, for networks that are no chains of dense layers, and for row pulses without a run.
     """
     needed("neurobench", INSTALL, WHAT)
     torch, snn = needed("torch", INSTALL, WHAT), needed("snntorch", INSTALL, WHAT)
-    if isinstance(network, TrainedRun):
-        run, dt = network, network.settings.simulation.dt
+    run = network if isinstance(network, TrainedRun) else None
+    if run is not None:
+        dt = run.settings.simulation.dt
         network, cells = run.chip()
         weights, x = network.weights(cells), run.shown(10) if x is None else x
     if x is None or weights is None or dt is None:
         raise InputError(f"{WHAT} needs inputs x, weights and dt of a network; of a run it has them.")
-    stages, step, model, own = _stages(network, weights), dt, network, weights
-    if isinstance(x, Events):
-        raise InputError(
-            f"{WHAT} counts inputs in steps; this run is driven by row pulses at few instants: give x in steps."
-        )
-    inputs = np.moveaxis(np.asarray(x, np.float32), 0, 1)
+    stages, pulses = _stages(network, weights), x if isinstance(x, Events) else None
+    if pulses is None:
+        given = np.asarray(x, np.float32)
+    elif run is None:
+        raise InputError(f"{WHAT} counts row pulses of runs, whose length is known; give x in steps.")
+    else:
+        given = _in_steps(pulses, dt, run.settings.simulation.steps)
+    model = Model(network, weights, dt, len(given), voltages)
+    inputs = np.moveaxis(given, 0, 1)
+    of = {one.tobytes(): k for k, one in enumerate(inputs)}
 
     def play(one: Values) -> tuple[list[Values], Values]:
-        return _sent(model, own, one, step)
+        return model.sent(jnp.asarray(one) if pulses is None else example_of(pulses, of[one.tobytes()]))
 
-    return _measured(torch, snn, (stages, play, inputs, step))
+    return _measured(torch, snn, (stages, play, inputs, dt), voltages)
 
 
-def _measured(torch: Any, snn: Any, given: tuple[list[Stage], Any, Values, float]) -> Bench:
+def example_of(pulses: Events, k: int) -> Events:
+    """The row pulses of one example."""
+    return eqx.tree_at(lambda e: e.v, pulses, pulses.v[:, k])
+
+
+def _measured(torch: Any, snn: Any, given: tuple[list[Stage], Any, Values, float], voltages: bool) -> Bench:
     stages, play, inputs, dt = given
     bench, models = needed("neurobench.benchmarks", INSTALL, WHAT), needed("neurobench.models", INSTALL, WHAT)
     static = needed("neurobench.metrics.static", INSTALL, WHAT)
@@ -239,7 +284,7 @@ def _measured(torch: Any, snn: Any, given: tuple[list[Stage], Any, Values, float
     ours.add_activation_module(neurons)
     counts = [static.Footprint], [work.ActivationSparsity, work.SynapticOperations]
     found = _counted(bench, ours, data, [counts[0], [*counts[1], _own_operations(abstract)]])
-    told = _told(stages, inputs)
+    told = _told(stages, inputs, voltages)
     if not all(isinstance(s.neuron, LIF) or s.neuron is None for s in stages):
         found["NeuronOperations"] = found["NeuronOperations"] and {
             **found["NeuronOperations"],
@@ -253,13 +298,17 @@ def _measured(torch: Any, snn: Any, given: tuple[list[Stage], Any, Values, float
     return Bench(found, peer, told)
 
 
-def _told(stages: list[Stage], inputs: Values) -> tuple[str, ...]:
+def _told(stages: list[Stage], inputs: Values, voltages: bool) -> tuple[str, ...]:
     """What the numbers do not say by themselves."""
     told = ["Footprint: 32-bit weights in digital memory; here they are conductances of devices."]
     if not np.isin(inputs, (-1.0, 0.0, 1.0)).all():
         told.append("Inputs are not all 0 or 1: NeuroBench books steps with such an input as MACs, not as ACs.")
     if any(s.neuron is not None and not isinstance(s.neuron, AbstractSpikingNeuron) for s in stages):
-        told.append("Neurons send voltages and not spikes: NeuroBench books what they drive as MACs, as of an ANN.")
+        told.append(
+            "Neurons send voltages and not spikes: NeuroBench books what they drive as MACs, as of an ANN."
+            if voltages
+            else "Neurons send voltages; counted are the steps in which they rise through 30 mV, as events of 0 or 1."
+        )
     if any(s.neuron is None for s in stages):
         told.append("The readout is no neuron here: its membranes are neither activations nor neuron operations.")
     return tuple(told)
