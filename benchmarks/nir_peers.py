@@ -28,7 +28,7 @@ import torch
 
 from memspike.interop import from_nir, to_nir, write_nir
 from memspike.networks import Convolution, Feedforward, Layer, Recurrent
-from memspike.neurons import LIF, ExponentialFilter
+from memspike.neurons import LIF, ExponentialFilter, SteppedExponentialFilter
 
 DT, STEPS, INPUTS = 1e-4, 50, 100
 AT_ONCE = ExponentialFilter(tau=1e-12)
@@ -73,6 +73,12 @@ def own_networks():
         "convolution, pool, flatten": convolution(),
         "recurrent": spiking(layers(20, 30, recurrent=Layer((1, 1)).crossbar, loops=True)),
         "recurrent with a readout": Recurrent((20, 30, 5), lif(), tau_out=5e-3),
+        "own synapses": spiking(
+            tuple(
+                eqx.tree_at(lambda one: one.filter, one, SteppedExponentialFilter(tau=2e-4))
+                for one in layers(20, 30, 10)
+            )
+        ),
         "soft reset": spiking(layers(20, 30, 10, neuron=lif(soft=True))),
     }
 
@@ -182,16 +188,18 @@ def snntorch_network(what):
     def again(**more):
         return snn.RLeaky(beta=0.95, linear_features=30, init_hidden=True, reset_mechanism="zero", **more)
 
+    def behind(**more):
+        decays = torch.full((30,), 0.5), torch.full((30,), 0.9)
+        return snn.Synaptic(*decays, threshold=torch.ones(30), init_hidden=True, reset_mechanism="zero", **more)
+
     made = {
         "dense": lambda: [torch.nn.Linear(20, 30), cell(30), torch.nn.Linear(30, 10, bias=False), cell(10)],
         "reset at once": lambda: [torch.nn.Linear(20, 30), cell(30, reset_delay=False)],
         "recurrent, reset at once": lambda: [torch.nn.Linear(20, 30), again(reset_delay=False)],
         "recurrent, reset_delay (says nothing)": lambda: [torch.nn.Linear(20, 30), again()],
         "subtract (says nothing)": lambda: [torch.nn.Linear(20, 30), cell(30, reset_mechanism="subtract")],
-        "own synapse (Synaptic)": lambda: [
-            torch.nn.Linear(20, 30),
-            snn.Synaptic(torch.full((30,), 0.5), torch.full((30,), 0.9), threshold=torch.ones(30), init_hidden=True),
-        ],
+        "own synapse (Synaptic)": lambda: [torch.nn.Linear(20, 30), behind()],
+        "own synapse, reset at once": lambda: [torch.nn.Linear(20, 30), behind(reset_delay=False)],
     }[what]
     net = torch.nn.Sequential(*made())
 
@@ -208,6 +216,11 @@ def norse_network(what):
         each = {"tau_mem_inv": torch.full((n,), 500.0), "v_th": torch.full((n,), 0.05), "v_leak": torch.zeros(n)}
         return norse.LIFBoxCell(norse.LIFBoxParameters(**{**each, **more}), dt=DT)
 
+    def behind(n):
+        each = {"tau_mem_inv": torch.full((n,), 500.0), "tau_syn_inv": torch.full((n,), 2000.0)}
+        ends = {"v_th": torch.full((n,), 0.05), "v_leak": torch.zeros(n)}
+        return norse.LIFCell(norse.LIFParameters(**each, **ends), dt=DT)
+
     made = {
         "dense": lambda: [torch.nn.Linear(20, 30), cell(30), torch.nn.Linear(30, 10), cell(10)],
         "leaky readout": lambda: [
@@ -216,6 +229,7 @@ def norse_network(what):
             torch.nn.Linear(30, 10),
             norse.LIBoxCell(norse.LIBoxParameters(tau_mem_inv=torch.full((10,), 200.0), v_leak=torch.zeros(10)), dt=DT),
         ],
+        "own synapse (LIFCell)": lambda: [torch.nn.Linear(20, 30), behind(30)],
         "a bias in v_leak": lambda: [torch.nn.Linear(20, 30), cell(30, v_leak=torch.full((30,), 0.01))],
         "tau in its default form": lambda: [torch.nn.Linear(20, 30), cell(30)],
     }[what]
@@ -223,7 +237,7 @@ def norse_network(what):
     default = "default" in what
 
     def write(path, example):
-        nir.write(path, norse.to_nir(net, example, **({} if default else {"dt": 1.0})))
+        nir.write(path, norse.to_nir(net, example[0], **({} if default else {"dt": 1.0})))  # one without a batch
 
     return net, lambda x: stepped(net, x), write, {"tau_scale": 1e3} if default else {}
 
@@ -240,10 +254,13 @@ WRITERS = {
         snntorch_network,
         [
             *("dense", "reset at once", "recurrent, reset at once", "recurrent, reset_delay (says nothing)"),
-            *("subtract (says nothing)", "own synapse (Synaptic)"),
+            *("subtract (says nothing)", "own synapse (Synaptic)", "own synapse, reset at once"),
         ],
     ),
-    "Norse": (norse_network, ["dense", "leaky readout", "a bias in v_leak", "tau in its default form"]),
+    "Norse": (
+        norse_network,
+        ["dense", "leaky readout", "own synapse (LIFCell)", "a bias in v_leak", "tau in its default form"],
+    ),
 }
 
 

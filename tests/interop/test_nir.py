@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from memspike.networks import Clock, Convolution, Feedforward, Layer, Recurrent, feedforward
-from memspike.neurons import ALIF, LIF, Analog, ExponentialFilter
+from memspike.neurons import ALIF, LIF, Analog, ExponentialFilter, SteppedExponentialFilter
 from memspike.parts.errors import InputError
 
 nir = pytest.importorskip("nir")
@@ -26,6 +26,10 @@ def lif(**more):
 
 def layer(shape, **more):
     return Layer(shape, filter=AT_ONCE, **{"neuron": lif(), **more})
+
+
+def behind(shape, **more):
+    return Layer(shape, filter=SteppedExponentialFilter(tau=4e-3), **{"neuron": lif(theta=0.5), **more})
 
 
 def weights_of(network):
@@ -54,6 +58,10 @@ NETWORKS = {
         (layer((6, 9), neuron=lif(tau=jnp.linspace(5e-3, 2e-2, 9), theta=jnp.linspace(0.4, 1, 9))), layer((9, 4))),
         input_voltage=0.2,
     ),
+    "own synapses": Feedforward(
+        (behind((6, 9), recurrent=Layer((1, 1)).crossbar), behind((9, 4))), input_voltage=0.2, spiking_output=True
+    ),
+    "readout behind synapses": Feedforward((behind((6, 9)), behind((9, 4), neuron=lif(tau=8e-3))), input_voltage=0.2),
     "recurrent network": Recurrent((6, 9, 4), lif(), tau_out=20e-3),
 }
 
@@ -219,6 +227,41 @@ def test_the_forms_of_r_that_frameworks_write(r, decay, gain, told):
     assert np.array_equal(graph.nodes["a"].r, before)
 
 
+def cuba(**more):
+    each = {"tau_syn": 5e-3, "tau_mem": 10e-3, "r": 1.0, "v_leak": 0.0, "v_threshold": 0.1, "v_reset": 0.0}
+    return nir.CubaLIF(**{k: np.full(4, v) if np.ndim(v) == 0 else v for k, v in {**each, "w_in": 1.0, **more}.items()})
+
+
+@pytest.mark.parametrize(
+    ("r", "w_in", "gain", "told"),
+    [(1.0, 1.0, 0.02, ""), (10.0, 5.0, 1.0, ""), (10.0, 1.0, 0.2, ""), (3.0, 5.0, 0.3, "r =")],
+)
+def test_synapses_come_before_their_membranes(r, w_in, gain, told):
+    """As snnTorch, SpikingJelly and Norse step it: the current first, the membrane by it in the same step."""
+    graph, x = sequence(cuba(r=r, w_in=w_in, v_threshold=2 * gain)), spikes_in((6,))
+    found = from_nir(graph, dt=DT)
+    v, i, wanted = np.zeros((6, 4)), np.zeros((6, 4)), []
+    for now in x.astype(float):
+        i = (1 - DT / 5e-3) * i + gain * (now @ graph.nodes["b"].weight.T)
+        v = 0.9 * v + i
+        z = v > 2 * gain
+        v = np.where(z, 0, v)
+        wanted.append(z)
+    assert np.sum(wanted) > 50
+    assert np.array_equal(found.run(x), np.stack(wanted))
+    assert told in " ".join(found.told)
+    assert bool(told) == bool(found.told)
+
+
+def test_synapses_are_written_as_all_readers_take_them():
+    node = to_nir(NETWORKS["own synapses"], weights_of(NETWORKS["own synapses"]), DT).graph.nodes["lif0"]
+    assert isinstance(node, nir.CubaLIF)
+    np.testing.assert_allclose(1 - DT / node.tau_syn, np.exp(-DT / 4e-3), rtol=1e-5)
+    np.testing.assert_allclose(node.r, node.tau_mem / DT, rtol=1e-6)
+    np.testing.assert_allclose(node.w_in, node.tau_syn / DT, rtol=1e-6)
+    assert node.v_threshold.shape == node.tau_syn.shape == (9,)
+
+
 @pytest.mark.parametrize(("tau", "said"), [(1e-5, "below the step"), (10.0, "long for a membrane")])
 def test_time_constants_that_are_no_seconds_are_told(tau, said):
     assert said in from_nir(sequence(node(tau=tau)), dt=DT).told[0]
@@ -234,7 +277,9 @@ def test_time_constants_that_are_no_seconds_are_told(tau, said):
         (lambda: sequence(node(), reset_mechanism="subtract"), "soft reset"),
         (lambda: sequence(node(), min_v=-1.0), "lower bound"),
         (lambda: sequence(node(), spike_fn="MultiSpike"), "several spikes"),
-        (lambda: sequence(nir.CubaLIF(*(np.ones(4),) * 5)), "a is a CubaLIF"),
+        (lambda: sequence(cuba(tau_syn=np.linspace(1e-3, 2e-3, 4))), "a: tau_syn is 0.001 to 0.002 s"),
+        (lambda: sequence(cuba(tau_syn=np.zeros(4))), "a: tau_syn is 0 s"),
+        (lambda: sequence(cuba(v_leak=np.ones(4))), "a is reset to v_reset = 0 and rests at 1"),
         (lambda: sequence(nir.Delay(np.ones(4))), "a is a Delay"),
         (lambda: sequence(nir.Threshold(np.ones(4))), "a is a Threshold"),
     ],

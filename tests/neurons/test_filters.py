@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 from scipy.signal import lsim
 
-from memspike.neurons import AlphaFilter, ExponentialFilter
+from memspike.neurons import AlphaFilter, ExponentialFilter, SteppedExponentialFilter
 
 TAU = 3e-4
-ORDERS = {AlphaFilter: ([1.0], [TAU**2, 2 * TAU, 1.0]), ExponentialFilter: ([1.0], [TAU, 1.0])}
+ORDERS = {
+    AlphaFilter: ([1.0], [TAU**2, 2 * TAU, 1.0]),
+    ExponentialFilter: ([1.0], [TAU, 1.0]),
+    SteppedExponentialFilter: ([1.0], [TAU, 1.0]),
+}
 MIDDLES = (np.arange(40) + 0.5) * 50e-6
 filters = pytest.mark.parametrize("make", ORDERS)
 
@@ -33,7 +37,7 @@ def test_a_pulse_is_a_held_current_of_the_steps(x64, make):
     layer, dt = make(tau=TAU), 2e-6
     drive = (np.arange(500) < 30).astype(float)
     found = jax.lax.scan(lambda s, u: layer.step(s, u, dt), layer.init(()), jnp.asarray(drive))[1]
-    ours = layer.pulse((jnp.arange(500.0) + 0.5) * dt, 30 * dt)
+    ours = layer.pulse((jnp.arange(500.0) + layer.moment) * dt, 30 * dt)
     np.testing.assert_allclose(ours, found, rtol=1e-10)
     assert float(layer.pulse(jnp.asarray(-1e-6), 1e-5)) == 0.0
 

@@ -17,7 +17,7 @@ from memspike.networks.feedforward import Feedforward
 from memspike.networks.layers import INPUT, Layer
 from memspike.networks.recurrent import Recurrent
 from memspike.neurons.analog import Analog
-from memspike.neurons.filters import ExponentialFilter
+from memspike.neurons.filters import ExponentialFilter, SteppedExponentialFilter
 from memspike.neurons.lif import ALIF, LIF
 from memspike.parts.errors import InputError
 
@@ -95,10 +95,13 @@ def _check_layer(where: str, layer: Layer, dt: float, fires: bool) -> None:
     if not isinstance(layer.rows, StaticRows):
         raise InputError(f"{where} has devices that move while they are read, which NIR cannot say; {SPICE}.")
     filter: Any = layer.filter
+    if isinstance(filter, SteppedExponentialFilter):
+        return
     if not isinstance(filter, ExponentialFilter) or dt / float(jnp.max(filter.tau)) < AT_ONCE:
         raise InputError(
-            f"{where} has a synaptic filter ({type(filter).__name__}) read in mid-step, which NIR cannot say; one "
-            f"that hands on what it gets can be: an exponential one with tau below {dt / AT_ONCE:.2g} s."
+            f"{where} has a synaptic filter ({type(filter).__name__}) read in mid-step, which NIR cannot say; a "
+            f"stepped-exponential one can be, and one that hands on what it gets: an exponential one with tau below "
+            f"{dt / AT_ONCE:.2g} s."
         )
 
 
@@ -148,7 +151,10 @@ class _Writer:
         _check_layer(where, layer, self.graph.dt, fires)
         at, count = layer.map, math.prod(layer.map)
         decay = _kept(layer.neuron.tau, self.graph.dt, count)
-        gain = (1 / (1 - decay))[_order(at)]
+        synapse = None
+        if isinstance(layer.filter, SteppedExponentialFilter):
+            synapse = _kept(layer.filter.tau, self.graph.dt, count)
+        gain = (1 / (1 - decay) if synapse is None else 1 - synapse)[_order(at)]
         volts = float(layer.spike_voltage)
         w, bias = self.weights[self.crossbar], None
         sources = network.sources(k)
@@ -172,7 +178,8 @@ class _Writer:
             self.crossbar += 1
         theta = _spread_over(layer.neuron.theta, count)[_order(at)] if fires else None
         shape = _in_file(at)
-        node = nir_neurons.written(self.graph.nir, decay[_order(at)], theta, shape, self.graph.dt)
+        turned = nir_neurons.Membrane(decay[_order(at)], gain, theta, synapse)
+        node = nir_neurons.written(self.graph.nir, turned, shape, self.graph.dt)
         self.ends[k] = self.graph.put(f"{'lif' if fires else 'li'}{k}", node, *drivers)
         if layer.recurrent is not None:
             self.graph.edges.append((self.ends[k], f"rec{k}"))
@@ -251,9 +258,10 @@ def _recurrent(network: Recurrent, weights: Weights, graph: _Graph) -> None:
     graph.put("input", graph.nir.Input(input_type={"input": np.array([inputs])}))
     first = graph.put(*graph.linear("fc0", w[0] * gain, None, 0), "input")
     again = graph.put(*graph.linear("rec0", back * gain, None, 1), "lif0")
-    graph.put("lif0", nir_neurons.written(graph.nir, decay, theta, (neurons,), graph.dt), first, again)
+    spiking, readout = nir_neurons.Membrane(decay, gain, theta), nir_neurons.Membrane(kept, 1 / (1 - kept), None)
+    graph.put("lif0", nir_neurons.written(graph.nir, spiking, (neurons,), graph.dt), first, again)
     read = graph.put(*graph.linear("fc1", w[2] / (1 - kept), None, 2), "lif0")
-    graph.put("li1", nir_neurons.written(graph.nir, kept, None, (outputs,), graph.dt), read)
+    graph.put("li1", nir_neurons.written(graph.nir, readout, (outputs,), graph.dt), read)
     graph.put("output", graph.nir.Output(output_type={"output": np.array([outputs])}), "li1")
 
 

@@ -17,7 +17,7 @@ from memspike.networks.connections import Convolution, Dense
 from memspike.networks.feedforward import Feedforward
 from memspike.networks.layers import INPUT as OF_INPUT
 from memspike.networks.layers import Layer
-from memspike.neurons.filters import ExponentialFilter
+from memspike.neurons.filters import ExponentialFilter, SteppedExponentialFilter
 from memspike.neurons.lif import LIF
 from memspike.parts.errors import InputError
 
@@ -200,7 +200,7 @@ class _Reader:
         layer = Layer(
             shape=tuple(weights.shape),  # pyright: ignore[reportArgumentType]
             crossbar=self.crossbar,
-            filter=ExponentialFilter(tau=AT_ONCE),
+            filter=self._filter(membrane),
             neuron=self._neuron(membrane, made.places, scale),
             connection=made.connection,
             image=made.image,
@@ -215,6 +215,12 @@ class _Reader:
             self.images[one.name] = None
         numbers = (weights / scale, *([] if made.back is None else [made.back / scale]))
         return _Part(layer, numbers, made.places, made.shape, scale)
+
+    def _filter(self, membrane: nir_neurons.Membrane) -> ExponentialFilter | SteppedExponentialFilter:
+        """What hands on the currents at once, or the synapse of the neurons."""
+        if membrane.synapse is None:
+            return ExponentialFilter(tau=AT_ONCE)
+        return SteppedExponentialFilter(tau=float(nir_neurons.time_constant(membrane.synapse, self.dt)[0]))
 
     def _neuron(self, membrane: nir_neurons.Membrane, places: np.ndarray, scale: float) -> LIF:
         """LIF with the decay and threshold of the file, in units of the scaled weights."""
@@ -260,9 +266,11 @@ def _dt(graph: Any, given: float | None, plan: Wiring) -> tuple[float, list[str]
         return dt, [f"The file was written for a step of {kept:g} s; it is read at {dt:g} s."] if other else []
     if dt is not None:
         raise InputError(f"dt is {dt:g} s; above 0 is needed.")
-    leaky = [p.node for p in plan.populations if nir_neurons.kind(p.node) in ("LIF", "LI")]
+    leaky = [p.node for p in plan.populations if nir_neurons.kind(p.node) in ("LIF", "LI", *nir_neurons.CURRENT_BASED)]
     r = np.concatenate([np.ravel(node.r) for node in leaky] or [np.ones(1)])
-    steps = np.concatenate([np.ravel(np.asarray(node.tau) / np.asarray(node.r)) for node in leaky] or [np.ones(1)])
+    each = [(node.tau_mem if nir_neurons.kind(node) in nir_neurons.CURRENT_BASED else node.tau) for node in leaky]
+    pairs = zip(each, leaky, strict=True)
+    steps = np.concatenate([np.ravel(np.asarray(tau) / np.asarray(node.r)) for tau, node in pairs] or [np.ones(1)])
     same = np.allclose(steps, steps[0], rtol=1e-4, atol=0) and not np.allclose(r, 1)
     hint = f" In all its neurons r is tau/{steps[0]:.4g} s, so that dt may be {steps[0]:.4g}." if same else ""
     raise InputError(f"The file says no dt, and {nir_neurons.STEP}; give it: dt=1e-4, or --dt 0.1ms.{hint}")

@@ -13,11 +13,12 @@ from jaxtyping import Float
 from memspike.parts.errors import InputError
 
 Values = Float[np.ndarray, " neurons"]
-NEURONS, SPIKING = ("LIF", "LI", "IF", "I"), ("LIF", "IF")
+# a time constant and the factor of its input, each with its name in the file
+Leak = tuple[tuple[str, Values], tuple[str, Values]]
+NEURONS, SPIKING = ("LIF", "LI", "IF", "I", "CubaLIF", "CubaLI"), ("LIF", "IF", "CubaLIF")
+CURRENT_BASED = ("CubaLIF", "CubaLI")
 STEP = "NIR stores no time step"
 NO_NODE = {
-    "CubaLIF": "filters of memspike are read in mid-step, so that its synaptic current has no equal; LIF can be read",
-    "CubaLI": "filters of memspike are read in mid-step, so that its synaptic current has no equal; LI can be read",
     "Delay": "connections of memspike have no delays",
     "Threshold": "a threshold without a membrane is no neuron of memspike; LIF can be read",
 }
@@ -25,14 +26,16 @@ SOFT, LOWER, SEVERAL = ("subtract", "soft"), ("min_v", "v_min", "lower_bound"), 
 
 
 class Membrane(NamedTuple):
-    """v[t+1] = decay·v[t]·(1 − z[t]) + gain·I[t], z = v > theta, one value a neuron in the order of the file.
+    """v[t+1] = decay·v[t]·(1 − z[t]) + gain·I[t+1], z = v > theta, one value a neuron in the order of the file.
 
-    A theta of None is a neuron without spikes.
+    I is what arrives, or behind a synapse I[t+1] = synapse·I[t] + (1 − synapse)·(what arrives). A theta of None is a
+    neuron without spikes.
     """
 
     decay: Values
     gain: Values
     theta: Values | None
+    synapse: Values | None = None
 
 
 class Found(NamedTuple):
@@ -109,19 +112,20 @@ def _some(values: np.ndarray) -> str:
     return f"{low:g}" if low == high else f"{low:g} to {high:g}"
 
 
-def _leaky(where: str, tau: Values, r: Values, dt: float, told: list[str]) -> tuple[Values, Values]:
+def _leaky(where: str, given: Leak, dt: float, told: list[str]) -> tuple[Values, Values]:
     """Decay and gain of one step."""
+    (name, tau), (factor, r) = given
     if tau.min() <= 0:
-        raise InputError(f"{where}: tau is {_some(tau)} s; above 0 is needed.")
+        raise InputError(f"{where}: {name} is {_some(tau)} s; above 0 is needed.")
     ratio = dt / tau
     if tau.max() >= 1:
         told.append(
-            f"{where}: tau is {_some(tau)} s, long for a membrane; sinabs writes steps for seconds, which a tau_scale "
-            "of the step makes right."
+            f"{where}: {name} is {_some(tau)} s, long for a membrane; sinabs writes steps for seconds, which a "
+            "tau_scale of the step makes right."
         )
     if tau.min() < dt:
         told.append(
-            f"{where}: tau is {_some(tau)} s, below the step of {dt:g} s, where a forward Euler step would turn the "
+            f"{where}: {name} is {_some(tau)} s, below the step of {dt:g} s, where a forward Euler step would turn the "
             "sign; it is read as e^(−dt/tau). Norse writes tau·dt unless to_nir(dt=1.0): a tau_scale of 1/dt makes it "
             "right."
         )
@@ -130,13 +134,30 @@ def _leaky(where: str, tau: Values, r: Values, dt: float, told: list[str]) -> tu
     if np.allclose(gain, 1, rtol=1e-5) or np.allclose(r, 1, rtol=1e-6):
         return 1 - ratio, gain
     if np.allclose(gain, np.exp(-ratio), rtol=1e-4):
-        told.append(f"{where}: r = tau·e^(−dt/tau)/dt, as rockpool writes it, whose decay is e^(−dt/tau).")
+        told.append(f"{where}: {factor} = {name}·e^(−dt/{name})/dt, as rockpool writes it, whose decay is e^(−dt/tau).")
         return np.exp(-ratio), gain
     told.append(
-        f"{where}: r = {_some(r)} is neither 1 nor tau/dt at dt = {dt:g} s, and is taken as the equation says: a gain "
-        f"of {_some(gain)} a step."
+        f"{where}: {factor} = {_some(r)} is neither 1 nor {name}/dt at dt = {dt:g} s, and is taken as the equation "
+        f"says: a gain of {_some(gain)} a step."
     )
     return 1 - ratio, gain
+
+
+def _current_based(where: str, node: Any, shape: tuple[int, ...], given: tuple[float, float], theta: Any) -> Found:
+    """A membrane behind a synapse; the numbers are the step in s, and what makes seconds of tau."""
+    dt, tau_scale = given
+    told: list[str] = []
+
+    def leak(tau: str, factor: str) -> tuple[Values, Values]:
+        each = (tau, _wide(where, tau, getattr(node, tau), shape) * tau_scale)
+        return _leaky(where, (each, (factor, _wide(where, factor, getattr(node, factor), shape))), dt, told)
+
+    (decay, gain), (synapse, through) = leak("tau_mem", "r"), leak("tau_syn", "w_in")
+    if np.ptp(synapse) > 1e-6:
+        raise InputError(
+            f"{where}: tau_syn is {_some(np.asarray(node.tau_syn))} s; the neurons of a layer have one synaptic filter."
+        )
+    return Found(Membrane(decay, gain * through / (1 - synapse), theta, synapse), tuple(told))
 
 
 def read(where: str, node: Any, shape: tuple[int, ...], dt: float, tau_scale: float = 1.0) -> Found:
@@ -155,10 +176,14 @@ def read(where: str, node: Any, shape: tuple[int, ...], dt: float, tau_scale: fl
             )
         return Found(Membrane(np.ones_like(r), r * dt, _threshold(where, node, shape, 0.0, told)), tuple(told))
     leak = _wide(where, "v_leak", node.v_leak, shape)
-    if kind(node) == "LI" and np.any(leak != 0):
+    if kind(node) in ("LI", "CubaLI") and np.any(leak != 0):
         raise InputError(f"{where} rests at v_leak = {_some(leak)}; put it into the bias of an Affine node.")
     theta = _threshold(where, node, shape, leak, told)
-    decay, gain = _leaky(where, _wide(where, "tau", node.tau, shape) * tau_scale, r, dt, told)
+    if kind(node) in CURRENT_BASED:
+        found = _current_based(where, node, shape, (dt, tau_scale), theta)
+        return Found(found.membrane, (*told, *found.told))
+    given = ("tau", _wide(where, "tau", node.tau, shape) * tau_scale), ("r", r)
+    decay, gain = _leaky(where, given, dt, told)
     return Found(Membrane(decay, gain, theta), tuple(told))
 
 
@@ -168,10 +193,21 @@ def time_constant(decay: Values, dt: float) -> Values:
     return np.clip(-dt / np.log(inner), max(1e-9, 1e-3 * dt), 1e6)
 
 
-def written(nir: Any, decay: Values, theta: Values | None, shape: tuple[int, ...], dt: float) -> Any:
-    """The LIF or LI node with r = 1 of membranes whose gain, 1/(1 − decay), is in the weights."""
-    tau = np.asarray(dt / (1 - np.asarray(decay, np.float64)), np.float32).reshape(shape)
-    same: dict[str, Any] = {"tau": tau, "r": np.ones_like(tau), "v_leak": np.zeros_like(tau)}
-    if theta is None:
-        return nir.LI(**same)
-    return nir.LIF(**same, v_threshold=np.asarray(theta, np.float32).reshape(shape), v_reset=np.zeros_like(tau))
+def written(nir: Any, membrane: Membrane, shape: tuple[int, ...], dt: float) -> Any:
+    """The LIF or LI node with r = 1 of membranes whose gain, 1/(1 − decay), is in the weights.
+
+    Behind a synapse it is the CubaLIF or CubaLI node that all readers take, r = tau_mem/dt and w_in = tau_syn/dt, whose
+    gain, 1 − synapse, is in the weights.
+    """
+
+    def tau_of(decay: Values) -> Any:
+        return np.asarray(dt / (1 - np.asarray(decay, np.float64)), np.float32).reshape(shape)
+
+    tau, theta = tau_of(membrane.decay), membrane.theta
+    rest = np.zeros_like(tau)
+    ends = {} if theta is None else {"v_threshold": np.asarray(theta, np.float32).reshape(shape), "v_reset": rest}
+    if membrane.synapse is None:
+        return (nir.LI if theta is None else nir.LIF)(tau=tau, r=np.ones_like(tau), v_leak=rest, **ends)
+    syn = tau_of(membrane.synapse)
+    node = nir.CubaLI if theta is None else nir.CubaLIF
+    return node(tau_syn=syn, tau_mem=tau, r=tau / np.float32(dt), v_leak=rest, w_in=syn / np.float32(dt), **ends)

@@ -141,8 +141,8 @@ def _column_currents(
     if drive.events is not None:
         held, durations = drive.events.holds()
         pulses = layer.read(seen, layer.rows.effective(held, durations)[1::2], key=for_events)
-        middles = (jnp.arange(clock.steps, dtype=jnp.result_type(float)) + 0.5) * clock.dt
-        since = middles[:, None] - jnp.asarray(drive.events.times, dtype=middles.dtype)[None, :]
+        moments = (jnp.arange(clock.steps, dtype=jnp.result_type(float)) + layer.filter.moment) * clock.dt
+        since = moments[:, None] - jnp.asarray(drive.events.times, dtype=moments.dtype)[None, :]
         kernel = jnp.asarray(layer.input_gain, since.dtype) * layer.filter.pulse(since, drive.events.width)
     if drive.held is not None:
         durations = jnp.full(drive.held.shape[0], clock.dt, dtype=drive.held.dtype)

@@ -6,6 +6,7 @@ from .driver import SpikeObserver as SpikeObserver
 from .filters import AbstractFilter as AbstractFilter
 from .filters import AlphaFilter as AlphaFilter
 from .filters import ExponentialFilter as ExponentialFilter
+from .filters import SteppedExponentialFilter as SteppedExponentialFilter
 from .lif import ALIF as ALIF
 from .lif import LIF as LIF
 from .lif import AbstractSpikingNeuron as AbstractSpikingNeuron

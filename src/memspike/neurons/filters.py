@@ -24,6 +24,11 @@ class AbstractFilter(AbstractModel):
 
     tau: eqx.AbstractVar[Parameter]
 
+    @property
+    @abstractmethod
+    def moment(self) -> float:
+        """The share of a step at which `step` gives the current: 0.5 in the middle, 1 at the end."""
+
     @abstractmethod
     def kernel(self, t: Real) -> Real:
         """Current in A at `t` seconds after a jump of the first stage to 1 A; zero before it."""
@@ -38,7 +43,7 @@ class AbstractFilter(AbstractModel):
 
     @abstractmethod
     def step(self, state: Any, drive: Real, dt: float) -> tuple[Any, Real]:
-        """Advance by `dt` seconds under a constant `drive` in A → (state, current in A at mid-step)."""
+        """Advance by `dt` seconds under a constant `drive` in A → (state, current in A at the `moment` of the step)."""
 
 
 def _phases(t: Real, width: float, tau: Parameter) -> tuple[Real, Real]:
@@ -67,6 +72,11 @@ class AlphaFilter(AbstractFilter):
     source: ClassVar[str] = "alpha-function synaptic current of Zhou et al., arXiv 2203.01426 and 2206.12992"
     tau: Parameter = param(1e-3, "s", "time constant of each stage", bounds=(1e-12, 1e6))
 
+    @property
+    def moment(self) -> float:
+        """Mid-step."""
+        return 0.5
+
     def kernel(self, t: Real) -> Real:
         """(t/τ)·e^(−t/τ) for t > 0."""
         z = jnp.maximum(t, 0) / self.tau
@@ -92,6 +102,15 @@ class AlphaFilter(AbstractFilter):
         return self._advance(state, drive, dt), self._advance(state, drive, 0.5 * dt).second
 
 
+def _decay(tau: Parameter, t: Real) -> Real:
+    return jnp.where(t >= 0, jnp.exp(-jnp.maximum(t, 0) / tau), jnp.zeros_like(t))
+
+
+def _charged(tau: Parameter, t: Real, width: float) -> Real:
+    on, off = _phases(t, width, tau)
+    return -jnp.expm1(-on) * jnp.exp(-off)
+
+
 @FILTERS.register("exponential", "one first-order stage: e^(−t/τ)")
 class ExponentialFilter(AbstractFilter):
     """One first-order stage: a charge q gives I(t) = (q/τ)·e^(−t/τ).
@@ -102,14 +121,18 @@ class ExponentialFilter(AbstractFilter):
     source: ClassVar[str] = "first-order synapse; what the prototype code of arXiv 2203.01426 effectively computes"
     tau: Parameter = param(1e-3, "s", "time constant", bounds=(1e-12, 1e6))
 
+    @property
+    def moment(self) -> float:
+        """Mid-step."""
+        return 0.5
+
     def kernel(self, t: Real) -> Real:
         """e^(−t/τ) for t ≥ 0."""
-        return jnp.where(t >= 0, jnp.exp(-jnp.maximum(t, 0) / self.tau), jnp.zeros_like(t))
+        return _decay(self.tau, t)
 
     def pulse(self, t: Real, width: float) -> Real:
         """1 − e^(−a) after a·τ seconds of the pulse; then it decays."""
-        on, off = _phases(t, width, self.tau)
-        return -jnp.expm1(-on) * jnp.exp(-off)
+        return _charged(self.tau, t, width)
 
     def init(self, shape: tuple[int, ...]) -> Real:
         """No current."""
@@ -119,3 +142,37 @@ class ExponentialFilter(AbstractFilter):
         """Exact for a constant drive."""
         lag = state - drive
         return drive + lag * jnp.exp(-dt / self.tau), drive + lag * jnp.exp(-0.5 * dt / self.tau)
+
+
+@FILTERS.register("stepped-exponential", "the same, given at the ends of steps: I ← α·I + (1 − α)·drive, α = e^(−dt/τ)")
+class SteppedExponentialFilter(AbstractFilter):
+    """One first-order stage whose current at the end of a step drives the neuron in that step.
+
+    So simulators in steps have it (current-based LIF neurons, `CubaLIF` of NIR); a circuit has the mean of the step,
+    which `ExponentialFilter` takes from its middle.
+    """
+
+    source: ClassVar[str] = "the synapse of a current-based LIF neuron in steps: node CubaLIF of the package nir 1.0.8"
+    tau: Parameter = param(1e-3, "s", "time constant", bounds=(1e-12, 1e6))
+
+    @property
+    def moment(self) -> float:
+        """The end of a step."""
+        return 1.0
+
+    def kernel(self, t: Real) -> Real:
+        """e^(−t/τ) for t ≥ 0."""
+        return _decay(self.tau, t)
+
+    def pulse(self, t: Real, width: float) -> Real:
+        """1 − e^(−a) after a·τ seconds of the pulse; then it decays."""
+        return _charged(self.tau, t, width)
+
+    def init(self, shape: tuple[int, ...]) -> Real:
+        """No current."""
+        return jnp.zeros(shape)
+
+    def step(self, state: Real, drive: Real, dt: float) -> tuple[Real, Real]:
+        """Exact for a constant drive."""
+        after = drive + (state - drive) * jnp.exp(-dt / self.tau)
+        return after, after

@@ -76,13 +76,13 @@ def check_filter(make: Callable[[], AbstractFilter]) -> None:
     random = jnp.asarray(np.random.default_rng(0).normal(size=(40, 3)))
     same(answer(random * 3 + 1), 3 * answer(random) + answer(jnp.ones_like(random)), 1e-9, "linearity")
     assert float(layer.kernel(jnp.asarray(-1e-3))) == 0.0, "the kernel acts before the event"
-    middles = (jnp.arange(300, dtype=jnp.result_type(float)) + 0.5) * dt
+    moments = (jnp.arange(300, dtype=jnp.result_type(float)) + layer.moment) * dt
     for count in (1, 40):
         held = answer(jnp.zeros((300, 1)).at[:count].set(1.0))[:, 0]
-        same(layer.pulse(middles, count * dt), held, 1e-9, f"a pulse of {count} steps")
+        same(layer.pulse(moments, count * dt), held, 1e-9, f"a pulse of {count} steps")
     assert float(layer.pulse(jnp.asarray(-1e-3), dt)) == 0.0, "a pulse acts before it begins"
     brief = jnp.zeros((300, 1)).at[0].set(1.0)
-    ratio = np.asarray(answer(brief)[100:, 0] / layer.kernel(middles[100:]))
+    ratio = np.asarray(answer(brief)[100:, 0] / layer.kernel(moments[100:]))
     np.testing.assert_allclose(ratio, ratio.mean(), rtol=2e-2, err_msg="the kernel is not the answer to a brief drive")
 
 
