@@ -101,6 +101,16 @@ def test_a_network_follows_numbers(monkeypatch, tmp_path):
     assert (ms.report.write_report(tmp_path / "run")).exists()
 
 
+def test_analog_neurons_that_follow_numbers_say_how_far_they_are_from_fine_steps(monkeypatch, tmp_path):
+    monkeypatch.setattr(examples, "load", lambda *_: series())
+    time = ["network.current=20uA", "network.tau_out=1ms", "encoder.frame_time=0.3ms", "simulation.dt=50us"]
+    rates = ["learning.rule.rate_weight=0.0", "learning.rule.clip=30.0", "learning.start.gain=0.05"]
+    keys = [*SMALL, "neuron=mif", *time, *rates, "learning.optimizer.rates=[1.5e-3, 3e-4, 1.5e-2]", "training.epochs=1"]
+    result = run(resolve("eprop-regression", keys).settings, tmp_path / "run")
+    assert 0 < result["membrane_deviation"] < 50e-3
+    assert result["membrane_step"] == pytest.approx(50e-6)
+
+
 @pytest.mark.parametrize("every", [None, 10])
 def test_a_local_rule_follows_numbers_of_every_step(every):
     """The same numbers at all steps are a class's; others in the second half of a trial come second."""

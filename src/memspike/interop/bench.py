@@ -71,7 +71,7 @@ def _in_steps(pulses: Events, dt: float, steps: int) -> Values:
     v = np.asarray(pulses.v, np.float32)
     found = np.zeros((steps, *v.shape[1:]), np.float32)
     for one, t in zip(v, pulses.times, strict=True):
-        found[min(round(t / dt), steps - 1)] += one
+        found[min(int(t / dt + 1e-6), steps - 1)] += one
     return found / max(float(np.abs(found).max()), np.finfo(np.float32).tiny)
 
 

@@ -257,7 +257,7 @@ PAGES: dict[str, Kind] = {
     "membranes": Kind(_membranes, TESTED, (METRICS, SAMPLES, "parameters.json"), (), ACCURACY),
     "classification": Kind(_online(), TESTED, (METRICS,), (SAMPLES, *SNAPSHOTS), ACCURACY),
     "plasticity": Kind(FIELDS, TESTED, (METRICS, SAMPLES), SNAPSHOTS, ACCURACY),
-    "regression": Kind(NUMBERS, (misses, *LEARNED), (METRICS, SAMPLES, "parameters.json"), SNAPSHOTS, MISS),
+    "regression": Kind(NUMBERS, (misses, *LEARNED, membranes), (METRICS, SAMPLES, "parameters.json"), SNAPSHOTS, MISS),
     "generation": Kind(TARGETS, (errors, *LEARNED), (METRICS, SAMPLES), SNAPSHOTS, ERROR),
     "recall": Kind(RECALLS, (overlaps, *LEARNED, membranes), (METRICS, SAMPLES), SNAPSHOTS, OVERLAP),
     "schemes": _study("Error of every line", study_figures.by_scheme),

@@ -11,6 +11,7 @@ from memspike.training.conductances import first_chip
 from memspike.training.evaluate import Evaluator, spread
 from memspike.training.fit import fit
 from memspike.training.folder import RunFolder
+from memspike.training.membranes import membrane_facts
 from memspike.training.progress import Report, silent
 
 Numbers = Float[np.ndarray, "examples frames outputs"]
@@ -97,6 +98,7 @@ def regress(given: Classification, folder: RunFolder, *, resume: bool, report: R
         "test_error_max": float(errors.max()),
         "test_errors": [float(e) for e in errors],
         "ridge_error": ridge_error(data),
+        **membrane_facts(evaluator, given.learner, done.chips),
         **learned(given, done),
         **given.facts,
     }
