@@ -28,16 +28,16 @@ Real = Float[Array, "..."]
 
 
 class Episode(NamedTuple):
-    """Spikes [steps, columns] of a presentation, the adaptation that the neurons take along to the next, and by how
-    much each membrane stood out before a spike put it back.
+    """Spikes of a presentation, the adaptation that the neurons take along to the next, and by how much each membrane
+    stood out before a spike put it back.
     """
 
-    z: Float[Array, "steps columns"]
-    adaptation: Float[Array, " columns"]
-    height: Float[Array, "steps columns"]
+    z: Float[Array, "steps *batch columns"]
+    adaptation: Float[Array, "*batch columns"]
+    height: Float[Array, "steps *batch columns"]
 
     @property
-    def output(self) -> Float[Array, "steps columns"]:
+    def output(self) -> Float[Array, "steps *batch columns"]:
         """The spikes."""
         return self.z
 

@@ -198,6 +198,9 @@ def _study(title: str, draw: Callable[[dict[str, Any]], Figure], *more: Section)
 
 def _membranes(run: Run) -> Figures:
     samples, result = run["samples"], run["result"]
+    if "trace_0" not in samples:  # the same experiment with another network
+        mistaken = membrane_figures.confusion(samples["confusion"])
+        return {**_online()(run), "confusion": ("Confusion matrix of the first seed", mistaken)}
     waves = membrane_figures.waveforms(samples, frames=result.get("input") == "frames")
     drawn = {
         "loss": ("Loss and accuracy", online.training_curves(run["metrics"])),

@@ -17,14 +17,18 @@ from memspike.neurons.driver import Driver, SpikeObserver
 from memspike.neurons.filters import AlphaFilter
 from memspike.neurons.mif import MIF, MIFState
 from memspike.report.figures import ACCENT, MUTED, SECOND, Arrays, new_figure, readable, single
+from memspike.report.samples import class_name
 
 NEURONS = 60
 # on coloured ground, where the page's colour of letters does not count
 DARK = "#111111"
 
 
-def confusion(matrix: Int[np.ndarray, "classes classes"]) -> Figure:
-    """Counts of true (rows) against predicted class (columns); the diagonal is left uncoloured."""
+def confusion(matrix: Int[np.ndarray, "classes _"]) -> Figure:
+    """Counts of true (rows) against predicted class (columns); the diagonal is left uncoloured.
+
+    A column more than there are rows counts examples without a class.
+    """
     figure, axis = single(5.2, 4.6)
     errors = matrix.astype(float)
     np.fill_diagonal(errors, np.nan)
@@ -33,8 +37,9 @@ def confusion(matrix: Int[np.ndarray, "classes classes"]) -> Figure:
         if count:
             on_colour = "white" if count > 0.6 * np.nanmax(errors) else DARK
             axis.text(j, i, str(count), ha="center", va="center", fontsize=8, color="black" if i == j else on_colour)
-    ticks = range(len(matrix))
-    axis.set(xlabel="predicted class", ylabel="true class", xticks=ticks, yticks=ticks)
+    ticks, across = range(len(matrix)), range(matrix.shape[1])
+    names = [str(k) if k < len(matrix) else "none" for k in across]
+    axis.set(xlabel="predicted class", ylabel="true class", xticks=across, yticks=ticks, xticklabels=names)
     axis.spines[:].set_visible(False)
     figure.colorbar(image, ax=axis, label="errors")
     return figure
@@ -68,14 +73,15 @@ def waveforms(samples: Arrays, *, frames: bool = False, number: int | None = Non
     n = len(samples["images"]) if number is None else number
     figure, axes = new_figure(3 + 3.4 * len(traces), 2.3 * n, columns=1 + len(traces), rows=n)
     for i in range(n):
-        won = samples["predicted"][i]
+        won = int(samples["predicted"][i])
         _draw_input(axes[i, 0], samples["images"][i], frames)
-        axes[i, 0].set_title(f"true {samples['labels'][i]}, predicted {won}", fontsize=9)
+        axes[i, 0].set_title(f"true {samples['labels'][i]}, predicted {class_name(won)}", fontsize=9)
         for axis, trace, name in zip(axes[i, 1:], traces, _layer_names(len(traces)), strict=True):
             t, v = np.arange(1, len(trace) + 1) * dt * 1e3, trace[:, i] * 1e3
             if trace is traces[-1]:
                 axis.plot(t, v, color=MUTED, lw=0.8)
-                axis.plot(t, v[:, won], color=ACCENT, lw=2)
+                if won >= 0:
+                    axis.plot(t, v[:, won], color=ACCENT, lw=2)
             else:
                 axis.plot(t, v[:, :NEURONS], lw=0.6, alpha=0.7)
             axis.set(ylabel="membrane (mV)", title="" if i else name, xlabel="time (ms)" if i == n - 1 else "")

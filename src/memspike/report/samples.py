@@ -25,6 +25,11 @@ PARTS = {
 Panel = dict[str, Any]
 
 
+def class_name(predicted: int) -> str:
+    """A class as a figure names it."""
+    return "none" if predicted < 0 else str(predicted)
+
+
 def _numbers(values: np.ndarray, digits: int) -> list[float | None]:
     return [round(v, digits) if math.isfinite(v) else None for v in values.astype(float).tolist()]
 
@@ -50,7 +55,7 @@ def _membranes(samples: Arrays) -> list[dict[str, Any]]:
                 for n in range(v.shape[1] if last else min(v.shape[1], NEURONS))
             ]
             panels.append(_panel(name, "membrane (mV)", t, sorted(lines, key=lambda line: line["strong"])))
-        title = f"true {samples['labels'][k]}, predicted {won}"
+        title = f"true {samples['labels'][k]}, predicted {class_name(won)}"
         picture = image.tolist() if image.ndim == 2 else None
         found.append({"title": title, "image": picture, "panels": panels})
     return found
@@ -90,7 +95,7 @@ def _classified(samples: Arrays) -> list[dict[str, Any]]:
     found = []
     for k, z in enumerate(samples["z"][:MOST]):
         t = (np.arange(len(z)) + 1) * float(samples["dt"])
-        title = f"true {samples['labels'][k]}, predicted {samples['predicted'][k]}"
+        title = f"true {samples['labels'][k]}, predicted {class_name(int(samples['predicted'][k]))}"
         image = samples["images"][k]
         panels = [_panel("spikes", "neuron", t, _dots(z.reshape(len(z), -1), t))]
         found.append({"title": title, "image": image.tolist() if image.ndim == 2 else None, "panels": panels})

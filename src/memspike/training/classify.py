@@ -6,6 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Int
 
 from memspike.arrays.compensation import AbstractCompensation, NoCompensation
 from memspike.arrays.programmer import AbstractProgrammer, Statistical
@@ -169,6 +170,16 @@ def parameter_table(learner: Learner) -> list[dict[str, Any]]:
     ]
 
 
+def confusion(
+    labels: Int[np.ndarray, " examples"], predicted: Int[np.ndarray, " examples"], classes: int
+) -> Int[np.ndarray, "classes _"]:
+    """Counts of true (rows) against predicted class (columns); where some examples have none (−1), a last column."""
+    none = bool((predicted < 0).any())
+    counts, at = np.zeros((classes, classes + none), int), np.where(predicted < 0, classes, predicted)
+    np.add.at(counts, (labels, at), 1)
+    return counts
+
+
 def samples(given: Classification, evaluator: Evaluator, chips: Chip, predicted: np.ndarray) -> dict[str, np.ndarray]:
     """Of the first chip: confusion matrix, and what its neurons do in the first few test trials."""
     population, data, learner = given.population, given.data, given.learner
@@ -191,9 +202,7 @@ def samples(given: Classification, evaluator: Evaluator, chips: Chip, predicted:
         "images": data.x_test[:SAMPLES],
         "labels": data.y_test[:SAMPLES],
         "predicted": predicted[0, :SAMPLES],
-        "confusion": np.bincount(data.classes * data.y_test + predicted[0], minlength=data.classes**2).reshape(
-            data.classes, data.classes
-        ),
+        "confusion": confusion(data.y_test, predicted[0], data.classes),
         "dt": np.asarray(dt),
     }
     if isinstance(activity, Membranes) and isinstance(network, Feedforward):
