@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-# of whole runs, whose random numbers may have moved between builds, not even that is compared
+# largest relative difference of the numbers; those of whole runs, whose random draws may have moved, are only shown
 TOLERANCE = 1e-4
 
 

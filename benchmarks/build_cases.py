@@ -1,4 +1,4 @@
-"""What `against.py` times in two builds: functions that both know. `python build_cases.py CASE` → one line of JSON.
+"""What `against.py` times in two builds: functions that both know. `python build_cases.py CASE ROUNDS` → a line of JSON.
 
 `seconds` is the median of the repetitions in this process, compilation not counted; `check` are numbers that two
 builds have to share.
@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 if hasattr(os, "sched_setaffinity"):
@@ -30,7 +31,7 @@ def mif_gradient(batch):
     rng = np.random.default_rng(0)
     sizes = (785, 100, 10)
     weights = tuple(
-        jnp.asarray(rng.normal(size=(n, m), scale=0.5 / n**0.5).astype(np.float32)) for n, m in ((785, 100), (100, 10))
+        jnp.asarray(rng.normal(size=(n, m), scale=0.5 / n**0.5).astype(np.float32)) for n, m in pairwise(sizes)
     )
     v = jnp.asarray((0.2 * rng.random((batch, 785)) * (rng.random((batch, 785)) < 0.2)).astype(np.float32))
     first = {"filter": AlphaFilter(tau=0.3e-3)}

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -63,21 +63,19 @@ def plain(deck: str) -> str:
     return text.replace("µ", "u").encode("ascii", "ignore").decode()
 
 
+def ran(command: list[str], folder: Path, timeout: float | None) -> subprocess.CompletedProcess[str]:
+    """A command in a folder, with what it said, however it ended; subprocess.TimeoutExpired after `timeout` seconds."""
+    options: dict[str, Any] = {"capture_output": True, "text": True, "errors": "replace", "check": False}
+    return subprocess.run(command, cwd=folder, timeout=timeout, **options)
+
+
 def run(engine: Engine, deck: str, folder: Path, timeout: float | None = None) -> tuple[list[Plot], str]:
     """Run a deck in a folder → its plot, or none where it failed, and what was said.
 
     subprocess.TimeoutExpired for one that does not end in time.
     """
     (folder / "plain.cir").write_text(plain(deck), encoding="ascii")
-    done = subprocess.run(
-        [engine.node, str(RUNNER), engine.module, "plain.cir", "out"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=timeout,
-        check=False,
-    )
+    done = ran([engine.node, str(RUNNER), engine.module, "plain.cir", "out"], folder, timeout)
     log, names = folder / "out.log", folder / "out.json"
     said = log.read_text(encoding="utf-8") if log.exists() else done.stderr
     if not names.exists():

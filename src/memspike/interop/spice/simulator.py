@@ -111,15 +111,7 @@ def simulate(simulator: Simulator, deck: str, *, timeout: float | None = None) -
 
 def _batch(simulator: Simulator, folder: Path, timeout: float | None) -> tuple[list[Plot], str]:
     """The program on the deck of a folder: its plots, and what it said."""
-    done = subprocess.run(
-        [simulator.path, "-b", "deck.cir"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=timeout,
-        check=False,
-    )
+    done = node_engine.ran([simulator.path, "-b", "deck.cir"], folder, timeout)
     raw = folder / RAW
     return read_raw(raw) if raw.exists() else [], done.stdout + done.stderr
 
