@@ -1,7 +1,7 @@
 """What `against.py` times in two builds: functions that both know.
 
-`python build_cases.py CASE ROUNDS` → a line of JSON: `seconds` is the median of the repetitions in this process, compilation not counted; `check` are numbers that two
-builds have to share.
+`python build_cases.py CASE ROUNDS` → a line of JSON: `seconds` is the median of the repetitions in this process,
+compilation not counted; `check` are numbers that two builds have to share.
 """
 
 import json
