@@ -4,7 +4,7 @@ import lazy_loader
 
 from memspike.parts import compiler_flags
 
-compiler_flags.small_loops()
+compiler_flags.tell()
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 

@@ -224,8 +224,12 @@ OFF_THE_PATH = {"wires.py", "solution.py", "converters.py", "relaxation.py"}
 OFF_THE_PATH |= {"surrogate.py", "lif.py", "recurrent.py", "decolle.py"}
 # circuits of one's own, by the implicit function theorem
 NETLISTS = "netlist"
-# derivatives that are written down: those of the plain formula, see tests/devices/test_numerics.py
-WRITTEN = "@jax.custom_jvp\ndef _relaxed("
+# derivatives that are written down: those of the plain formula, see tests/devices/test_numerics.py, and the adjoint of
+# the kernel, see tests/neurons/test_mif_course.py
+WRITTEN = {
+    "metastable.py": ("@jax.custom_jvp\ndef _relaxed(",),
+    "mif_course.py": ("@partial(jax.custom_vjp, nondiff_argnums=(0,))\ndef _course(",),
+}
 # devices that are programmed with errors have the slopes of exact programming; exact weights do not pass there
 PROGRAMMED = "networks/base.py"
 
@@ -244,9 +248,9 @@ def test_there_is_no_stop_gradient_and_no_surrogate(root):
     assert len(path) > 20
     for file in path:
         text = file.read_text()
-        if file.name == "metastable.py":
-            assert WRITTEN in text
-            text = text.replace(WRITTEN, "")
+        for derivatives in WRITTEN.get(file.name, ()):
+            assert derivatives in text
+            text = text.replace(derivatives, "")
         if file.name == "differential.py":  # the digits of bit slices are steps
             text = text.replace("even + jax.lax.stop_gradient(", "")
         if file.name == "simulate.py":  # e-prop holds other neurons fixed; backpropagation never asks for it

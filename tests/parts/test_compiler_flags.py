@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from memspike.parts.compiler_flags import small_loops
+from memspike.parts.compiler_flags import tell
 
 PROGRAM = """
 import sys
@@ -25,18 +25,22 @@ np.save(sys.argv[1], v)
 @pytest.mark.parametrize("given", ["", "--xla_cpu_enable_fast_math=false"])
 def test_the_flag_joins_those_that_are_given(monkeypatch, given):
     monkeypatch.setenv("XLA_FLAGS", given)
-    small_loops()
+    tell()
     once = os.environ["XLA_FLAGS"]
     assert once.startswith(given)
-    assert once.split()[-1] == "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=65536"
-    small_loops()
+    assert once.split()[-2:] == [
+        "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=65536",
+        "--xla_cpu_prefer_vector_width=512",
+    ]
+    tell()
     assert os.environ["XLA_FLAGS"] == once
 
 
 def test_options_that_are_given_stay(monkeypatch):
-    monkeypatch.setenv("XLA_FLAGS", "--xla_backend_extra_options=xla_cpu_optimize_for_size=true")
-    small_loops()
-    assert os.environ["XLA_FLAGS"] == "--xla_backend_extra_options=xla_cpu_optimize_for_size=true"
+    own = "--xla_cpu_prefer_vector_width=128 --xla_backend_extra_options=xla_cpu_optimize_for_size=true"
+    monkeypatch.setenv("XLA_FLAGS", own)
+    tell()
+    assert os.environ["XLA_FLAGS"] == own
 
 
 def test_a_loop_that_is_one_function_finds_the_same(tmp_path):

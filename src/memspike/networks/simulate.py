@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from memspike.arrays.crossbar import Crossbar, Seen
 from memspike.networks.base import Clock
 from memspike.networks.layers import INPUT, Layer, Trace
+from memspike.neurons import mif_course
 from memspike.parts.errors import InputError
 
 Real = Float[Array, "..."]
@@ -165,13 +166,15 @@ class How(NamedTuple):
 def run_layer(layer: Layer, seen: tuple[Seen, ...], drive: Drive, clock: Clock, how: How, *, key: Any) -> Trace:
     """The neurons of one layer: one GEMM for all events or steps, then a scan of filter and neurons.
 
-    A recurrent layer reads its other crossbar inside the scan.
+    A recurrent layer reads its other crossbar inside the scan. The scan of others is a kernel where there is one.
     """
     dt = clock.dt
     pulses, kernel, currents = _column_currents(layer, seen[0], drive, clock, key=key)
     first: Any = pulses if currents is None else currents
     shape, layer = first.shape[1:], layer.of_rank(first.ndim - 1)
     again = layer.recurrent is not None
+    if not again and mif_course.fits(layer.neuron, first):
+        return _at_once(layer, kernel, pulses, currents, dt)
     back = _reader(layer.recurrent, seen[1]) if layer.recurrent is not None else None
     for_back: Any = None if key is None or not again else jax.random.fold_in(key, 2)
 
@@ -202,6 +205,22 @@ def run_layer(layer: Layer, seen: tuple[Seen, ...], drive: Drive, clock: Clock, 
     number = None if for_back is None else jnp.arange(clock.steps, dtype=jnp.int32)
     body = jax.checkpoint(body) if how.checkpoint else body
     return jax.lax.scan(body, carry, (kernel, injected, currents, number))[1]
+
+
+def _at_once(layer: Layer, kernel: Real | None, pulses: Real | None, currents: Real | None, dt: float) -> Trace:
+    """The same where all currents are known before the neurons begin."""
+    weights, pulse, held = None, None, None
+    if pulses is not None and kernel is not None:
+        if len(pulses) == 1:
+            weights, pulse = kernel[:, 0], pulses[0]
+        else:
+            held = jnp.tensordot(kernel, pulses, axes=1)
+    if currents is not None:
+        start = layer.filter.init(currents.shape[1:])
+        filtered = jax.lax.scan(lambda source, x: layer.filter.step(source, x, dt), start, currents)[1]
+        held = filtered if held is None else held + filtered
+    found = mif_course.course(layer.neuron, mif_course.Injected(weights, pulse, held), dt)
+    return Trace(found.v, found.above_rest)
 
 
 def _reader(crossbar: Crossbar, seen: Seen) -> Callable[[Real, Any], Real]:

@@ -1,0 +1,165 @@
+"""MIF neurons by kernels against the loop over arrays, against finite differences, and beside each other."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import memspike as ms
+from memspike.neurons import mif_course
+from memspike.neurons.mif import frozen_memristors
+from memspike.neurons.mif_course import Injected, course, stepped
+
+pytest.importorskip("llvmlite")
+DT = 10e-6
+GIVEN = ("pulse", "held", "pulse and held")
+
+
+def currents(given, steps, batch, seed=0):
+    random = np.random.default_rng(seed)
+
+    def some(*shape):
+        return jnp.asarray(8e-6 * (random.random(shape) - 0.3), jnp.float32)
+
+    pulsed, held = given != "held", given != "pulse"
+    weights = jnp.asarray(random.random(steps), jnp.float32)
+    return Injected(
+        weights if pulsed else None, some(*batch) if pulsed else None, some(steps, *batch) if held else None
+    )
+
+
+def weighed(run, neuron, used, dt=DT):
+    """What is differentiated: a weighted sum of the courses that are used."""
+
+    def of(injected, weights):
+        found = run(neuron, injected, dt)
+        return sum((w * c).sum() for w, c, use in zip(weights, found, used, strict=True) if use)
+
+    return of
+
+
+def weights_of(steps, batch, seed=1):
+    return jnp.asarray(np.random.default_rng(seed).normal(size=(2, steps, *batch)), jnp.float32)
+
+
+def test_a_mif_neuron_has_a_kernel_and_others_have_none():
+    like = jnp.zeros((4, 3), jnp.float32)
+    assert mif_course.fits(ms.neurons.mif(), like)
+    assert mif_course.fits(ms.neurons.mif_gigaohm(), like)
+    per_neuron = ms.neurons.mif(capacitance=jnp.full(3, 1e-9))
+    frozen = ms.neurons.mif(integrator=frozen_memristors)
+    for other in (per_neuron, frozen, ms.neurons.mif_netlist()):
+        assert not mif_course.fits(other, like)
+    assert not mif_course.fits(ms.neurons.mif(), jnp.zeros((4, 0), jnp.float32))
+
+
+@pytest.mark.parametrize("neuron", [ms.neurons.mif, ms.neurons.mif_symmetric, ms.neurons.mif_gigaohm])
+@pytest.mark.parametrize("dt", [1e-6, 50e-6])
+def test_the_courses_are_those_of_the_loop(neuron, dt):
+    neuron = neuron()
+    scale = float(neuron.capacitance / 1e-9)
+    given = jax.tree.map(lambda x: x * scale, currents("held", 60, (3, 11)))
+    for ours, theirs, size in zip(course(neuron, given, dt), stepped(neuron, given, dt), (0.05, 0.05), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=2e-6, atol=2e-6 * size)
+
+
+@pytest.mark.parametrize("used", [(True, False), (False, True), (True, True)])
+@pytest.mark.parametrize("given", GIVEN)
+@pytest.mark.parametrize(("steps", "batch"), [(1, (5,)), (7, (16,)), (20, (3, 100)), (2, (1,))])
+def test_gradients_are_those_of_the_loop(steps, batch, given, used):
+    injected, weights = currents(given, steps, batch), weights_of(steps, batch)
+    ours, theirs = (
+        jax.jit(jax.grad(lambda p, h, run=run: weighed(run, ms.neurons.mif(), used)(injected._replace(pulse=p, held=h), weights), argnums=k))
+        for run in (course, stepped)
+        for k in [tuple(k for k in (0, 1) if injected[1 + k] is not None)]
+    )  # fmt: skip
+    for a, b in zip(ours(*injected[1:]), theirs(*injected[1:]), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=2e-6 * float(jnp.abs(b).max()))
+
+
+def test_the_gradient_against_finite_differences_in_double_precision():
+    injected, weights = currents("held", 30, (4,)), weights_of(30, (4,))
+    slopes = jax.grad(lambda h: weighed(course, ms.neurons.mif(), (True, True))(Injected(None, None, h), weights))
+    slopes = np.asarray(slopes(injected.held))
+    with jax.enable_x64(True):
+        neuron = jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), ms.neurons.mif())
+        held, w = (jnp.asarray(np.asarray(x, float)) for x in (injected.held, weights))
+        value = jax.jit(lambda h: weighed(stepped, neuron, (True, True))(Injected(None, None, h), w))
+        for t, k in ((0, 0), (12, 1), (29, 3)):
+            moved = jnp.zeros_like(held).at[t, k].set(1e-10)
+            numeric = float((value(held + moved) - value(held - moved)) / 2e-10)
+            assert slopes[t, k] == pytest.approx(numeric, rel=1e-4)
+
+
+@pytest.mark.parametrize("given", GIVEN)
+def test_vmap_is_a_loop_for_chips_and_for_neurons_of_other_parameters(given):
+    each = [currents(given, 9, (2, 5), seed) for seed in range(3)]
+    shared = each[0].weights
+    each = [one._replace(weights=shared) for one in each]
+    whole = jax.tree.map(lambda *x: jnp.stack(x), *each)
+    axes = Injected(None, *(None if x is None else 0 for x in whole[1:]))
+    neuron = ms.neurons.mif()
+    run = jax.vmap(lambda injected: course(neuron, injected, DT), in_axes=(axes,))
+    found = run(whole._replace(weights=shared))
+    for k, one in enumerate(each):
+        for a, b in zip(found, course(neuron, one, DT), strict=True):
+            np.testing.assert_array_equal(a[k], b)
+    capacitance = jnp.asarray([0.8e-9, 1e-9, 1.2e-9])
+    others = jax.vmap(lambda c, injected: course(ms.neurons.mif(capacitance=c), injected, DT))(capacitance, whole)
+    for k, one in enumerate(each):
+        np.testing.assert_allclose(
+            others.v[k], stepped(ms.neurons.mif(capacitance=capacitance[k]), one, DT).v, rtol=2e-6, atol=1e-7
+        )
+
+
+def test_gradients_of_chips_beside_each_other():
+    each = [currents("pulse and held", 9, (5,), seed) for seed in range(3)]
+    whole = jax.tree.map(lambda *x: jnp.stack(x), *each)
+    weights = weights_of(9, (5,))
+
+    def slope(pulse, held, course_weights):
+        of = weighed(course, ms.neurons.mif(), (True, True))
+        return jax.grad(lambda p, h: of(Injected(course_weights, p, h), weights), argnums=(0, 1))(pulse, held)
+
+    found = jax.vmap(slope)(whole.pulse, whole.held, whole.weights)
+    for k, one in enumerate(each):
+        for a, b in zip(found, slope(one.pulse, one.held, one.weights), strict=True):
+            np.testing.assert_allclose(a[k], b, rtol=1e-6, atol=1e-12)
+
+
+def test_parameters_and_the_course_of_a_pulse_are_differentiated_by_the_loop():
+    injected, weights = currents("pulse and held", 12, (6,)), weights_of(12, (6,))
+
+    def loss(run):
+        def of(neuron, injected):
+            return weighed(run, neuron, (True, True))(injected, weights)
+
+        return jax.grad(of, argnums=(0, 1), allow_int=True)(ms.neurons.mif(), injected)
+
+    for a, b in zip(jax.tree.leaves(loss(course)), jax.tree.leaves(loss(stepped)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6 * float(jnp.abs(b).max()))
+
+
+def test_what_is_no_number_is_found_again():
+    found = course(ms.neurons.mif(), Injected(None, None, jnp.full((3, 4), jnp.nan, jnp.float32)), DT)
+    assert jnp.isnan(found.v).all()
+
+
+def test_a_network_is_the_same_by_kernels(monkeypatch):
+    network = ms.networks.feedforward((6, 20, 3))
+    g = network.program(network.init_weights(0.3, key=jax.random.key(0)))
+    pulses = ms.networks.Events(jnp.asarray(np.random.default_rng(0).random((1, 5, 6)), jnp.float32), (0.0,))
+
+    def loss(g):
+        out = ms.networks.simulate(network, g, pulses, steps=40, dt=DT)
+        return sum(jnp.square(v).sum() for v in out), out
+
+    def both():
+        return jax.jit(jax.value_and_grad(loss, has_aux=True))(g)
+
+    (_, ours), slopes = both()
+    monkeypatch.setenv("MEMSPIKE_FAST", "0")
+    jax.clear_caches()
+    (_, theirs), expected = both()
+    for a, b in zip([*ours, *slopes], [*theirs, *expected], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=5e-6 * float(jnp.abs(b).max()))
