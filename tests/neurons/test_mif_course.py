@@ -7,7 +7,7 @@ import pytest
 
 import memspike as ms
 from memspike.neurons import mif_course
-from memspike.neurons.mif import frozen_memristors
+from memspike.neurons.mif import forward_euler, frozen_memristors
 from memspike.neurons.mif_course import Injected, course, stepped
 
 pytest.importorskip("llvmlite")
@@ -47,13 +47,18 @@ def test_a_mif_neuron_has_a_kernel_and_others_have_none():
     assert mif_course.fits(ms.neurons.mif(), like)
     assert mif_course.fits(ms.neurons.mif_gigaohm(), like)
     per_neuron = ms.neurons.mif(capacitance=jnp.full(3, 1e-9))
-    frozen = ms.neurons.mif(integrator=frozen_memristors)
-    for other in (per_neuron, frozen, ms.neurons.mif_netlist()):
+    euler = ms.neurons.mif(integrator=forward_euler)
+    assert mif_course.fits(ms.neurons.mif(integrator=frozen_memristors), like)
+    for other in (per_neuron, euler, ms.neurons.mif_netlist()):
         assert not mif_course.fits(other, like)
     assert not mif_course.fits(ms.neurons.mif(), jnp.zeros((4, 0), jnp.float32))
 
 
-@pytest.mark.parametrize("neuron", [ms.neurons.mif, ms.neurons.mif_symmetric, ms.neurons.mif_gigaohm])
+def frozen():
+    return ms.neurons.mif(integrator=frozen_memristors)
+
+
+@pytest.mark.parametrize("neuron", [ms.neurons.mif, ms.neurons.mif_symmetric, ms.neurons.mif_gigaohm, frozen])
 @pytest.mark.parametrize("dt", [1e-6, 50e-6])
 def test_the_courses_are_those_of_the_loop(neuron, dt):
     neuron = neuron()
@@ -67,14 +72,23 @@ def test_the_courses_are_those_of_the_loop(neuron, dt):
 @pytest.mark.parametrize("given", GIVEN)
 @pytest.mark.parametrize(("steps", "batch"), [(1, (5,)), (7, (16,)), (20, (3, 100)), (2, (1,))])
 def test_gradients_are_those_of_the_loop(steps, batch, given, used):
-    injected, weights = currents(given, steps, batch), weights_of(steps, batch)
-    ours, theirs = (
-        jax.jit(jax.grad(lambda p, h, run=run: weighed(run, ms.neurons.mif(), used)(injected._replace(pulse=p, held=h), weights), argnums=k))
-        for run in (course, stepped)
-        for k in [tuple(k for k in (0, 1) if injected[1 + k] is not None)]
-    )  # fmt: skip
-    for a, b in zip(ours(*injected[1:]), theirs(*injected[1:]), strict=True):
+    assert_same_gradients(ms.neurons.mif(), currents(given, steps, batch), weights_of(steps, batch), used)
+
+
+def assert_same_gradients(neuron, injected, weights, used):
+    def slopes(run):
+        def of(pulse, held):
+            return weighed(run, neuron, used)(Injected(injected.weights, pulse, held), weights)
+
+        return jax.jit(jax.grad(of, argnums=[k for k in (0, 1) if injected[1 + k] is not None]))(*injected[1:])
+
+    for a, b in zip(slopes(course), slopes(stepped), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=2e-6 * float(jnp.abs(b).max()))
+
+
+@pytest.mark.parametrize("given", GIVEN)
+def test_gradients_of_frozen_memristors(given):
+    assert_same_gradients(frozen(), currents(given, 15, (3, 7)), weights_of(15, (3, 7)), (True, True))
 
 
 def test_the_gradient_against_finite_differences_in_double_precision():

@@ -17,7 +17,7 @@ from jax.custom_batching import custom_vmap
 from jaxtyping import Array, Float
 
 from memspike.devices.metastable import MetastableSwitch
-from memspike.neurons.mif import MIF, MIFState, staggered_exponential
+from memspike.neurons.mif import MIF, MIFState, frozen_memristors, staggered_exponential
 from memspike.parts import kernels
 from memspike.parts.kernels import Kernel
 
@@ -54,8 +54,8 @@ class Courses(NamedTuple):
 
 def fits(neuron: Any, like: Real) -> bool:
     """Whether there is a kernel for these neurons in this process, for currents of this type."""
-    same = isinstance(neuron, MIF) and neuron.integrator is staggered_exponential
-    if not same or like.dtype != jnp.float32 or like.size == 0 or not kernels.available():
+    known = isinstance(neuron, MIF) and neuron.integrator in (staggered_exponential, frozen_memristors)
+    if not known or like.dtype != jnp.float32 or like.size == 0 or not kernels.available():
         return False
     switches = all(isinstance(device, MetastableSwitch) for device in (neuron.m1, neuron.m2))
     return switches and all(jnp.ndim(leaf) == 0 for leaf in jax.tree.leaves(neuron))
@@ -80,7 +80,7 @@ def course(neuron: MIF, injected: Injected, dt: float) -> Courses:
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _course(dt: float, neuron: MIF, injected: Injected) -> Courses:
-    return Courses(*_forward_kernel(_kinds(injected))(*_there(injected), _numbers(neuron, dt))[:2])
+    return Courses(*_forward_kernel(_kinds(neuron, injected))(*_there(injected), _numbers(neuron, dt))[:2])
 
 
 def _forward(dt: float, neuron: Any, injected: Any) -> tuple[Courses, Any]:
@@ -88,7 +88,7 @@ def _forward(dt: float, neuron: Any, injected: Any) -> tuple[Courses, Any]:
     if any(leaf.perturbed for leaf in jax.tree.leaves((neuron, injected.weights), is_leaf=_primal)):
         return jax.vjp(lambda *a: stepped(*a, dt), *given)
     numbers = _numbers(given[0], dt)
-    v, above, *x = _forward_kernel(_kinds(given[1]))(*_there(given[1]), numbers)
+    v, above, *x = _forward_kernel(_kinds(*given))(*_there(given[1]), numbers)
     return Courses(v, above), (given, numbers, (v, *x))
 
 
@@ -98,7 +98,7 @@ def _backward(dt: float, kept: Any, wanted: Courses) -> tuple[Any, Any]:
     (neuron, injected), numbers, courses = kept
     used = tuple(not _symbolic(w) for w in wanted)
     asked = [w for w, own in zip(wanted, used, strict=True) if own]
-    found = iter(_backward_kernel(_kinds(injected), used)(*_there(injected), *courses, *asked, numbers))
+    found = iter(_backward_kernel(_kinds(neuron, injected), used)(*_there(injected), *courses, *asked, numbers))
     pulse, held = (None if x is None else next(found) for x in injected[1:])
     weights = None if injected.weights is None else jnp.zeros_like(injected.weights)
     return jax.tree.map(jnp.zeros_like, neuron), Injected(weights, pulse, held)
@@ -119,9 +119,16 @@ def _array(x: Any) -> Any:
 _course.defvjp(_forward, _backward, symbolic_zeros=True)
 
 
-def _kinds(injected: Injected) -> tuple[bool, bool]:
-    """Whether there is a pulse, and a current that is held."""
-    return injected.pulse is not None, injected.held is not None
+class _Kinds(NamedTuple):
+    """Whether there is a pulse, whether a current is held, and whether memristors move."""
+
+    pulse: bool
+    held: bool
+    move: bool
+
+
+def _kinds(neuron: MIF, injected: Injected) -> _Kinds:
+    return _Kinds(injected.pulse is not None, injected.held is not None, neuron.integrator is not frozen_memristors)
 
 
 def _there(injected: Injected) -> list[Real]:
@@ -179,13 +186,15 @@ def _side_by_side(kernel: Kernel, inputs: Sequence[int], outputs: Sequence[int])
 
 
 class _Memristor:
-    """A metastable switch of the kernels at the voltage `w` across it."""
+    """A metastable switch of the kernels at the voltage `w` across it; one that does not move keeps its state."""
 
-    def __init__(self, w: Lanes, numbers: Sequence[Lanes]) -> None:
+    def __init__(self, w: Lanes, numbers: Sequence[Lanes], move: bool) -> None:
         from memspike.parts.lanes import exponential
 
         v_on, v_off, self.rate, self.span, self.more, self.least, _ = numbers
-        self.w = w
+        self.w, self.move = w, move
+        if not move:
+            return
         # 1/σ of both logistic functions
         self.up, self.down = 1.0 + exponential((v_on - w) * self.rate), 1.0 + exponential((w - v_off) * self.rate)
 
@@ -193,6 +202,8 @@ class _Memristor:
         """The state after a step."""
         from memspike.parts.lanes import risen
 
+        if not self.move:
+            return x
         both = self.up + self.down
         return x + risen(both / (self.up * self.down) * self.span) * (self.down / both - x)
 
@@ -212,18 +223,18 @@ class _Memristor:
         return left, left * (self.span * slope) * (goal - x) + gone * (up_slope - goal * slope) * rest
 
 
-def _pair(v: Lanes, numbers: Sequence[Lanes]) -> tuple[_Memristor, _Memristor]:
+def _pair(v: Lanes, numbers: Sequence[Lanes], move: bool) -> tuple[_Memristor, _Memristor]:
     first, second = numbers[:7], numbers[7:14]
-    return _Memristor(v - first[6], first), _Memristor(v - second[6], second)
+    return _Memristor(v - first[6], first, move), _Memristor(v - second[6], second, move)
 
 
 class _Source:
     """Where a kernel finds the currents: pointers to weights and pulse, and to what is held."""
 
-    def __init__(self, writer: Writer, kinds: tuple[bool, bool], inputs: Sequence[Any]) -> None:
+    def __init__(self, writer: Writer, kinds: _Kinds, inputs: Sequence[Any]) -> None:
         self.writer, found = writer, list(inputs)
-        self.weights, self.pulse = (found.pop(0), found.pop(0)) if kinds[0] else (None, None)
-        self.held = found.pop(0) if kinds[1] else None
+        self.weights, self.pulse = (found.pop(0), found.pop(0)) if kinds.pulse else (None, None)
+        self.held = found.pop(0) if kinds.held else None
 
     def weight(self, t: Any, place: Place) -> Lanes:
         """How loud the pulse is."""
@@ -247,7 +258,7 @@ def _all_numbers(writer: Writer, given: Any) -> dict[int, list[Lanes]]:
 
 
 def _write_forward(
-    kinds: tuple[bool, bool], writer: Writer, inputs: Sequence[Any], outputs: Sequence[Any], shape: tuple[Any, Any]
+    kinds: _Kinds, writer: Writer, inputs: Sequence[Any], outputs: Sequence[Any], shape: tuple[Any, Any]
 ) -> None:
     from memspike.parts.lanes import WIDE, risen
 
@@ -262,7 +273,7 @@ def _write_forward(
             def law(place: Place, at: Any = (t, first, row)) -> None:
                 own = numbers[place.width]
                 last, *x = (writer.load(s, place) for s in states)
-                pair = _pair(last, own)
+                pair = _pair(last, own, kinds.move)
                 x = [m.after(a) for a, m in zip(x, pair, strict=True)]
                 g = [m.conductance(a) for a, m in zip(x, pair, strict=True)]
                 both = g[0] + g[1]
@@ -277,7 +288,7 @@ def _write_forward(
 
 
 def _write_backward(
-    kinds: tuple[bool, bool],
+    kinds: _Kinds,
     used: tuple[bool, bool],
     writer: Writer,
     inputs: Sequence[Any],
@@ -287,7 +298,7 @@ def _write_backward(
     from memspike.parts.lanes import WIDE
 
     *given, numbers = inputs
-    here = 2 * kinds[0] + kinds[1]
+    here = 2 * kinds.pulse + kinds.held
     source, courses, asked = _Source(writer, kinds, given), given[here : here + 3], given[here + 3 :]
     steps, columns, builder = *shape, writer.builder
     every = _all_numbers(writer, numbers)
@@ -316,61 +327,67 @@ def _write_backward(
                     writer.store(half, adjoints[3], place)
                 last = [writer.load(p, place) for p in earlier]
                 now = [writer.load(writer.after(x, row), place) for x in courses[1:]]
-                current, *before = _adjoint(own, last, now, source.current(at, place), (of_v, *of_x))
+                pair, current = _pair(last[0], own, kinds.move), source.current(at, place)
+                current, *before = _adjoint(own, pair, (last[1:], now), current, (of_v, *of_x))
                 for x, a in zip(before, adjoints, strict=False):
                     writer.store(x, a, place)
-                if kinds[0]:
+                if kinds.pulse:
                     writer.store(of_pulse + source.weight(at[0], place) * current, adjoints[4], place)
-                if kinds[1]:
+                if kinds.held:
                     writer.store(current, writer.after(outputs[-1], row), place)
 
             writer.each(count, law)
-        if kinds[0]:
+        if kinds.pulse:
             there = writer.after(outputs[0], first)
             writer.each(count, lambda place: writer.store(writer.load(adjoints[4], place), there, place))
 
 
 def _adjoint(
-    own: Sequence[Lanes], last: Sequence[Lanes], now: Sequence[Lanes], current: Lanes, wanted: Sequence[Lanes]
+    own: Sequence[Lanes],
+    pair: tuple[_Memristor, _Memristor],
+    states: tuple[Sequence[Lanes], Sequence[Lanes]],
+    current: Lanes,
+    wanted: Sequence[Lanes],
 ) -> tuple[Lanes, ...]:
     """Adjoints of the current of a step and of v and both states before it, given those after it.
 
-    `last` is v and the states before, `now` the states after.
+    `states` are those of the memristors before and after it.
     """
     from memspike.parts.lanes import risen
 
-    v, *x = last
-    of_v, *of_x = wanted
-    pair = _pair(v, own)
+    (last, now), (of_v, *of_x) = states, wanted
     g = [m.conductance(a) for m, a in zip(pair, now, strict=True)]
     both = g[0] + g[1]
     share = risen(both * own[14])
     gain, left = share / both, 1.0 - share
     by_both = (own[14] * left - gain) / both * (current - g[0] * pair[0].w - g[1] * pair[1].w)
-    back, states = of_v * left, []
-    for m, a, of_a in zip(pair, x, of_x, strict=True):
+    back, of_last = of_v * left, []
+    for m, a, of_a in zip(pair, last, of_x, strict=True):
+        if not m.move:
+            of_last.append(of_a)
+            continue
         whole = of_a + of_v * m.more * (by_both - gain * m.w)
         by_state, by_v = m.slopes(a)
-        states.append(whole * by_state)
+        of_last.append(whole * by_state)
         back = back + whole * by_v
-    return of_v * gain, back, *states
+    return of_v * gain, back, *of_last
 
 
 @cache
-def _forward_kernel(kinds: tuple[bool, bool]) -> Callable[..., tuple[Real, ...]]:
+def _forward_kernel(kinds: _Kinds) -> Callable[..., tuple[Real, ...]]:
     """(currents, numbers) → the courses of v, its middle above rest, and both states."""
-    inputs = [*(STEP, NEURON) * kinds[0], *(COURSE,) * kinds[1], NUMBER]
-    name = f"memspike_mif_{kinds[0]:d}{kinds[1]:d}"
+    inputs = [*(STEP, NEURON) * kinds.pulse, *(COURSE,) * kinds.held, NUMBER]
+    name = "memspike_mif_" + "".join(f"{one:d}" for one in kinds)
     kernel = Kernel(name, len(inputs), 4, len(inputs), partial(_write_forward, kinds))
     return _side_by_side(kernel, inputs, [COURSE] * 4)
 
 
 @cache
-def _backward_kernel(kinds: tuple[bool, bool], used: tuple[bool, bool]) -> Callable[..., tuple[Real, ...]]:
+def _backward_kernel(kinds: _Kinds, used: tuple[bool, bool]) -> Callable[..., tuple[Real, ...]]:
     """(currents, courses of v and both states, adjoints that are not zero, numbers) → adjoints of pulse and held."""
-    here = [*(STEP, NEURON) * kinds[0], *(COURSE,) * kinds[1]]
+    here = [*(STEP, NEURON) * kinds.pulse, *(COURSE,) * kinds.held]
     inputs = [*here, *(COURSE,) * (3 + sum(used)), NUMBER]
-    outputs = [*(NEURON,) * kinds[0], *(COURSE,) * kinds[1]]
-    name = f"memspike_mif_adjoint_{kinds[0]:d}{kinds[1]:d}{used[0]:d}{used[1]:d}"
+    outputs = [*(NEURON,) * kinds.pulse, *(COURSE,) * kinds.held]
+    name = "memspike_mif_adjoint_" + "".join(f"{one:d}" for one in (*kinds, *used))
     kernel = Kernel(name, len(inputs), len(outputs), len(here), partial(_write_backward, kinds, used))
     return _side_by_side(kernel, inputs, outputs)
