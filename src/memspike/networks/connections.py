@@ -3,13 +3,13 @@
 import math
 from abc import abstractmethod
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from memspike.arrays.crossbar import Columns, Crossbar, Seen
 from memspike.devices.base import Key
 from memspike.devices.part import AbstractPart
+from memspike.networks.patches import Cut, patches
 from memspike.parts.errors import InputError
 from memspike.parts.param import option
 
@@ -145,29 +145,31 @@ class Convolution(AbstractConnection):
 
     def reads(self, v: Float[Array, "*batch inputs"], image: Map) -> Float[Array, "*batch reads rows"]:
         """One read a position."""
-        down, across = self._used(image)
-        bias = v[..., math.prod(image) :]
-        return _patches(self._padded(v, image), bias, self.kernel, self.stride, (down, across))
+        cut = Cut(self.kernel, self.stride, *self._used(image))
+        return _with_bias(patches(self._padded(v, image), cut), v[..., math.prod(image) :])
+
+    def _mean_patches(self, v: Real, image: Map) -> Real:
+        """Of every pool the mean of its patches: pixels are averaged before patches are cut."""
+        pixels, n = self._padded(v, image), range(self.pool)
+        height, width = (size - self.stride * (self.pool - 1) for size in pixels.shape[-3:-1])
+        moved = [(a * self.stride, b * self.stride) for a in n for b in n]
+        whole = sum(pixels[..., a : a + height, b : b + width, :] for a, b in moved) / self.pool**2
+        cut = Cut(self.kernel, self.stride * self.pool, *(size // self.pool for size in self._used(image)))
+        return patches(whole, cut)
 
     def averages(self, v: Float[Array, "*batch inputs"], image: Map) -> Float[Array, "*batch places rows"]:
-        """Of every pool the mean of the row voltages of its reads: pixels are averaged before patches are cut."""
-        pixels, pool = self._padded(v, image), self.pool
-        if pool > 1:
-            lead = (1,) * (v.ndim - 1)
-            window, apart = (*lead, pool, pool, 1), (*lead, self.stride, self.stride, 1)
-            still = (1,) * pixels.ndim
-            pixels = jax.lax.reduce_window(pixels, 0.0, jax.lax.add, window, still, "VALID", window_dilation=apart)
-            pixels = pixels / pool**2
-        down, across = (n // pool for n in self._used(image))
-        return _patches(pixels, v[..., math.prod(image) :], self.kernel, self.stride * pool, (down, across))
+        """Of every pool the mean of the row voltages of its reads."""
+        return _with_bias(self._mean_patches(v, image), v[..., math.prod(image) :])
 
     def linear(
         self, columns: Columns, v: Float[Array, "*batch inputs"], image: Map, *, key: Key = None
     ) -> Float[Array, "*batch neurons"]:
-        """The average of `pool`² reads for every neuron: one product of averaged row voltages."""
+        """The average of `pool`² reads for every neuron: one product of averaged row voltages, and that of the bias."""
 
         def product(x: Real, w: Real) -> Real:
-            return self.averages(x, image) @ w
+            found = self._mean_patches(x, image) @ w[: self.rows(image)]
+            bias = x[..., math.prod(image) :]
+            return found + (bias @ w[self.rows(image) :])[..., None, :] if bias.shape[-1] else found
 
         found = columns.read(v, key=key, product=product, reads=self.pool**2)
         return found.reshape(*v.shape[:-1], -1)
@@ -180,15 +182,6 @@ class Convolution(AbstractConnection):
         return each.reshape(*lead, -1)
 
 
-def _patches(pixels: Real, bias: Real, kernel: int, stride: int, positions: tuple[int, int]) -> Real:
-    """Patches [..., positions, kernel² · channels + bias] of an image [..., height, width, channels].
-
-    Slices and not a gather, whose gradient is slow; a convolution of XLA is several times slower inside of a loop.
-    """
-    down, across = ((n - 1) * stride + 1 for n in positions)
-    corners = [(a, b) for a in range(kernel) for b in range(kernel)]
-    cut = [pixels[..., a : a + down : stride, b : b + across : stride, :] for a, b in corners]
-    lead = pixels.shape[:-3]
-    cut.append(jnp.broadcast_to(bias[..., None, None, :], (*lead, *positions, bias.shape[-1])))
-    rows = jnp.concatenate(cut, axis=-1)
-    return rows.reshape(*lead, math.prod(positions), rows.shape[-1])
+def _with_bias(rows: Real, bias: Real) -> Real:
+    """Rows of patches [..., places, pixels], each with the bias rows [..., bias] behind it."""
+    return jnp.concatenate([rows, jnp.broadcast_to(bias[..., None, :], (*rows.shape[:-1], bias.shape[-1]))], axis=-1)
