@@ -103,7 +103,7 @@ def test_counts_and_energy_are_those_of_a_loop(seed, steps, shape):
     np.testing.assert_array_equal(ledger.up, up)
     np.testing.assert_array_equal(ledger.down, down)
     np.testing.assert_array_equal(ledger.resets, 0)
-    np.testing.assert_allclose(ledger.write_energy, energy, rtol=1e-5)
+    np.testing.assert_allclose(ledger.write_energy, energy.sum(), rtol=1e-5)
     np.testing.assert_allclose(ledger.write_seconds.exact(), seconds.flat[0], rtol=1e-6)
     np.testing.assert_allclose(ledger.write_square.exact(), square.flat[0], rtol=1e-6)
     assert int(ledger.writes) == steps
@@ -114,9 +114,9 @@ def test_one_pulse_by_hand():
     device = SoftBounds(g_min=1e-6, g_max=100e-6)
     low, high = (device.place(device.init((1, 1, 1)), jnp.full((1, 1, 1), g)) for g in (20e-6, 30e-6))
     ledger = written(device, low, high, 1, WritePulse(1.6, 100e-9, -1.0, 1e-9))
-    assert float(ledger.write_energy[0, 0, 0]) == pytest.approx(6.4e-12, rel=1e-6)
+    assert float(ledger.write_energy) == pytest.approx(6.4e-12, rel=1e-6)
     ledger = written(device, low, high, jnp.full((1, 1, 1), -3), WritePulse(1.6, 100e-9, -2.0, 10e-9))
-    assert float(ledger.write_energy[0, 0, 0]) == pytest.approx(3 * 4 * 25e-6 * 10e-9, rel=1e-6)
+    assert float(ledger.write_energy) == pytest.approx(3 * 4 * 25e-6 * 10e-9, rel=1e-6)
 
 
 def test_pulses_of_a_published_device():
@@ -125,7 +125,7 @@ def test_pulses_of_a_published_device():
     before, after = moved(imported.device, jnp.asarray(random_counts(5)))
     g = 0.5 * np.asarray(imported.device.stored(before) + imported.device.stored(after), float)
     volts = np.where(random_counts(5) > 0, 3.2, 2.8)
-    np.testing.assert_allclose(ledger.write_energy, volts**2 * g * 300e-6 * np.abs(random_counts(5)), rtol=1e-5)
+    np.testing.assert_allclose(ledger.write_energy, (volts**2 * g * 300e-6 * np.abs(random_counts(5))).sum(), rtol=1e-5)
 
 
 def test_a_negative_count_of_phase_change_memory_is_one_reset():
@@ -137,7 +137,7 @@ def test_a_negative_count_of_phase_change_memory_is_one_reset():
     before, after = moved(PCM(), jnp.asarray(counts))
     g = 0.5 * np.asarray(before.g + after.g, float)
     wanted = np.where(counts > 0, 1.2**2 * 50e-9 * counts, 1.6**2 * 200e-9 * (counts < 0)) * g
-    np.testing.assert_allclose(ledger.write_energy, wanted, rtol=1e-5)
+    np.testing.assert_allclose(ledger.write_energy, wanted.sum(), rtol=1e-5)
     assert float(ledger.write_seconds.exact()) == pytest.approx((3 + 2) * 50e-9 + 2 * 200e-9, rel=1e-6)
 
 
@@ -149,7 +149,7 @@ def test_resets_on_their_own():
     np.testing.assert_array_equal(ledger.resets, np.asarray(where))
     assert not np.asarray(ledger.up).any()
     g = 0.5 * np.asarray(before.g + device.reset(before).g, float)
-    np.testing.assert_allclose(ledger.write_energy, np.asarray(where) * 1.6**2 * 200e-9 * g, rtol=1e-5)
+    np.testing.assert_allclose(ledger.write_energy, (np.asarray(where) * 1.6**2 * 200e-9 * g).sum(), rtol=1e-5)
     rows = np.asarray(where).any((0, 2)).sum()
     assert float(ledger.write_seconds.exact()) == pytest.approx(rows * 200e-9, rel=1e-6)
 
@@ -159,7 +159,7 @@ def test_an_energy_per_pulse_replaces_the_voltage():
     drive = Drive(Pulse(width=1e-6, energy=2e-12), Pulse(v=1.0, width=1e-6, energy=5e-12))
     ledger = write(SoftBounds(), counts, drive)
     wanted = 2e-12 * np.maximum(counts, 0) + 5e-12 * np.maximum(-counts, 0)
-    np.testing.assert_allclose(ledger.write_energy, wanted, rtol=1e-6)
+    np.testing.assert_allclose(ledger.write_energy, wanted.sum(), rtol=1e-6)
     assert float(ledger.write_square.exact()) == np.maximum(-counts, 0).max((0, 2)).sum()
 
 
@@ -213,8 +213,8 @@ def test_pulsed_devices_bring_their_own_pulses():
         return written(device, before, after, n), written(noisy, old, new, n), pulse_energy(device, before, n)
 
     ledger, noisy, energy = both(counts)
-    np.testing.assert_allclose(ledger.write_energy, energy, rtol=1e-6)
-    np.testing.assert_allclose(noisy.write_energy, energy, rtol=1e-6)
+    np.testing.assert_allclose(ledger.write_energy, energy.sum(), rtol=1e-6)
+    np.testing.assert_allclose(noisy.write_energy, energy.sum(), rtol=1e-6)
     np.testing.assert_array_equal(ledger.up, np.maximum(counts, 0))
     np.testing.assert_array_equal(ledger.down, np.maximum(-counts, 0))
     trains = np.maximum(counts, 0).max((0, 2)).sum() + np.maximum(-counts, 0).max((0, 2)).sum()
@@ -307,7 +307,7 @@ def test_gradient_of_the_energy_in_the_conductance(x64):
     def spent(shift):
         before, after = (s + shift for s in moved(device, counts))
         total = empty(SHAPE) + written(device, before, after, counts, PULSE)
-        return 1e9 * (total + read(before, jnp.asarray([0.1, 0.2, 0.3]), 1e-8)).write_energy.sum()
+        return 1e9 * (total + read(before, jnp.asarray([0.1, 0.2, 0.3]), 1e-8)).write_energy
 
     slope = float(jax.jit(jax.grad(spent))(jnp.zeros(())))
     up, down = jax.jit(jax.vmap(spent))(jnp.asarray([1e-8, -1e-8]))
@@ -388,7 +388,7 @@ def test_summary_is_the_sum_of_its_parts():
     row_wire = 8 * 2 * 32e-9 * 0.2e-9
     assert found["wire_energy_j"] == pytest.approx(row_wire * square, rel=1e-5)
     assert found["read_energy_j"] == pytest.approx((3 * 0.1**2 + 0.2**2) * 8 * 20e-6 * 50e-9, rel=1e-5)
-    assert found["write_energy_j"] == pytest.approx(float(ledger.write_energy.sum()), rel=1e-6)
+    assert found["write_energy_j"] == pytest.approx(float(ledger.write_energy), rel=1e-6)
     parts = [v for k, v in found.items() if k.endswith("energy_j") and k != "total_energy_j"]
     assert len(parts) == 6
     assert found["total_energy_j"] == pytest.approx(sum(parts))

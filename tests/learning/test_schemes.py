@@ -549,7 +549,7 @@ def test_energy_is_counts_times_energy():
         assert up.sum() > 0, name
         assert not np.asarray(done.ledger.down).any(), name
         assert resets.any(), name
-        np.testing.assert_allclose(done.ledger.write_energy, 2e-12 * up + 30e-12 * resets, rtol=1e-5)
+        np.testing.assert_allclose(done.ledger.write_energy, 2e-12 * up.sum() + 30e-12 * resets.sum(), rtol=1e-5)
     bidirectional = Drive(Pulse(energy=2e-12, width=1e-7), Pulse(energy=3e-12, width=1e-7))
     crossbar = Crossbar(DifferentialPair(SoftBounds(), BothSides()), drive=bidirectional)
     cells = at(crossbar, np.full((2, 4, 4), 5 * MICRO, np.float32))
@@ -557,7 +557,7 @@ def test_energy_is_counts_times_energy():
     up, down = np.asarray(done.ledger.up), np.asarray(done.ledger.down)
     assert up[0].all()
     assert down[1].all()
-    np.testing.assert_allclose(done.ledger.write_energy, 2e-12 * up + 3e-12 * down, rtol=1e-5)
+    np.testing.assert_allclose(done.ledger.write_energy, 2e-12 * up.sum() + 3e-12 * down.sum(), rtol=1e-5)
 
 
 def refreshed_on(cell):

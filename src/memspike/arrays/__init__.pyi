@@ -27,9 +27,7 @@ from .disturb import write_voltages as write_voltages
 from .fidelity import AbstractWires as AbstractWires
 from .fidelity import Ideal as Ideal
 from .fidelity import Resistive as Resistive
-from .ledger import Drive as Drive
 from .ledger import Ledger as Ledger
-from .ledger import Pulse as Pulse
 from .ledger import empty as empty
 from .ledger import erased as erased
 from .ledger import read as read
@@ -51,4 +49,6 @@ from .solution import Voltages as Voltages
 from .solution import solve as solve
 from .solution import transfer as transfer
 from .tiles import Tiles as Tiles
+from .trains import Drive as Drive
+from .trains import Pulse as Pulse
 from .wires import Convergence as Convergence

@@ -10,13 +10,15 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from memspike.arrays.fidelity import AbstractWires, Ideal
-from memspike.arrays.ledger import Drive, Ledger, Pulse, empty, erased, written
+from memspike.arrays.ledger import Ledger, empty, erased, taken, written
 from memspike.arrays.periphery import Periphery
 from memspike.arrays.sums import Tally
 from memspike.arrays.tiles import Send, Tiles, together
+from memspike.arrays.trains import Drive, Pulse, one_for_all
 from memspike.cells.base import AbstractCell, CellState, Devices, Lines, Weight, weighted
 from memspike.cells.differential import DifferentialPair
-from memspike.devices.base import Key, select
+from memspike.devices import pulse_course
+from memspike.devices.base import AbstractPulseDevice, Key, select
 from memspike.devices.part import AbstractPart
 from memspike.devices.pulsed import Pulsed
 from memspike.devices.variation.wrappers import AbstractWrapper
@@ -147,18 +149,26 @@ class Crossbar(AbstractPart):
 
         InputError where a pulse's voltage, width or energy is not known.
         """
-        after, dealt = held(self.cell.program(cells, pulses, key=key))
-        ledger = written(self.cell.device, cells.devices, after.devices, dealt, self._drive())
-        return after, ledger
+        dealt, counter = self.cell.deal(jnp.asarray(pulses, jnp.result_type(float)), cells.counter)
+        devices, ledger = self._moved(self.cell.device, cells.devices, dealt, key=key)
+        return CellState(devices, counter), ledger
+
+    def _moved(self, device: AbstractPulseDevice, before: Any, dealt: Devices, *, key: Key) -> tuple[Any, Ledger]:
+        """Devices after whole signed pulses, and the ledger of it."""
+        drive = self._drive()
+        if drive is not None and one_for_all(drive) and pulse_course.fits(device, before, dealt):
+            moved = pulse_course.moved(device, before, dealt, key=key)
+            return moved.state, taken(moved.taken, dealt, drive)
+        after, dealt = held((device.program(before, dealt, key=key), dealt))
+        return after, written(device, before, after, dealt, drive)
 
     def pulse(self, cells: CellState, dealt: Devices, *, key: Key = None) -> tuple[CellState, Ledger]:
         """The cells after whole signed pulses on every device [devices, rows, columns], and the ledger of it.
 
         InputError where a pulse's voltage, width or energy is not known.
         """
-        device = self.cell.device
-        after = held(cells._replace(devices=device.program(cells.devices, dealt, key=key)))
-        return after, written(device, cells.devices, after.devices, dealt, self._drive())
+        devices, ledger = self._moved(self.cell.device, cells.devices, dealt, key=key)
+        return cells._replace(devices=devices), ledger
 
     def pulse_tiles(self, cells: CellState, sends: Sequence[Send], *, key: Key = None) -> tuple[CellState, Ledger]:
         """The cells after whole signed pulses on some tiles of devices, or rows of them, in turn; their ledger.
@@ -170,9 +180,9 @@ class Crossbar(AbstractPart):
         devices, ledgers = cells.devices, []
         for send, own in zip(sends, keys, strict=True):
             n, device, before = send.dealt(shape[1]), send.part(self.cell.device, shape), send.part(devices, shape)
-            after = held(device.program(before, n, key=own))
+            after, ledger = self._moved(device, before, n, key=own)
             devices = send.put(devices, after, shape)
-            ledgers.append(written(device, before, after, n, self._drive()))
+            ledgers.append(ledger)
         return cells._replace(devices=devices), together(shape, sends, ledgers)
 
     def erase(

@@ -8,7 +8,7 @@ of 10⁷ additions is below 10⁻⁶, where a plain sum is wrong by percents or 
 
 import dataclasses
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -17,20 +17,19 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Num
 
 from memspike.arrays.sums import Tally, Total, count_sum
+from memspike.arrays.trains import KINDS, Drive, Part, Pulse, Summed, Trains, checked, part_of
 from memspike.cells.base import Lines
 from memspike.devices.base import AbstractPulseDevice, Pulses, Real
 from memspike.devices.base import counts as as_float
 from memspike.devices.presets.neurosim import WritePulse
+from memspike.devices.pulse_course import Taken
 from memspike.devices.pulsed import Pulsed
 from memspike.devices.variation.wrappers import AbstractWrapper
 from memspike.parts.errors import InputError
-from memspike.parts.param import is_concrete
-
-Quantity = Float[Array, "..."] | float | None
 
 
 class Wear(eqx.Module):
-    """What every device took, [lines, rows, columns]: pulses up and down, RESETs, energy in J.
+    """What every device took, [lines, rows, columns]: pulses up and down, RESETs; and the energy of all in J.
 
     `erased` is None in the ledger of a write that has no RESET: adding nothing to a large array still takes its time.
     """
@@ -118,82 +117,15 @@ class Ledger(eqx.Module):
         return self.worn().resets
 
     @property
-    def write_energy(self) -> Float[Array, "*chips lines rows columns"]:
-        """Energy in J that programming dissipated in every device."""
+    def write_energy(self) -> Float[Array, "*chips"]:
+        """Energy in J that programming dissipated in the devices."""
         return self.worn().energy.value
 
 
 def empty(shape: tuple[int, ...]) -> Ledger:
     """The ledger of new devices [lines, rows, columns] that did nothing yet."""
     none = jnp.zeros(shape, jnp.int32)
-    return Ledger(Wear(none, none, none, Total.of(jnp.zeros(shape))))
-
-
-class Pulse(NamedTuple):
-    """One kind of pulse: voltage (V), width (s), and energy (J per pulse) where it is not to be computed from V."""
-
-    v: Quantity = None
-    width: Quantity = None
-    energy: Quantity = None
-
-
-class Drive(NamedTuple):
-    """The pulses of a device. Without `down` a negative count is one full RESET, as in phase-change memory."""
-
-    up: Pulse
-    down: Pulse | None = None
-    reset: Pulse | None = None
-
-    @staticmethod
-    def of(pulse: WritePulse, reset: Pulse | None = None) -> "Drive":
-        """The drive of a parameter set, such as `from_table(name).pulse`."""
-        return Drive(Pulse(pulse.v_up, pulse.width_up), Pulse(pulse.v_down, pulse.width_down), reset)
-
-
-def _checked(what: str, value: Quantity, unit: str, *, least: float = -math.inf) -> Real:
-    if value is None:
-        raise InputError(
-            f"The {what} is not known; give it in the drive, or an energy per pulse (Pulse.energy) with its width."
-        )
-    if is_concrete(value):
-        bad = np.asarray(value, float)
-        bad = bad[~(np.isfinite(bad) & (bad >= least))]
-        if bad.size:
-            allowed = "a finite number" if math.isinf(least) else f"a finite number from {least:g} {unit} on"
-            raise InputError(f"The {what} is {bad.flat[0]:g} {unit}; {allowed} is needed.")
-    return jnp.asarray(value, jnp.result_type(float))
-
-
-class _Part(NamedTuple):
-    """One polarity of a write: energy of every device (J), longest train and Σ V² summed over the rows."""
-
-    energy: Real
-    seconds: Real
-    square: Real
-
-
-def row_by_row(each: Lines) -> Float[Array, ""]:
-    """Time of one phase of a write, given what every device needs: rows in turn, a row as long as its longest."""
-    return each.max((0, 2)).sum()
-
-
-def _longest(number: Real, each: Real) -> Float[Array, ""]:
-    """`row_by_row` of number·each; one number for all devices is multiplied afterwards."""
-    return each * row_by_row(number) if each.ndim == 0 else row_by_row(number * jnp.broadcast_to(each, number.shape))
-
-
-def _part(name: str, pulse: Pulse, number: Real, g: Real, energy: Real | None = None) -> _Part:
-    """`number` pulses of every device at the mean conductance `g`; with `energy` that is taken as it is."""
-    width = _checked(f"width of a {name} pulse", pulse.width, "s", least=0.0)
-    n = jnp.broadcast_to(number, g.shape)
-    square = jnp.zeros(())
-    if pulse.v is not None or (energy is None and pulse.energy is None):
-        square = jnp.square(_checked(f"voltage of a {name} pulse", pulse.v, "V"))
-    if energy is None and pulse.energy is not None:
-        energy = n * jnp.broadcast_to(_checked(f"energy of a {name} pulse", pulse.energy, "J", least=0.0), g.shape)
-    if energy is None:
-        energy = n * g * jnp.broadcast_to(square * width, g.shape)
-    return _Part(energy, _longest(n, width), _longest(n, square))
+    return Ledger(Wear(none, none, none, Total.of(0.0)))
 
 
 def _unwrapped(device: AbstractPulseDevice, state: Any) -> tuple[AbstractPulseDevice, Any]:
@@ -242,7 +174,7 @@ def _whole(number: Real) -> Int[Array, "..."]:
     return jnp.ceil(number).astype(jnp.int32)
 
 
-def _book(up: Real, down: Real, resets: Real | None, parts: list[_Part]) -> Ledger:
+def _book(up: Real, down: Real, resets: Real | None, parts: list[Part]) -> Ledger:
     energy, seconds, square = (sum(column[1:], column[0]) for column in zip(*parts, strict=True))
     wear = Wear(_whole(up), _whole(down), None if resets is None else _whole(resets), Total.of(energy))
     return Ledger(wear, Tally.of(1), Total.of(seconds), Total.of(square))
@@ -273,9 +205,9 @@ def written(
     if isinstance(inside, Pulsed):
         if drive is not None:
             raise InputError("A Pulsed device brings its own voltages and width; `drive` must be left out.")
-        energy = jnp.broadcast_to(pulse_energy(inside, state, n), g.shape)
-        both = ((up, inside.v_up, energy), (down, inside.v_down, nothing))
-        parts = [_part("Pulsed", Pulse(v, inside.width), number, g, joules) for number, v, joules in both]
+        energy = jnp.broadcast_to(pulse_energy(inside, state, n), g.shape).sum(-1).sum()
+        both = ((up, inside.v_up, energy), (down, inside.v_down, jnp.zeros_like(energy)))
+        parts = [part_of("Pulsed", Pulse(v, inside.width), Trains(number, g), joules) for number, v, joules in both]
         return _book(up, down, None, parts)
     if drive is None:
         raise InputError(
@@ -283,11 +215,19 @@ def written(
             "a Drive or a WritePulse is needed."
         )
     drive = drive if isinstance(drive, Drive) else Drive.of(drive)
-    first = _part("potentiating", drive.up, up, g)
+    first = part_of(KINDS[0], drive.up, Trains(up, g))
     if drive.down is not None:
-        return _book(up, down, None, [first, _part("depressing", drive.down, down, g)])
+        return _book(up, down, None, [first, part_of(KINDS[1], drive.down, Trains(down, g))])
     resets = (n < 0).astype(n.dtype)
-    return _book(up, nothing, resets, [first, _part("RESET", drive.reset or Pulse(), resets, g)])
+    return _book(up, nothing, resets, [first, part_of("RESET", drive.reset or Pulse(), Trains(resets, g))])
+
+
+def taken(found: Taken, counts: Pulses, drive: Drive | WritePulse) -> Ledger:
+    """As `written`, given the sums over the signed `counts` [lines, rows, columns] of one write."""
+    drive, n = drive if isinstance(drive, Drive) else Drive.of(drive), as_float(counts)
+    each = [Summed(*one) for one in zip(*found, strict=True)]
+    parts = [part_of(name, pulse or Pulse(), one) for name, pulse, one in zip(KINDS, drive[:2], each, strict=True)]
+    return _book(jnp.maximum(n, 0.0), jnp.maximum(-n, 0.0), None, parts)
 
 
 def erased(device: AbstractPulseDevice, before: Any, after: Any, resets: Pulses, reset: Pulse) -> Ledger:
@@ -297,7 +237,7 @@ def erased(device: AbstractPulseDevice, before: Any, after: Any, resets: Pulses,
     """
     n, g = _cells(device, before, after, as_float(resets))
     nothing = jnp.zeros_like(n)
-    return _book(nothing, nothing, n, [_part("RESET", reset, n, g)])
+    return _book(nothing, nothing, n, [part_of("RESET", reset, Trains(n, g))])
 
 
 def read(
@@ -318,7 +258,7 @@ def read(
     """
     if v.ndim == 0 or v.shape[-1] != lines.shape[1]:
         raise InputError(f"v has shape {v.shape}; [..., {lines.shape[1]}] is needed for {lines.shape[1]} rows.")
-    t = _checked("duration of a read", duration, "s", least=0.0)
+    t = checked("duration of a read", duration, "s", least=0.0)
     if np.broadcast_shapes(t.shape, v.shape[:-1]) != v.shape[:-1]:
         raise InputError(f"duration has shape {t.shape}; one number or {v.shape[:-1]}, one a read, is needed.")
     t = jnp.broadcast_to(t, v.shape[:-1])
@@ -352,5 +292,5 @@ def stepped(
     InputError for an energy that is not finite.
     """
     fired = spikes if isinstance(spikes, int) else spikes.astype(jnp.int32).sum()
-    joules = _checked("energy of the neurons", energy, "J").sum()
+    joules = checked("energy of the neurons", energy, "J").sum()
     return Ledger(neuron_steps=Tally.of(neurons * steps), spikes=Tally.of(fired), neuron_energy=Total.of(joules))

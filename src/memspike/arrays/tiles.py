@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from memspike.arrays.ledger import Ledger
+from memspike.arrays.ledger import Ledger, Wear
 from memspike.devices.part import AbstractPart
 from memspike.parts.errors import InputError
 from memspike.parts.param import option
@@ -141,4 +141,7 @@ def together(shape: Shape, sends: Sequence[Send], ledgers: Sequence[Ledger]) -> 
             booked = send.over(booked, part, shape)
         return booked
 
-    return dataclasses.replace(whole, wear=jax.tree.map(one, *(one.worn() for one in ledgers)))
+    wear = [each.worn() for each in ledgers]
+    energy = sum((each.energy for each in wear[1:]), wear[0].energy)
+    counts = jax.tree.map(one, *((each.up, each.down, each.erased) for each in wear))
+    return dataclasses.replace(whole, wear=Wear(*counts, energy))

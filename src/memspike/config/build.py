@@ -9,9 +9,9 @@ import jax.numpy as jnp
 
 from memspike.arrays.crossbar import Crossbar
 from memspike.arrays.fidelity import AbstractWires, Ideal, Resistive
-from memspike.arrays.ledger import Drive, Pulse
 from memspike.arrays.periphery import Periphery
 from memspike.arrays.tiles import Tiles
+from memspike.arrays.trains import Drive, Pulse
 from memspike.cells.base import AbstractCell
 from memspike.cells.differential import DifferentialPair, MultiDevice
 from memspike.cells.single import RangeReference, SingleReference, Stack, midpoint

@@ -9,7 +9,7 @@ import optax
 
 from memspike.arrays.crossbar import Crossbar
 from memspike.arrays.fidelity import Ideal, Resistive
-from memspike.arrays.ledger import Drive, Pulse
+from memspike.arrays.trains import Drive, Pulse
 from memspike.config.resolve import checked, merged
 from memspike.config.sections import ArraySettings, DriveSettings, LayerSettings, PulseSettings
 from memspike.config.settings import Settings

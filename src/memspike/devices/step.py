@@ -313,13 +313,13 @@ class SoftBounds(AbstractStepDevice):
         """One affine map for any number of pulses."""
         up = pulses > 0
         # constants of both directions outside of the choice: they are numbers of the device, not of the update
-        (slope, whole, end, straight), below = self._constants(True), self._constants(False)
+        (slope, whole, end, straight), below = self.constants(True), self.constants(False)
         u = pulses * jnp.where(up, whole, below[1])
         grown = _exponential(u * jnp.where(up, slope, below[0]))
         curved = share * (1 + grown) + grown * jnp.where(up, end, below[2])
         return jnp.where(jnp.where(up, straight, below[3]), share + u, curved)
 
-    def _constants(self, up: bool) -> tuple[Real, Real, Real, Any]:
+    def constants(self, up: bool) -> tuple[Real, Real, Real, Any]:
         """−κ, 1/P, 1/(e^−κ − 1) of a direction, and whether it is linear."""
         k = jnp.asarray(self.curvature_up if up else self.curvature_down)
         straight = jnp.abs(k) < 1e-6

@@ -127,6 +127,12 @@ SPIKES: dict[str, Any] = {
     "simulation": {"duration": 5e-3},
     "evaluation": {"at_once": 250},
 }
+# twice as many pulses of half the height
+SIXTEEN: dict[str, Any] = {
+    "encoder": {"pulses": 16, "interval": 300e-6, "read_voltage": 0.05},
+    "learning": {"objective": {"temperature": 2e-3}, "optimizer": {"learning_rate": 4e-3}},
+    "simulation": {"dt": 100e-6},
+}
 SPIKING = "MEMprop, arXiv 2206.12992; the trains of pulses and the range are our own choice"
 
 memprop_digits_spikes = memprop(
@@ -155,9 +161,10 @@ memprop_mnist_spikes = memprop(
         "data": {"name": "mnist"},
         "network": {"layers": [{"size": 100}]},
         "augment": {"shift": 0.5},
-        "training": {"epochs": 6},
+        "training": {"epochs": 8},
     },
     SPIKES,
+    SIXTEEN,
     quick={
         "training.epochs": 1,
         "data.train": 9600,
@@ -181,11 +188,7 @@ memprop_fashion_spikes = memprop(
         "training": {"epochs": 10},
     },
     SPIKES,
-    {
-        "encoder": {"pulses": 16, "interval": 300e-6, "read_voltage": 0.05},
-        "learning": {"objective": {"temperature": 2e-3}, "optimizer": {"learning_rate": 4e-3}},
-        "simulation": {"dt": 100e-6},
-    },
+    SIXTEEN,
     quick={
         "network.layers.0.size": 100,
         "training.epochs": 1,

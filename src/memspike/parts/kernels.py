@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Num
 
 SWITCH = "MEMSPIKE_FAST"
 # where fields are in the structures of the interface, in bytes (xla/ffi/api/c_api.h, version 0.x, 64 bits)
@@ -67,9 +67,9 @@ def available() -> bool:
 
 
 def call(
-    kernel: Kernel, inputs: Sequence[Float[Array, "..."]], shapes: Sequence[tuple[int, ...]]
+    kernel: Kernel, inputs: Sequence[Num[Array, "..."]], shapes: Sequence[tuple[int, ...]]
 ) -> list[Float[Array, "..."]]:
-    """The outputs of a kernel, float32 of these shapes, for float32 inputs."""
+    """The outputs of a kernel, float32 of these shapes, for inputs of 32 bits."""
     _register(kernel)
     return _called(kernel, inputs, shapes)
 

@@ -6,7 +6,7 @@ four of 128. Needs llvmlite, which is imported by nothing but kernels.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -72,6 +72,48 @@ class Lanes:
         """The larger one; NaN stays."""
         return self._chosen(">", x)
 
+    def above(self, x: Any) -> ir.Value:
+        """Where they are larger."""
+        return self.writer.builder.fcmp_ordered(">", self.value, self._other(x))
+
+    def where(self, condition: ir.Value, other: "Lanes") -> "Lanes":
+        """Themselves where a condition holds, others elsewhere."""
+        return Lanes(self.writer, self.writer.builder.select(condition, self.value, other.value))
+
+    def as_words(self) -> "Words":
+        """The same bits as words."""
+        return Words(self.writer, self.writer.builder.bitcast(self.value, _of_kind(self.value.type, INT32)))
+
+
+class Words:
+    """`width` words of 32 bits; `+ ^ | << >>` with others and with numbers of Python."""
+
+    def __init__(self, writer: "Writer", value: ir.Value) -> None:
+        self.writer, self.value = writer, value
+
+    def _two(self, name: str, x: Any) -> "Words":
+        other = x.value if isinstance(x, Words) else _constant(self.value.type, int(x))
+        return Words(self.writer, getattr(self.writer.builder, name)(self.value, other))
+
+    def __add__(self, x: Any) -> "Words":
+        return self._two("add", x)
+
+    def __xor__(self, x: Any) -> "Words":
+        return self._two("xor", x)
+
+    def __or__(self, x: Any) -> "Words":
+        return self._two("or_", x)
+
+    def __lshift__(self, x: int) -> "Words":
+        return self._two("shl", x)
+
+    def __rshift__(self, x: int) -> "Words":
+        return self._two("lshr", x)
+
+    def as_float(self) -> Lanes:
+        """The same bits as float32."""
+        return Lanes(self.writer, self.writer.builder.bitcast(self.value, _of_kind(self.value.type, FLOAT)))
+
 
 def _constant(kind: ir.Type, x: Any) -> ir.Constant:
     return ir.Constant(kind, [x] * kind.count if isinstance(kind, ir.VectorType) else x)
@@ -115,6 +157,57 @@ def risen(z: Lanes) -> Lanes:
     return (1.0 - power) - power * above
 
 
+def root(x: Lanes) -> Lanes:
+    """√x."""
+    kind = x.value.type
+    name = f"llvm.sqrt.v{kind.count}f32" if isinstance(kind, ir.VectorType) else "llvm.sqrt.f32"
+    return Lanes(x.writer, x.writer.intrinsic(name, kind, x.value))
+
+
+# (log(1 + f) − f + f²/2)/f³ for 1 + f between √½ and √2, after Moshier's Cephes library
+LOGARITHM = (
+    *(7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1),
+    *(-1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1),
+)
+
+
+def logarithm(x: Lanes) -> Lanes:
+    """log x of normal numbers above 0, to 1e-7 of it or, where it is below 1, to 1e-7."""
+    bits, builder, whole = x.as_words(), x.writer.builder, _of_kind(x.value.type, INT32)
+    # the exponent with which what is left lies between √½ and √2
+    high = Words(x.writer, builder.ashr((bits + -0x3F3504F3).value, _constant(whole, 23)))
+    f = Words(x.writer, builder.sub(bits.value, (high << 23).value)).as_float() - 1.0
+    exponent = Lanes(x.writer, builder.sitofp(high.value, x.value.type))
+    share = f * LOGARITHM[0] + LOGARITHM[1]
+    for c in LOGARITHM[2:]:
+        share = share * f + c
+    return exponent * LN2[0] + (exponent * LN2[1] + (share * f - 0.5) * (f * f) + f)
+
+
+# by Giles, GPU Computing Gems 2 (2011), chapter 10: for w = −log(1 − x²) below 5, and above
+INVERSE = (
+    *(2.81022636e-08, 3.43273939e-07, -3.5233877e-06, -4.39150654e-06, 0.00021858087, -0.00125372503),
+    *(-0.00417768164, 0.246640727, 1.50140941),
+)
+INVERSE_FAR = (
+    *(-0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573950773, -0.0076224613),
+    *(0.00943887047, 1.00167406, 2.83297682),
+)
+
+
+def inverse_error_function(x: Lanes) -> Lanes:
+    """erf⁻¹(x) for |x| < 1, to 1e-6 of it."""
+    w = -logarithm((1.0 - x) * (1.0 + x))
+    near, far = w - 2.5, root(w) - 3.0
+    shares = []
+    for at, (first, *others) in ((near, INVERSE), (far, INVERSE_FAR)):
+        share = at * 0.0 + first
+        for c in others:
+            share = share * at + c
+        shares.append(share)
+    return shares[1].where(w.above(5.0), shares[0]) * x
+
+
 class Place(NamedTuple):
     """Elements that are computed together: their index, and how many they are."""
 
@@ -125,8 +218,17 @@ class Place(NamedTuple):
 class Writer:
     """Writes the instructions of a kernel: loops, loads, stores, buffers."""
 
+    last: ir.Value
+
     def __init__(self, builder: ir.IRBuilder) -> None:
         self.builder = builder
+
+    def intrinsic(self, name: str, result: ir.Type, *given: ir.Value) -> ir.Value:
+        """What a function that LLVM has makes of values."""
+        module = self.builder.module
+        kind = ir.FunctionType(result, [x.type for x in given])
+        known = module.globals.get(name) or ir.Function(module, kind, name)
+        return self.builder.call(known, given)
 
     def whole(self, n: int) -> ir.Constant:
         """A whole number."""
@@ -147,6 +249,54 @@ class Writer:
         """Keep numbers at a place."""
         self.builder.store(x.value, self.after(pointer, place.index)).align = 4
 
+    def words(self, width: int, first: ir.Value) -> Words:
+        """Whole numbers from `first` on."""
+        kind = ir.VectorType(INT32, width)
+        steps = Words(self, ir.Constant(kind, list(range(width))))
+        return steps + self.spread(Words(self, self.builder.trunc(first, INT32)), width)
+
+    def spread(self, x: Any, width: int) -> Any:
+        """One number or word, `width` times."""
+        kind = ir.VectorType(x.value.type, width)
+        nothing = ir.Constant(kind, ir.Undefined)
+        first = self.builder.insert_element(nothing, x.value, ir.Constant(INT32, 0))
+        every = ir.Constant(ir.VectorType(INT32, width), [0] * width)
+        return type(x)(self, self.builder.shuffle_vector(first, nothing, every))
+
+    def below(self, words: Words, limit: ir.Value) -> ir.Value:
+        """Where words are below a whole number."""
+        most = self.spread(Words(self, self.builder.trunc(limit, INT32)), words.value.type.count)
+        return self.builder.icmp_signed("<", words.value, most.value)
+
+    def load_where(self, mask: ir.Value, pointer: ir.Value, place: Place) -> Lanes:
+        """The numbers at a place where the mask is set, 0 elsewhere."""
+        kind, align = ir.VectorType(FLOAT, place.width), ir.Constant(INT32, 4)
+        here = self.after(pointer, place.index)
+        name = f"llvm.masked.load.v{place.width}f32.p0"
+        return Lanes(self, self.intrinsic(name, kind, here, align, mask, self.zero(place.width).value))
+
+    def store_where(self, mask: ir.Value, x: Lanes, pointer: ir.Value, place: Place) -> None:
+        """Keep numbers at a place where the mask is set."""
+        name, here = f"llvm.masked.store.v{place.width}f32.p0", self.after(pointer, place.index)
+        self.intrinsic(name, ir.VoidType(), x.value, here, ir.Constant(INT32, 4), mask)
+
+    def pack(self, mask: ir.Value, x: Lanes, pointer: ir.Value, first: ir.Value) -> None:
+        """Keep the numbers where the mask is set, one after the other, from number `first` behind a pointer on."""
+        name = f"llvm.masked.compressstore.v{x.value.type.count}f32"
+        self.intrinsic(name, ir.VoidType(), x.value, self.after(pointer, first), mask)
+
+    def unpack(self, mask: ir.Value, other: Lanes, pointer: ir.Value, first: ir.Value) -> Lanes:
+        """What was packed, back at its lanes; `other` elsewhere."""
+        kind = other.value.type
+        name = f"llvm.masked.expandload.v{kind.count}f32"
+        return Lanes(self, self.intrinsic(name, kind, self.after(pointer, first), mask, other.value))
+
+    def count(self, mask: ir.Value) -> ir.Value:
+        """How many lanes of a mask are set."""
+        bits = ir.IntType(mask.type.count)
+        found = self.intrinsic(f"llvm.ctpop.i{mask.type.count}", bits, self.builder.bitcast(mask, bits))
+        return self.builder.zext(found, INT64)
+
     def zero(self, width: int) -> Lanes:
         """Zeros."""
         return Lanes(self, _constant(FLOAT if width == 1 else ir.VectorType(FLOAT, width), 0.0))
@@ -154,17 +304,11 @@ class Writer:
     def number(self, pointer: ir.Value, k: "int | ir.Value", width: int) -> Lanes:
         """Number `k` behind a pointer, `width` times."""
         one = self.load(pointer, Place(self.whole(k) if isinstance(k, int) else k, 1))
-        if width == 1:
-            return one
-        kind = ir.VectorType(FLOAT, width)
-        nothing = ir.Constant(kind, ir.Undefined)
-        first = self.builder.insert_element(nothing, one.value, ir.Constant(INT32, 0))
-        every = ir.Constant(ir.VectorType(INT32, width), [0] * width)
-        return Lanes(self, self.builder.shuffle_vector(first, nothing, every))
+        return one if width == 1 else self.spread(one, width)
 
-    def buffer(self) -> ir.Value:
-        """Room for the numbers of a tile."""
-        room = self.builder.alloca(ir.ArrayType(FLOAT, TILE))
+    def buffer(self, more: int = 0) -> ir.Value:
+        """Room for the numbers of a tile, and some more."""
+        room = self.builder.alloca(ir.ArrayType(FLOAT, TILE + more))
         return self.builder.inttoptr(self.builder.ptrtoint(room, INT64), POINTER)
 
     def fill(self, buffers: Sequence[ir.Value], numbers: Sequence[Lanes]) -> None:
@@ -189,6 +333,32 @@ class Writer:
         i.add_incoming(builder.add(i, self.whole(step)), builder.block)
         builder.branch(head)
         builder.position_at_end(end)
+
+    @contextmanager
+    def running(
+        self, start: ir.Value, stop: ir.Value, step: int
+    ) -> Iterator[tuple[ir.Value, ir.Value, Callable[[ir.Value], None]]]:
+        """A loop as `loop`, with a whole number that begins at 0: index, number, and what sets it for the next turn.
+
+        Behind the loop it is `last`.
+        """
+        builder = self.builder
+        head, inside, end = (builder.function.append_basic_block(name) for name in ("head", "inside", "end"))
+        before = builder.block
+        builder.branch(head)
+        builder.position_at_end(head)
+        i, number = builder.phi(INT64), builder.phi(INT64)
+        i.add_incoming(start, before)
+        number.add_incoming(self.whole(0), before)
+        builder.cbranch(builder.icmp_signed("<", i, stop), inside, end)
+        builder.position_at_end(inside)
+        found: list[ir.Value] = []
+        yield i, number, found.append
+        i.add_incoming(builder.add(i, self.whole(step)), builder.block)
+        number.add_incoming(found[0], builder.block)
+        builder.branch(head)
+        builder.position_at_end(end)
+        self.last = number
 
     @contextmanager
     def tiles(self, columns: ir.Value) -> Iterator[tuple[ir.Value, ir.Value]]:

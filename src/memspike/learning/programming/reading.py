@@ -8,8 +8,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, PRNGKeyArray
 
 from memspike.arrays.crossbar import Crossbar
-from memspike.arrays.ledger import Ledger, row_by_row
+from memspike.arrays.ledger import Ledger
 from memspike.arrays.sums import Tally
+from memspike.arrays.trains import row_by_row
 from memspike.cells.base import AbstractCell, CellState, Weight
 from memspike.cells.differential import DifferentialPair
 from memspike.devices.base import select
