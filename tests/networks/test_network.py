@@ -225,10 +225,11 @@ OFF_THE_PATH |= {"surrogate.py", "lif.py", "recurrent.py", "decolle.py"}
 # circuits of one's own, by the implicit function theorem
 NETLISTS = "netlist"
 # derivatives that are written down: those of the plain formula, see tests/devices/test_numerics.py, and the adjoint of
-# the kernel, see tests/neurons/test_mif_course.py
+# kernels, see tests/neurons/test_mif_course.py and tests/networks/test_patches.py
 WRITTEN = {
     "metastable.py": ("@jax.custom_jvp\ndef _relaxed(",),
     "mif_course.py": ("@partial(jax.custom_vjp, nondiff_argnums=(0,))\ndef _course(",),
+    "patches.py": ("@partial(jax.custom_vjp, nondiff_argnums=(0,))\ndef _copied(",),
 }
 # devices that are programmed with errors have the slopes of exact programming; exact weights do not pass there
 PROGRAMMED = "networks/base.py"

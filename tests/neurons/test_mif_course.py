@@ -8,10 +8,23 @@ import pytest
 import memspike as ms
 from memspike.neurons import mif_course
 from memspike.neurons.mif import forward_euler, frozen_memristors
-from memspike.neurons.mif_course import Injected, course, stepped
+from memspike.neurons.mif_course import Injected
 
 pytest.importorskip("llvmlite")
 DT = 10e-6
+
+
+def from_rest(run):
+    """The courses from rest on, without the state at the end."""
+
+    def of(neuron, injected, dt):
+        like = injected.pulse if injected.held is None else injected.held[0]
+        return run(neuron, neuron.init(like.shape), injected, dt)[:2]
+
+    return of
+
+
+course, stepped = from_rest(mif_course.course), from_rest(mif_course.stepped)
 GIVEN = ("pulse", "held", "pulse and held")
 
 
@@ -122,7 +135,7 @@ def test_vmap_is_a_loop_for_chips_and_for_neurons_of_other_parameters(given):
     others = jax.vmap(lambda c, injected: course(ms.neurons.mif(capacitance=c), injected, DT))(capacitance, whole)
     for k, one in enumerate(each):
         np.testing.assert_allclose(
-            others.v[k], stepped(ms.neurons.mif(capacitance=capacitance[k]), one, DT).v, rtol=2e-6, atol=1e-7
+            others[0][k], stepped(ms.neurons.mif(capacitance=capacitance[k]), one, DT)[0], rtol=2e-6, atol=1e-7
         )
 
 
@@ -156,7 +169,39 @@ def test_parameters_and_the_course_of_a_pulse_are_differentiated_by_the_loop():
 
 def test_what_is_no_number_is_found_again():
     found = course(ms.neurons.mif(), Injected(None, None, jnp.full((3, 4), jnp.nan, jnp.float32)), DT)
-    assert jnp.isnan(found.v).all()
+    assert jnp.isnan(found[0]).all()
+
+
+@pytest.mark.parametrize("used", [(True, True), (False, False)])
+@pytest.mark.parametrize("given", GIVEN)
+def test_a_course_goes_on_where_another_ended(given, used):
+    """Also the gradient of what comes after passes to the state between both, and to the first currents."""
+    neuron, injected, weights = ms.neurons.mif(), currents(given, 12, (3, 6)), weights_of(12, (3, 6))
+
+    def part(run, start, first, last, pulse, held):
+        course_weights = None if injected.weights is None else injected.weights[first:last]
+        here = Injected(course_weights, pulse, None if held is None else held[first:last])
+        return run(neuron, start, here, DT)
+
+    def loss(run, cuts):
+        def of(pulse, held):
+            state, total = neuron.init((3, 6)), 0.0
+            for first, last in zip((0, *cuts), (*cuts, 12), strict=True):
+                found = part(run, state, first, last, pulse, held)
+                state = found.end
+                pieces = zip(weights[:, first:last], found, used, strict=False)
+                total = total + sum((w * c).sum() for w, c, use in pieces if use)
+            return total + 3.0 * state.v.sum() + state.x1.sum() - 2.0 * state.x2.sum()
+
+        k = [k for k in (0, 1) if injected[1 + k] is not None]
+        return jax.jit(jax.value_and_grad(of, argnums=k))(*injected[1:])
+
+    expected, slopes = loss(mif_course.stepped, ())
+    for run, cuts in ((mif_course.course, ()), (mif_course.course, (5,)), (mif_course.course, (1, 2, 11))):
+        value, found = loss(run, cuts)
+        assert float(value) == pytest.approx(float(expected), rel=1e-5)
+        for a, b in zip(found, slopes, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=3e-6 * float(jnp.abs(b).max()))
 
 
 def test_a_network_is_the_same_by_kernels(monkeypatch):

@@ -123,6 +123,9 @@ class FeedforwardTopology(AbstractTopology):
     filter: AbstractFilter = part(lambda: ExponentialFilter(tau=0.1e-3), "synaptic filter of the other layers")
     reading: AbstractRows = part(StaticRows, "what reading does to the synaptic devices")
     checkpoint: bool = option(True, "recompute the inside of a step in the backward pass: less memory")
+    segment: int | None = option(
+        None, "steps whose inside is recomputed together: memory of one segment, not of a trial", bounds=(1, 10**9)
+    )
     spike_voltage: float = option(0.2, "row voltage of a spike", unit="V", bounds=(1e-6, 10))
     bias_voltage: float = option(0.1, "voltage of bias rows, but for that of the input", unit="V", bounds=(1e-6, 10))
     input_gain: float | None = option(
@@ -148,7 +151,8 @@ class FeedforwardTopology(AbstractTopology):
         # spikes of an encoder are numbers: those of the network where it has any, 1 V where all neurons are analog
         spikes = base.spikes and any(layer.spiking for layer in found)
         volts = self.spike_voltage if spikes else 1.0
-        return Feedforward(tuple(found), self.checkpoint, base.pixels, base.bias, volts)
+        shape = {"inputs": base.pixels, "input_bias": base.bias, "input_voltage": volts}
+        return Feedforward(tuple(found), self.checkpoint, self.segment, **shape)
 
     def _layer(self, layer: LayerSettings, k: int, before: list[Layer], base: Ingredients, where: str) -> Layer:
         """Layer number `k`, given those before it."""

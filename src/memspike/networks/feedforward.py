@@ -10,10 +10,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.arrays.crossbar import Crossbar, Seen
+from memspike.arrays.rows import DynamicalRows
 from memspike.networks import base
 from memspike.networks.base import AbstractNetwork, Cells, Clock, Conductances, Corrections, Weights
 from memspike.networks.connections import Map
 from memspike.networks.layers import INPUT, Layer
+from memspike.networks.segments import in_segments
 from memspike.networks.simulate import Events, simulate
 from memspike.parts.errors import InputError
 from memspike.parts.param import option
@@ -46,6 +48,9 @@ class Feedforward(AbstractNetwork):
 
     layers: tuple[Layer, ...]
     checkpoint: bool = option(True, "recompute the inside of a step in the backward pass: less memory")
+    segment: int | None = option(
+        None, "steps whose inside is recomputed together: memory of one segment, not of a trial", bounds=(1, 10**9)
+    )
     inputs: Map = eqx.field(static=True, default=())
     input_bias: bool = option(False, "the last row of the input is a bias")
     input_voltage: float = option(1.0, "row voltage of 1 in an input that is no events", unit="V", bounds=(1e-6, 10))
@@ -91,6 +96,11 @@ class Feedforward(AbstractNetwork):
         last = len(self.layers) - 1
         for k in range(len(self.layers)):
             self._check_layer(k)
+        if self.segment is not None and any(isinstance(layer.rows, DynamicalRows) for layer in self.layers):
+            raise InputError(
+                f"segment is {self.segment}; devices that move while they are read remember a whole trial: leave it "
+                "out, or read statically."
+            )
         if self.layers[last].spiking and self.layers[last].recurrent is not None and not self.spiking_output:
             raise InputError(
                 f"Layer {last} is the last one; its spiking neurons integrate and do not fire, so that it cannot be "
@@ -154,6 +164,8 @@ class Feedforward(AbstractNetwork):
         key: PRNGKeyArray | None = None,
     ) -> Membranes:
         """A trial from rest: membranes above their rest voltage, or spikes. InputError as in `simulate`."""
+        if self.segment is not None and self.segment < clock.steps:
+            return self.membranes(in_segments(self, readings, x, clock, self.segment, key=key))
         options = {"steps": clock.steps, "dt": clock.dt, "key": key, "checkpoint": self.checkpoint}
         return self.membranes(simulate(self, readings, x, **options))
 

@@ -1,7 +1,7 @@
 """What drives a network, and the one time loop."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -130,29 +130,6 @@ def drive_of(network: Any, k: int, inputs: Events | Real, sent: Sequence[Real], 
     return Drive(None if at_events is None else pulses, whole(False))
 
 
-def _column_currents(
-    layer: Layer, seen: Seen, drive: Drive, clock: Clock, *, key: Any
-) -> tuple[Real | None, Real | None, Real | None]:
-    """Currents of all columns at once, for all events, their weights in every step, and for all steps.
-
-    Pulses pass the gain stage and the filter in closed form.
-    """
-    pulses, kernel, currents = None, None, None
-    for_events = key if key is None or drive.held is None else jax.random.fold_in(key, 1)
-    if drive.events is not None:
-        held, durations = drive.events.holds()
-        pulses = layer.read(seen, layer.rows.effective(held, durations)[1::2], key=for_events)
-        moments = (jnp.arange(clock.steps, dtype=jnp.result_type(float)) + layer.filter.moment) * clock.dt
-        since = moments[:, None] - jnp.asarray(drive.events.times, dtype=moments.dtype)[None, :]
-        kernel = jnp.asarray(layer.input_gain, since.dtype) * layer.filter.pulse(since, drive.events.width)
-    if drive.held is not None:
-        durations = jnp.full(drive.held.shape[0], clock.dt, dtype=drive.held.dtype)
-        currents = layer.read(seen, layer.rows.effective(drive.held, durations), key=key)
-    if drive.injected is not None:
-        currents = drive.injected if currents is None else currents + drive.injected
-    return pulses, kernel, currents
-
-
 class How(NamedTuple):
     """How a layer is run: whether its neurons fire, whether the inside of a step is recomputed in the backward pass,
     and whether differentiation holds fixed what its neurons hear of each other.
@@ -163,64 +140,107 @@ class How(NamedTuple):
     fixed: bool = False
 
 
-def run_layer(layer: Layer, seen: tuple[Seen, ...], drive: Drive, clock: Clock, how: How, *, key: Any) -> Trace:
-    """The neurons of one layer: one GEMM for all events or steps, then a scan of filter and neurons.
+class LayerRun:
+    """A layer in time: what pulses of input rows bring, and how it goes on from a state for some steps.
 
-    A recurrent layer reads its other crossbar inside the scan. The scan of others is a kernel where there is one.
+    A recurrent layer reads its other crossbar in every step. Others go on by a kernel where there is one.
     """
-    dt = clock.dt
-    pulses, kernel, currents = _column_currents(layer, seen[0], drive, clock, key=key)
-    first: Any = pulses if currents is None else currents
-    shape, layer = first.shape[1:], layer.of_rank(first.ndim - 1)
-    again = layer.recurrent is not None
-    if not again and mif_course.fits(layer.neuron, first):
-        return _at_once(layer, kernel, pulses, currents, dt)
-    back = _reader(layer.recurrent, seen[1]) if layer.recurrent is not None else None
-    for_back: Any = None if key is None or not again else jax.random.fold_in(key, 2)
 
-    # one event is cheaper weighed in each step, many are in one product, whose backward pass is one, too
-    injected = None
-    if pulses is not None and kernel is not None and len(pulses) > 1:
-        injected, kernel = jnp.tensordot(kernel, pulses, axes=1), None
+    def __init__(self, layer: Layer, seen: tuple[Seen, ...], drive: Drive, how: How, *, key: Any) -> None:
+        self.seen, self.how, self.key, self.events = seen, how, key, drive.events
+        self.pulses = None
+        if drive.events is not None:
+            held, durations = drive.events.holds()
+            noise = key if key is None or drive.held is None else jax.random.fold_in(key, 1)
+            self.pulses = layer.read(seen[0], layer.rows.effective(held, durations)[1::2], key=noise)
+        batch = next(x.shape[1:-1] for x in (self.pulses, drive.held, drive.injected) if x is not None)
+        self.shape = (*batch, math.prod(layer.map))
+        self.layer = layer.of_rank(len(self.shape))
+        # currents that pass the filter from step to step, not in closed form
+        self.filters = drive.held is not None or drive.injected is not None or layer.recurrent is not None
 
-    def body(carry: Any, x: Any) -> tuple[Any, Trace]:
-        source, state, last = carry
-        weights, current, arriving, t = x
-        if back is not None:
-            last = jax.lax.stop_gradient(last) if how.fixed else last
-            passed, v = layer.rows.step(last[0], last[1], dt)
-            own = back(v, None if t is None else jax.random.fold_in(for_back, t))
-            arriving, last = own if arriving is None else arriving + own, (passed,)
-        if pulses is not None and weights is not None:
-            current = jnp.tensordot(weights, pulses, axes=1)
-        if arriving is not None:
-            source, filtered = layer.filter.step(source, arriving, dt)
-            current = filtered if current is None else filtered + current
-        state, trace = layer.step(state, current, dt, fires=how.fires)
-        return (source, state, (*last, trace.above_rest) if again else last), trace
+    def start(self, dtype: Any) -> Any:
+        """Filter, neurons and what these sent before, at rest."""
+        none = jnp.zeros(self.shape, dtype)
+        last = () if self.layer.recurrent is None else (none, none)
+        return self.layer.filter.init(self.shape) if self.filters else (), self.layer.neuron.init(self.shape), last
 
-    none = jnp.zeros(shape, first.dtype)
-    source = () if pulses is not None and currents is None and not again else layer.filter.init(shape)
-    carry = (source, layer.neuron.init(shape), (none, none) if again else ())
-    number = None if for_back is None else jnp.arange(clock.steps, dtype=jnp.int32)
-    body = jax.checkpoint(body) if how.checkpoint else body
-    return jax.lax.scan(body, carry, (kernel, injected, currents, number))[1]
+    def weights(self, first: Any, clock: Clock) -> Float[Array, "steps events"] | None:
+        """The current of every pulse in every step from step `first` on, for a column current of 1 A; exact."""
+        if self.events is None:
+            return None
+        steps = jnp.arange(clock.steps, dtype=jnp.result_type(float)) + jnp.asarray(first, jnp.result_type(float))
+        since = ((steps + self.layer.filter.moment) * clock.dt)[:, None]
+        since = since - jnp.asarray(self.events.times, dtype=since.dtype)[None, :]
+        return jnp.asarray(self.layer.input_gain, since.dtype) * self.layer.filter.pulse(since, self.events.width)
+
+    def currents(self, drive: Drive, dt: float, *, key: Any) -> Real | None:
+        """Column currents of what is held, and those that are injected: one product for all steps."""
+        found = drive.injected
+        if drive.held is not None:
+            durations = jnp.full(drive.held.shape[0], dt, dtype=drive.held.dtype)
+            read = self.layer.read(self.seen[0], self.layer.rows.effective(drive.held, durations), key=key)
+            found = read if found is None else read + found
+        return found
+
+    def advance(self, state: Any, first: Any, drive: Drive, clock: Clock, *, key: Any) -> tuple[Any, Trace]:
+        """The steps of `clock`, the first of them number `first`, under this drive; fresh read noise is of `key`."""
+        weights, currents = self.weights(first, clock), self.currents(drive, clock.dt, key=key)
+        pulses, like = self.pulses, self.pulses if currents is None else currents
+        # one pulse is cheaper weighed in each step, many are in one product, whose backward pass is one, too
+        pulsed = None
+        if pulses is not None and weights is not None and len(pulses) > 1:
+            pulsed, weights, pulses = jnp.tensordot(weights, pulses, axes=1), None, None
+        if self.layer.recurrent is None and mif_course.fits(self.layer.neuron, like):
+            alone = None if weights is None else weights[:, 0], None if pulses is None else pulses[0]
+            return self._at_once(state, alone, pulsed, currents, clock.dt)
+        number = None
+        if self.key is not None and self.layer.recurrent is not None:
+            number = jnp.arange(clock.steps, dtype=jnp.int32) + jnp.asarray(first, jnp.int32)
+        body = self._step(pulses, clock.dt)
+        body = jax.checkpoint(body) if self.how.checkpoint else body
+        return jax.lax.scan(body, state, (weights, pulsed, currents, number))
+
+    def _step(self, pulses: Real | None, dt: float) -> Callable[[Any, Any], tuple[Any, Trace]]:
+        layer, how = self.layer, self.how
+        back = None if layer.recurrent is None else _reader(layer.recurrent, self.seen[1])
+        noise = None if self.key is None or back is None else jax.random.fold_in(self.key, 2)
+
+        def body(carry: Any, x: Any) -> tuple[Any, Trace]:
+            source, state, last = carry
+            weights, current, arriving, t = x
+            if back is not None:
+                last = jax.lax.stop_gradient(last) if how.fixed else last
+                passed, v = layer.rows.step(last[0], last[1], dt)
+                own = back(v, None if t is None else jax.random.fold_in(noise, t))
+                arriving, last = own if arriving is None else arriving + own, (passed,)
+            if pulses is not None and weights is not None:
+                current = jnp.tensordot(weights, pulses, axes=1)
+            if arriving is not None:
+                source, filtered = layer.filter.step(source, arriving, dt)
+                current = filtered if current is None else filtered + current
+            state, trace = layer.step(state, current, dt, fires=how.fires)
+            return (source, state, (*last, trace.above_rest) if back is not None else last), trace
+
+        return body
+
+    def _at_once(
+        self, state: Any, pulse: tuple[Real | None, Real | None], held: Real | None, currents: Real | None, dt: float
+    ) -> tuple[Any, Trace]:
+        """The steps of neurons that need nobody else."""
+        source, neurons, last = state
+        if currents is not None:
+            source, filtered = jax.lax.scan(lambda at, x: self.layer.filter.step(at, x, dt), source, currents)
+            held = filtered if held is None else held + filtered
+        found = mif_course.course(self.layer.neuron, neurons, mif_course.Injected(*pulse, held), dt)
+        return (source, found.end, last), Trace(found.v, found.above_rest)
 
 
-def _at_once(layer: Layer, kernel: Real | None, pulses: Real | None, currents: Real | None, dt: float) -> Trace:
-    """The same where all currents are known before the neurons begin."""
-    weights, pulse, held = None, None, None
-    if pulses is not None and kernel is not None:
-        if len(pulses) == 1:
-            weights, pulse = kernel[:, 0], pulses[0]
-        else:
-            held = jnp.tensordot(kernel, pulses, axes=1)
-    if currents is not None:
-        start = layer.filter.init(currents.shape[1:])
-        filtered = jax.lax.scan(lambda source, x: layer.filter.step(source, x, dt), start, currents)[1]
-        held = filtered if held is None else held + filtered
-    found = mif_course.course(layer.neuron, mif_course.Injected(weights, pulse, held), dt)
-    return Trace(found.v, found.above_rest)
+def run_layer(layer: Layer, seen: tuple[Seen, ...], drive: Drive, clock: Clock, how: How, *, key: Any) -> Trace:
+    """The neurons of one layer from rest: one GEMM for all events or steps, then filter and neurons in time."""
+    run = LayerRun(layer, seen, drive, how, key=key)
+    like = next(x for x in (run.pulses, drive.held, drive.injected) if x is not None)
+    return run.advance(run.start(like.dtype), 0, drive, clock, key=key)[1]
 
 
 def _reader(crossbar: Crossbar, seen: Seen) -> Callable[[Real, Any], Real]:
@@ -245,10 +265,21 @@ def walk(
     run: Runner = run_layer,
 ) -> list[Walk]:
     """The layers of a run from rest, one after the other, each by `run`; other arguments as of `simulate`."""
+    inputs, done = as_voltages(network, inputs), []
+    for k, (layer, (reads, own)) in enumerate(zip(network.layers, seen_by_layers(network, seen, key), strict=True)):
+        drive = drive_of(network, k, inputs, [at.trace.above_rest for at in done], clock.steps)
+        how = How(network.fires(k), checkpoint)
+        done.append(Walk(k, drive, reads, run(layer, reads, drive, clock, how, key=own)))
+    return done
+
+
+def seen_by_layers(
+    network: Any, seen: Sequence[Any], key: PRNGKeyArray | None
+) -> Iterator[tuple[tuple[Seen, ...], PRNGKeyArray | None]]:
+    """What the crossbars of every layer see, nothing where neurons are not connected, and a key of their reads."""
     keys = [None] * len(seen) if key is None else list(jax.random.split(key, len(seen)))
-    inputs = as_voltages(network, inputs)
-    own, done = iter(zip(seen, keys, strict=True)), []
-    for k, layer in enumerate(network.layers):
+    own = iter(zip(seen, keys, strict=True))
+    for layer in network.layers:
         found, each = zip(*(next(own) for _ in layer.crossbars()), strict=True)
         used = [
             one if isinstance(one, Seen) else crossbar.transfer(one)
@@ -256,10 +287,7 @@ def walk(
         ]
         parts = zip(used, layer.connected(), strict=True)
         reads = tuple(one if mask is None else Seen(one.lines * mask[None], one.sd * mask[None]) for one, mask in parts)
-        drive = drive_of(network, k, inputs, [at.trace.above_rest for at in done], clock.steps)
-        how = How(network.fires(k), checkpoint)
-        done.append(Walk(k, drive, reads, run(layer, reads, drive, clock, how, key=each[0])))
-    return done
+        yield reads, each[0]
 
 
 def as_voltages(network: Any, inputs: Events | Real) -> Events | Real:
