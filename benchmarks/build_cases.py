@@ -56,9 +56,9 @@ def soft_bounds():
     """One update of 1,024² soft-bounds devices with device-to-device spread and cycle-to-cycle noise."""
     from memspike import devices
 
-    shape = (1024, 1024)
-    device = devices.SoftBounds()
-    chip = devices.fabricate(device, {"g_max": 0.05, "g_min": 0.05}, shape=shape, key=jax.random.key(0))
+    shape, spread = (1024, 1024), {"device.g_max": 0.05, "device.g_min": 0.05}
+    device = devices.CycleToCycle(devices.SoftBounds(), up=0.03, down=0.03)
+    chip = devices.fabricate(device, spread, shape=shape, key=jax.random.key(0))
     state = chip.place(chip.init(shape), 0.5 * (chip.g_min + chip.g_max))
     pulses = jnp.asarray(np.random.default_rng(0).integers(-3, 4, shape).astype(np.float32))
     update = jax.jit(lambda c, s, n, k: c.program(s, n, key=k))

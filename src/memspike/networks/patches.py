@@ -16,6 +16,7 @@ from jaxtyping import Array, Float
 
 from memspike.parts import kernels
 from memspike.parts.kernels import Kernel
+from memspike.parts.parallel import along_batch
 
 if TYPE_CHECKING:
     from memspike.parts.lanes import Writer
@@ -57,7 +58,7 @@ def patches(pixels: Float[Array, "*batch height width channels"], cut: Cut) -> F
         return sliced(pixels, cut)
     height, width, channels = pixels.shape[-3:]
     flat = pixels.reshape(*pixels.shape[:-3], height * width * channels)
-    return _copied(_Layout(cut, width, channels), flat)
+    return _copied(_Layout(cut, width, channels), flat).reshape(*pixels.shape[:-3], cut.down * cut.across, -1)
 
 
 def sliced(pixels: Float[Array, "*batch height width channels"], cut: Cut) -> Float[Array, "*batch places pixels"]:
@@ -94,15 +95,16 @@ def _run(layout: _Layout, size: int, cut: bool) -> Callable[[Real], Real]:
     names = "_".join(str(n) for n in (*layout.cut, layout.width, layout.channels, size))
     body = partial(_write_cut if cut else _write_sum, layout)
     kernel = Kernel(f"memspike_{'patches' if cut else 'patches_back'}_{names}", 1, 1, 1 - cut, body)
-    places = layout.cut.down * layout.cut.across
-    inside, outside = (size,), (places, layout.runs() * layout.run // places)
-    given, found = (inside, outside) if cut else (outside, inside)
+    inside, outside = (size, layout.runs() * layout.run)[:: 1 if cut else -1]
+
+    def part(x: Real) -> Real:
+        images = math.prod(x.shape[:-1])
+        found = kernels.call(kernel, [x.reshape(images, inside)], [(images, outside)])[0]
+        return found.reshape(*x.shape[:-1], outside)
 
     @custom_vmap
     def run(x: Real) -> Real:
-        lead = x.shape[: -len(given)]
-        images = math.prod(lead)
-        return kernels.call(kernel, [x.reshape(images, *given)], [(images, *found)])[0].reshape(*lead, *found)
+        return along_batch(part, -2, (x,), jax.eval_shape(part, x)) if x.ndim > 1 else part(x)
 
     @run.def_vmap
     def _(axis: int, batched: Sequence[bool], x: Real) -> tuple[Real, bool]:

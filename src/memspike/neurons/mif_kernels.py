@@ -14,6 +14,7 @@ from memspike.devices.metastable import MetastableSwitch
 from memspike.neurons.mif import MIF
 from memspike.parts import kernels
 from memspike.parts.kernels import Kernel
+from memspike.parts.parallel import along_batch
 
 if TYPE_CHECKING:
     from memspike.parts.lanes import Lanes, Place, Writer
@@ -61,8 +62,7 @@ NUMBER, STEP, NEURON, COURSE = range(4)
 def _side_by_side(kernel: Kernel, inputs: Sequence[int], outputs: Sequence[int]) -> Callable[..., tuple[Real, ...]]:
     """The kernel for neurons of any shape; `vmap` puts more of them beside each other."""
 
-    @custom_vmap
-    def run(*given: Real) -> tuple[Real, ...]:
+    def part(*given: Real) -> tuple[Real, ...]:
         of = dict(zip(inputs, given, strict=True))
         shape = of[COURSE].shape if COURSE in of else (*of[STEP].shape, *of[NEURON].shape)
         steps, columns = shape[0], int(np.prod(shape[1:]))
@@ -73,6 +73,10 @@ def _side_by_side(kernel: Kernel, inputs: Sequence[int], outputs: Sequence[int])
             [flat[kind] for kind in outputs],
         )
         return tuple(x.reshape(shape[kind == NEURON :]) for kind, x in zip(outputs, found, strict=True))
+
+    @custom_vmap
+    def run(*given: Real) -> tuple[Real, ...]:
+        return along_batch(part, -2, given, jax.eval_shape(part, *given))
 
     @run.def_vmap
     def _(size: int, batched: Sequence[bool], *given: Real) -> tuple[tuple[Real, ...], tuple[bool, ...]]:

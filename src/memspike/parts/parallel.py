@@ -64,6 +64,23 @@ def vmap_split(one: Callable[..., Any], *batched: Any) -> Any:
     return _share_out(jax.vmap(one), "chips", batched)
 
 
+def along_batch(run: Callable[..., Any], axis: int, given: tuple[Any, ...], like: Any) -> Any:
+    """`run(*given)`, each device for its part of `axis` (from the end), where their number divides it.
+
+    For what XLA cannot share out by itself. Arrays of fewer axes are for all; `like` are the shapes of what comes out.
+    """
+    longest = max(given, key=lambda x: x.ndim)
+    if longest.ndim < -axis or not _divides(longest.shape[axis]):
+        return run(*given)
+
+    def spec(x: Any) -> PartitionSpec:
+        there = x.ndim >= -axis and x.shape[axis] == longest.shape[axis]
+        return PartitionSpec(*([None] * (x.ndim + axis)), "batch") if there else PartitionSpec()
+
+    ins, outs = tuple(spec(x) for x in given), jax.tree.map(spec, like)
+    return jax.shard_map(run, mesh=devices_mesh("batch"), in_specs=ins, out_specs=outs, check_vma=False)(*given)
+
+
 def split(x: Array, axis: int) -> Array:
     """`x` with `axis` spread over all devices, where their number divides it; otherwise `x` itself."""
     if not _divides(x.shape[axis]):
