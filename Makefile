@@ -35,7 +35,7 @@ docs: $(VENV)/.docs
 
 bench: pyproject.toml
 	test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
-	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt -e .
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt -e '.[fast]'
 	.venv-bench/bin/python benchmarks/bptt.py --out results/bench-bptt.json
 	.venv-bench/bin/python benchmarks/devices.py --out results/bench-devices.json
 	.venv-bench/bin/python benchmarks/arrays.py --out results/bench-arrays.json
@@ -45,6 +45,7 @@ bench: pyproject.toml
 	.venv-bench/bin/python benchmarks/eprop.py --out results/bench-eprop.json
 	.venv-bench/bin/python benchmarks/population.py --out results/bench-population.json
 	.venv-bench/bin/python benchmarks/updates.py --out results/bench-updates.json
+	.venv-bench/bin/python benchmarks/long_trials.py --out results/bench-long-trials.json
 	.venv-bench/bin/python benchmarks/start.py --out results/bench-start.json
 
 clean:

@@ -58,16 +58,20 @@ def test_what_is_no_number_stays_none(law):
 
 def test_the_handler_works_and_can_be_switched_off(monkeypatch):
     assert kernels.available()
+    assert kernels.state().startswith("used, llvmlite ")
     monkeypatch.setenv("MEMSPIKE_FAST", "0")
     assert not kernels.available()
+    assert kernels.state() == "not used: $MEMSPIKE_FAST is 0"
 
 
 def test_there_are_none_without_the_package_or_the_processor(monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert not kernels.available()
+    assert kernels.state() == "not used on the device gpu"
     monkeypatch.undo()
     monkeypatch.setattr(kernels.importlib.util, "find_spec", lambda name: None)
     assert not kernels.available()
+    assert "memspike[fast]" in kernels.state()
 
 
 def test_an_interface_of_another_shape_leaves_the_form_in_jax(monkeypatch):

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from memspike.data import store
-from memspike.parts import compiled, imports
+from memspike.parts import compiled, imports, kernels
 from memspike.parts.errors import InputError
 from memspike.training.folder import environment
 
@@ -95,6 +95,7 @@ def checks() -> Iterator[Check]:
     parent = next(p for p in (folder, *folder.parents) if p.exists())
     yield Check("data cache", os.access(parent, os.W_OK), str(folder))
     yield Check("compiled programs", True, _compiled_programs())
+    yield Check("kernels", True, kernels.state())
     yield _own_parts()
     for name in store.SOURCES:
         present = store.path_of(name).exists()

@@ -10,13 +10,14 @@ import importlib.util
 import os
 from collections.abc import Callable, Sequence
 from functools import cache
+from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import Array, Float, Num
 
-SWITCH = "MEMSPIKE_FAST"
+SWITCH, PACKAGE = "MEMSPIKE_FAST", "llvmlite"
 # where fields are in the structures of the interface, in bytes (xla/ffi/api/c_api.h, version 0.x, 64 bits)
 EXTENSION, API, STAGE, ARGUMENTS, RESULTS = 8, 16, 32, 72, 112
 DATA, DIMENSIONS = 24, 40
@@ -59,11 +60,26 @@ def _twice(writer: Any, inputs: Sequence[Any], outputs: Sequence[Any], shape: tu
 _CHECK = Kernel("memspike_check", 1, 1, 0, _twice)
 
 
+def wanted() -> bool:
+    """Whether the package is there and nobody has switched kernels off."""
+    return os.environ.get(SWITCH) != "0" and importlib.util.find_spec(PACKAGE) is not None
+
+
 def available() -> bool:
     """Whether kernels can be used in this process."""
-    if os.environ.get(SWITCH) == "0" or importlib.util.find_spec("llvmlite") is None:
-        return False
-    return jax.default_backend() == "cpu" and _works()
+    return wanted() and jax.default_backend() == "cpu" and _works()
+
+
+def state() -> str:
+    """The same in words."""
+    if available():
+        return f"used, {PACKAGE} {version(PACKAGE)}"
+    if os.environ.get(SWITCH) == "0":
+        return f"not used: ${SWITCH} is 0"
+    if importlib.util.find_spec(PACKAGE) is None:
+        return "not used: pip install 'memspike[fast]'"
+    where = jax.default_backend()
+    return "not used: JAX does not call them as expected" if where == "cpu" else f"not used on the device {where}"
 
 
 def call(

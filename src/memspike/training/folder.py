@@ -21,6 +21,7 @@ import tomli_w
 from memspike.parts.atomic import read_arrays, write_arrays, write_text
 from memspike.parts.errors import InputError
 from memspike.parts.imports import KEY, check_unchanged, recorded, versions
+from memspike.parts.kernels import PACKAGE, wanted
 
 KEPT_CHECKPOINTS = 2
 _STEP = re.compile(r"step-(\d+)\.npz")
@@ -141,7 +142,7 @@ def _without_imports(text: str) -> str:
 
 def environment() -> dict[str, Any]:
     """Versions and machine of this run, without names of people or hosts."""
-    packages = ("memspike", "jax", "jaxlib", "equinox", "optax", "numpy", "scipy")
+    packages = ("memspike", "jax", "jaxlib", "equinox", "optax", "numpy", "scipy", *(PACKAGE,) * wanted())
     return {
         "python": sys.version.split()[0],
         "platform": platform.platform(),
