@@ -80,7 +80,9 @@ def test_memory_is_that_of_a_segment():
         def loss(g):
             return jnp.square(network.run(g, x, Clock(DT, (4000,))).output[-10:]).sum()
 
-        return jax.jit(jax.grad(loss)).lower(g).compile().memory_analysis().temp_size_in_bytes
+        laid_out = jax.jit(jax.grad(loss)).lower(g).compile().memory_analysis()
+        assert laid_out is not None
+        return laid_out.temp_size_in_bytes
 
     assert bytes_of(64) < 0.15 * bytes_of(None)
 

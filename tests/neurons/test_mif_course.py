@@ -1,5 +1,7 @@
 """MIF neurons by kernels against the loop over arrays, against finite differences, and beside each other."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -124,7 +126,7 @@ def test_vmap_is_a_loop_for_chips_and_for_neurons_of_other_parameters(given):
     shared = each[0].weights
     each = [one._replace(weights=shared) for one in each]
     whole = jax.tree.map(lambda *x: jnp.stack(x), *each)
-    axes = Injected(None, *(None if x is None else 0 for x in whole[1:]))
+    axes: Any = Injected(None, *(None if x is None else 0 for x in whole[1:]))  # pyright: ignore[reportArgumentType]
     neuron = ms.neurons.mif()
     run = jax.vmap(lambda injected: course(neuron, injected, DT), in_axes=(axes,))
     found = run(whole._replace(weights=shared))

@@ -46,7 +46,8 @@ def in_segments(
         after, sent, found = [], [], []
         for k, (run, state) in enumerate(zip(runs, states, strict=True)):
             drive = drive_of(network, k, here, sent, steps)
-            own = None if layers[k][1] is None else jax.random.fold_in(layers[k][1], first)
+            noise: Any = layers[k][1]
+            own = None if noise is None else jax.random.fold_in(noise, first)
             state, trace = run.advance(state, first, Drive(None, *drive[1:]), Clock(clock.dt, (steps,)), key=own)
             after.append(state)
             sent.append(trace.above_rest)

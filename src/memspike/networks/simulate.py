@@ -186,7 +186,8 @@ class LayerRun:
     def advance(self, state: Any, first: Any, drive: Drive, clock: Clock, *, key: Any) -> tuple[Any, Trace]:
         """The steps of `clock`, the first of them number `first`, under this drive; fresh read noise is of `key`."""
         weights, currents = self.weights(first, clock), self.currents(drive, clock.dt, key=key)
-        pulses, like = self.pulses, self.pulses if currents is None else currents
+        pulses = self.pulses
+        like: Any = pulses if currents is None else currents
         # one pulse is cheaper weighed in each step, many are in one product, whose backward pass is one, too
         pulsed = None
         if pulses is not None and weights is not None and len(pulses) > 1:
@@ -204,7 +205,7 @@ class LayerRun:
     def _step(self, pulses: Real | None, dt: float) -> Callable[[Any, Any], tuple[Any, Trace]]:
         layer, how = self.layer, self.how
         back = None if layer.recurrent is None else _reader(layer.recurrent, self.seen[1])
-        noise = None if self.key is None or back is None else jax.random.fold_in(self.key, 2)
+        noise: Any = None if self.key is None or back is None else jax.random.fold_in(self.key, 2)
 
         def body(carry: Any, x: Any) -> tuple[Any, Trace]:
             source, state, last = carry

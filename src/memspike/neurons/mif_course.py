@@ -84,14 +84,14 @@ def _course(dt: float, neuron: MIF, start: MIFState, injected: Injected) -> Cour
 
 
 def _forward(dt: float, neuron: Any, start: Any, injected: Any) -> tuple[Courses, Any]:
-    given = jax.tree.map(lambda x: x.value, (neuron, start, injected), is_leaf=_primal)
+    given: Any = jax.tree.map(lambda x: x.value, (neuron, start, injected), is_leaf=_primal)
     if any(leaf.perturbed for leaf in jax.tree.leaves((neuron, injected.weights), is_leaf=_primal)):
         return jax.vjp(lambda *a: stepped(*a, dt), *given)
     courses, kept = _run(dt, *given)
     return courses, (given, *kept)
 
 
-def _backward(dt: float, kept: Any, wanted: Courses) -> tuple[Any, Any, Any]:
+def _backward(dt: float, kept: Any, wanted: Courses) -> Any:
     if callable(kept):
         return kept(jax.tree.map(_array, wanted, is_leaf=_symbolic))
     (neuron, start, injected), numbers, courses = kept

@@ -6,6 +6,7 @@ nothing.
 """
 
 import ctypes
+import importlib
 import importlib.util
 import os
 from collections.abc import Callable, Sequence
@@ -109,8 +110,7 @@ _ENGINES: list[Any] = []
 
 def _compiled(kernel: Kernel) -> int:
     """The address of its machine code."""
-    import llvmlite.binding as llvm
-
+    llvm: Any = importlib.import_module("llvmlite.binding")
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     features = llvm.get_host_cpu_features().flatten()
@@ -129,9 +129,7 @@ def _compiled(kernel: Kernel) -> int:
 
 def _written(kernel: Kernel) -> str:
     """The handler of a kernel in LLVM's language: it says its version when asked, and runs when it is to."""
-    from llvmlite import ir
-
-    from memspike.parts.lanes import BYTE, INT32, INT64, POINTER, Writer
+    from memspike.parts.lanes import BYTE, INT32, INT64, POINTER, Writer, ir
 
     def field(builder: Any, base: Any, offset: int) -> Any:
         return builder.gep(base, [ir.Constant(INT64, offset)], source_etype=BYTE)

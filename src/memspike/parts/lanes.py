@@ -5,12 +5,18 @@ those that are left over. What the processor has is the compiler's business: one
 four of 128. Needs llvmlite, which is imported by nothing but kernels.
 """
 
+import importlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from llvmlite import ir
+# it comes without types
+ir: Any = importlib.import_module("llvmlite.ir")
+Value = Any
+"""A number, word, pointer or mask of a kernel."""
+Kind = Any
+"""The type of a value."""
 
 WIDE = 16
 # elements whose states stay in the nearest cache while time passes
@@ -25,13 +31,13 @@ FREEDOM = ("contract", "nsz", "arcp")
 class Lanes:
     """`width` float32 numbers; `+ − * /` with others and with numbers of Python."""
 
-    def __init__(self, writer: "Writer", value: ir.Value) -> None:
+    def __init__(self, writer: "Writer", value: Value) -> None:
         self.writer, self.value = writer, value
 
-    def _other(self, x: Any) -> ir.Value:
+    def _other(self, x: Any) -> Value:
         return x.value if isinstance(x, Lanes) else _constant(self.value.type, float(x))
 
-    def _two(self, name: str, a: ir.Value, b: ir.Value) -> "Lanes":
+    def _two(self, name: str, a: Value, b: Value) -> "Lanes":
         return Lanes(self.writer, getattr(self.writer.builder, name)(a, b, flags=FREEDOM))
 
     def __add__(self, x: Any) -> "Lanes":
@@ -72,11 +78,11 @@ class Lanes:
         """The larger one; NaN stays."""
         return self._chosen(">", x)
 
-    def above(self, x: Any) -> ir.Value:
+    def above(self, x: Any) -> Value:
         """Where they are larger."""
         return self.writer.builder.fcmp_ordered(">", self.value, self._other(x))
 
-    def where(self, condition: ir.Value, other: "Lanes") -> "Lanes":
+    def where(self, condition: Value, other: "Lanes") -> "Lanes":
         """Themselves where a condition holds, others elsewhere."""
         return Lanes(self.writer, self.writer.builder.select(condition, self.value, other.value))
 
@@ -88,7 +94,7 @@ class Lanes:
 class Words:
     """`width` words of 32 bits; `+ ^ | << >>` with others and with numbers of Python."""
 
-    def __init__(self, writer: "Writer", value: ir.Value) -> None:
+    def __init__(self, writer: "Writer", value: Value) -> None:
         self.writer, self.value = writer, value
 
     def _two(self, name: str, x: Any) -> "Words":
@@ -115,11 +121,11 @@ class Words:
         return Lanes(self.writer, self.writer.builder.bitcast(self.value, _of_kind(self.value.type, FLOAT)))
 
 
-def _constant(kind: ir.Type, x: Any) -> ir.Constant:
+def _constant(kind: Kind, x: Any) -> Value:
     return ir.Constant(kind, [x] * kind.count if isinstance(kind, ir.VectorType) else x)
 
 
-def _of_kind(kind: ir.Type, element: ir.Type) -> ir.Type:
+def _of_kind(kind: Kind, element: Kind) -> Kind:
     return ir.VectorType(element, kind.count) if isinstance(kind, ir.VectorType) else element
 
 
@@ -211,45 +217,45 @@ def inverse_error_function(x: Lanes) -> Lanes:
 class Place(NamedTuple):
     """Elements that are computed together: their index, and how many they are."""
 
-    index: ir.Value
+    index: Value
     width: int
 
 
 class Writer:
     """Writes the instructions of a kernel: loops, loads, stores, buffers."""
 
-    last: ir.Value
+    last: Value
 
-    def __init__(self, builder: ir.IRBuilder) -> None:
+    def __init__(self, builder: Any) -> None:
         self.builder = builder
 
-    def intrinsic(self, name: str, result: ir.Type, *given: ir.Value) -> ir.Value:
+    def intrinsic(self, name: str, result: Kind, *given: Value) -> Value:
         """What a function that LLVM has makes of values."""
         module = self.builder.module
         kind = ir.FunctionType(result, [x.type for x in given])
         known = module.globals.get(name) or ir.Function(module, kind, name)
         return self.builder.call(known, given)
 
-    def whole(self, n: int) -> ir.Constant:
+    def whole(self, n: int) -> Value:
         """A whole number."""
         return ir.Constant(INT64, n)
 
-    def after(self, pointer: ir.Value, elements: ir.Value) -> ir.Value:
+    def after(self, pointer: Value, elements: Value) -> Value:
         """The pointer that many float32 later."""
         return self.builder.gep(pointer, [elements], source_etype=FLOAT)
 
-    def load(self, pointer: ir.Value, place: Place) -> Lanes:
+    def load(self, pointer: Value, place: Place) -> Lanes:
         """The numbers at a place."""
         kind = FLOAT if place.width == 1 else ir.VectorType(FLOAT, place.width)
         found = self.builder.load(self.after(pointer, place.index), typ=kind)
         found.align = 4
         return Lanes(self, found)
 
-    def store(self, x: Lanes, pointer: ir.Value, place: Place) -> None:
+    def store(self, x: Lanes, pointer: Value, place: Place) -> None:
         """Keep numbers at a place."""
         self.builder.store(x.value, self.after(pointer, place.index)).align = 4
 
-    def words(self, width: int, first: ir.Value) -> Words:
+    def words(self, width: int, first: Value) -> Words:
         """Whole numbers from `first` on."""
         kind = ir.VectorType(INT32, width)
         steps = Words(self, ir.Constant(kind, list(range(width))))
@@ -263,35 +269,35 @@ class Writer:
         every = ir.Constant(ir.VectorType(INT32, width), [0] * width)
         return type(x)(self, self.builder.shuffle_vector(first, nothing, every))
 
-    def below(self, words: Words, limit: ir.Value) -> ir.Value:
+    def below(self, words: Words, limit: Value) -> Value:
         """Where words are below a whole number."""
         most = self.spread(Words(self, self.builder.trunc(limit, INT32)), words.value.type.count)
         return self.builder.icmp_signed("<", words.value, most.value)
 
-    def load_where(self, mask: ir.Value, pointer: ir.Value, place: Place) -> Lanes:
+    def load_where(self, mask: Value, pointer: Value, place: Place) -> Lanes:
         """The numbers at a place where the mask is set, 0 elsewhere."""
         kind, align = ir.VectorType(FLOAT, place.width), ir.Constant(INT32, 4)
         here = self.after(pointer, place.index)
         name = f"llvm.masked.load.v{place.width}f32.p0"
         return Lanes(self, self.intrinsic(name, kind, here, align, mask, self.zero(place.width).value))
 
-    def store_where(self, mask: ir.Value, x: Lanes, pointer: ir.Value, place: Place) -> None:
+    def store_where(self, mask: Value, x: Lanes, pointer: Value, place: Place) -> None:
         """Keep numbers at a place where the mask is set."""
         name, here = f"llvm.masked.store.v{place.width}f32.p0", self.after(pointer, place.index)
         self.intrinsic(name, ir.VoidType(), x.value, here, ir.Constant(INT32, 4), mask)
 
-    def pack(self, mask: ir.Value, x: Lanes, pointer: ir.Value, first: ir.Value) -> None:
+    def pack(self, mask: Value, x: Lanes, pointer: Value, first: Value) -> None:
         """Keep the numbers where the mask is set, one after the other, from number `first` behind a pointer on."""
         name = f"llvm.masked.compressstore.v{x.value.type.count}f32"
         self.intrinsic(name, ir.VoidType(), x.value, self.after(pointer, first), mask)
 
-    def unpack(self, mask: ir.Value, other: Lanes, pointer: ir.Value, first: ir.Value) -> Lanes:
+    def unpack(self, mask: Value, other: Lanes, pointer: Value, first: Value) -> Lanes:
         """What was packed, back at its lanes; `other` elsewhere."""
         kind = other.value.type
         name = f"llvm.masked.expandload.v{kind.count}f32"
         return Lanes(self, self.intrinsic(name, kind, self.after(pointer, first), mask, other.value))
 
-    def count(self, mask: ir.Value) -> ir.Value:
+    def count(self, mask: Value) -> Value:
         """How many lanes of a mask are set."""
         bits = ir.IntType(mask.type.count)
         found = self.intrinsic(f"llvm.ctpop.i{mask.type.count}", bits, self.builder.bitcast(mask, bits))
@@ -301,24 +307,24 @@ class Writer:
         """Zeros."""
         return Lanes(self, _constant(FLOAT if width == 1 else ir.VectorType(FLOAT, width), 0.0))
 
-    def number(self, pointer: ir.Value, k: "int | ir.Value", width: int) -> Lanes:
+    def number(self, pointer: Value, k: "int | Value", width: int) -> Lanes:
         """Number `k` behind a pointer, `width` times."""
         one = self.load(pointer, Place(self.whole(k) if isinstance(k, int) else k, 1))
         return one if width == 1 else self.spread(one, width)
 
-    def buffer(self, more: int = 0) -> ir.Value:
+    def buffer(self, more: int = 0) -> Value:
         """Room for the numbers of a tile, and some more."""
         room = self.builder.alloca(ir.ArrayType(FLOAT, TILE + more))
         return self.builder.inttoptr(self.builder.ptrtoint(room, INT64), POINTER)
 
-    def fill(self, buffers: Sequence[ir.Value], numbers: Sequence[Lanes]) -> None:
+    def fill(self, buffers: Sequence[Value], numbers: Sequence[Lanes]) -> None:
         """The same number everywhere in a buffer, for several of them."""
         with self.loop(self.whole(0), self.whole(TILE), WIDE) as i:
             for buffer, x in zip(buffers, numbers, strict=True):
                 self.store(x, buffer, Place(i, WIDE))
 
     @contextmanager
-    def loop(self, start: ir.Value, stop: ir.Value, step: int = 1) -> Iterator[ir.Value]:
+    def loop(self, start: Value, stop: Value, step: int = 1) -> Iterator[Value]:
         """What is written inside is done for i = start, start + step … below stop."""
         builder = self.builder
         head, inside, end = (builder.function.append_basic_block(name) for name in ("head", "inside", "end"))
@@ -335,9 +341,7 @@ class Writer:
         builder.position_at_end(end)
 
     @contextmanager
-    def running(
-        self, start: ir.Value, stop: ir.Value, step: int
-    ) -> Iterator[tuple[ir.Value, ir.Value, Callable[[ir.Value], None]]]:
+    def running(self, start: Value, stop: Value, step: int) -> Iterator[tuple[Value, Value, Callable[[Value], None]]]:
         """A loop as `loop`, with a whole number that begins at 0: index, number, and what sets it for the next turn.
 
         Behind the loop it is `last`.
@@ -352,7 +356,7 @@ class Writer:
         number.add_incoming(self.whole(0), before)
         builder.cbranch(builder.icmp_signed("<", i, stop), inside, end)
         builder.position_at_end(inside)
-        found: list[ir.Value] = []
+        found: list[Value] = []
         yield i, number, found.append
         i.add_incoming(builder.add(i, self.whole(step)), builder.block)
         number.add_incoming(found[0], builder.block)
@@ -361,14 +365,14 @@ class Writer:
         self.last = number
 
     @contextmanager
-    def tiles(self, columns: ir.Value) -> Iterator[tuple[ir.Value, ir.Value]]:
+    def tiles(self, columns: Value) -> Iterator[tuple[Value, Value]]:
         """What is written inside is done for every tile: its first column, and how many it has."""
         with self.loop(self.whole(0), columns, TILE) as first:
             left = self.builder.sub(columns, first)
             full = self.builder.icmp_signed(">", left, self.whole(TILE))
             yield first, self.builder.select(full, self.whole(TILE), left)
 
-    def each(self, count: ir.Value, law: Any) -> None:
+    def each(self, count: Value, law: Any) -> None:
         """`law(place)` for all elements of a tile."""
         most = self.builder.and_(count, self.whole(-WIDE))
         for ends, width in (((self.whole(0), most), WIDE), ((most, count), 1)):
