@@ -153,9 +153,9 @@ class Convolution(AbstractConnection):
         pixels, n = self._padded(v, image), range(self.pool)
         height, width = (size - self.stride * (self.pool - 1) for size in pixels.shape[-3:-1])
         moved = [(a * self.stride, b * self.stride) for a in n for b in n]
-        whole = sum(pixels[..., a : a + height, b : b + width, :] for a, b in moved) / self.pool**2
+        whole = sum((pixels[..., a : a + height, b : b + width, :] for a, b in moved), jnp.zeros((), v.dtype))
         cut = Cut(self.kernel, self.stride * self.pool, *(size // self.pool for size in self._used(image)))
-        return patches(whole, cut)
+        return patches(whole / self.pool**2, cut)
 
     def averages(self, v: Float[Array, "*batch inputs"], image: Map) -> Float[Array, "*batch places rows"]:
         """Of every pool the mean of the row voltages of its reads."""

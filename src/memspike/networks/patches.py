@@ -58,7 +58,8 @@ def patches(pixels: Float[Array, "*batch height width channels"], cut: Cut) -> F
         return sliced(pixels, cut)
     height, width, channels = pixels.shape[-3:]
     flat = pixels.reshape(*pixels.shape[:-3], height * width * channels)
-    return _copied(_Layout(cut, width, channels), flat).reshape(*pixels.shape[:-3], cut.down * cut.across, -1)
+    found: Any = _copied(_Layout(cut, width, channels), flat)
+    return found.reshape(*pixels.shape[:-3], cut.down * cut.across, -1)
 
 
 def sliced(pixels: Float[Array, "*batch height width channels"], cut: Cut) -> Float[Array, "*batch places pixels"]:
@@ -113,7 +114,7 @@ def _run(layout: _Layout, size: int, cut: bool) -> Callable[[Real], Real]:
     return run
 
 
-def _write_runs(layout: _Layout, writer: Writer, first: tuple[Any, Any], copy: Callable[..., None]) -> None:
+def _write_runs(layout: _Layout, writer: Writer, first: Sequence[Any], copy: Callable[..., None]) -> None:
     """`copy(here, there, place)` for all numbers of all runs of an image: where they are in it, and in the patches.
 
     `first` are pointers to the first pixel and the first number of the first patch.
@@ -133,8 +134,8 @@ def _write_runs(layout: _Layout, writer: Writer, first: tuple[Any, Any], copy: C
         here = writer.after(first[0], builder.mul(corner, whole(channels)))
         there = writer.after(first[1], builder.mul(number, whole(layout.run)))
         most = layout.run // WIDE * WIDE
-        for ends, lanes in (((0, most), WIDE), ((most, layout.run), 1)):
-            with writer.loop(*map(whole, ends), lanes) as k:
+        for begin, end, lanes in ((0, most, WIDE), (most, layout.run, 1)):
+            with writer.loop(whole(begin), whole(end), lanes) as k:
                 copy(here, there, Place(k, lanes))
 
 

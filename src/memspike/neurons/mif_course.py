@@ -86,7 +86,7 @@ def _course(dt: float, neuron: MIF, start: MIFState, injected: Injected) -> Cour
 def _forward(dt: float, neuron: Any, start: Any, injected: Any) -> tuple[Courses, Any]:
     given: Any = jax.tree.map(lambda x: x.value, (neuron, start, injected), is_leaf=_primal)
     if any(leaf.perturbed for leaf in jax.tree.leaves((neuron, injected.weights), is_leaf=_primal)):
-        return jax.vjp(lambda *a: stepped(*a, dt), *given)
+        return jax.vjp(lambda n, s, i: stepped(n, s, i, dt), *given)
     courses, kept = _run(dt, *given)
     return courses, (given, *kept)
 
