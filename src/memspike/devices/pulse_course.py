@@ -52,8 +52,10 @@ def fits(device: AbstractPulseDevice, state: Any, pulses: Real) -> bool:
     if not isinstance(inner, SoftBounds) or pulses.dtype != jnp.float32 or pulses.ndim != 3 or pulses.size == 0:
         return False
     g = state.inner if isinstance(state, Varied) else state
-    same = g.shape == pulses.shape and g.dtype == jnp.float32
-    return same and all(jnp.ndim(leaf) == 0 for leaf in jax.tree.leaves(device)) and kernels.available()
+    if g.shape != pulses.shape or g.dtype != jnp.float32 or not kernels.available():
+        return False
+    shapes = {jnp.shape(leaf) for leaf in jax.tree.leaves(device)}
+    return all(len(one) <= 3 and jnp.broadcast_shapes(one, g.shape) == g.shape for one in shapes)
 
 
 def plain(device: AbstractPulseDevice, state: Any, pulses: Cells, *, key: Key) -> Moved:
@@ -73,11 +75,15 @@ def moved(device: AbstractPulseDevice, state: Any, pulses: Cells, *, key: Key) -
 
 
 @jax.custom_vjp
-def _moved(device: AbstractPulseDevice, state: Any, pulses: Cells, key: Any, own: Any) -> Moved:
-    noisy = own is not None
+def _moved(device: AbstractPulseDevice, state: Any, pulses: Cells, key: Any, words: Any) -> Moved:
+    noisy = words is not None
     g = state.inner if isinstance(state, Varied) else state
-    words = jnp.zeros(2, jnp.uint32) if own is None else own
-    found, sums = _kernel(noisy)(g, pulses, words, _numbers(device))
+    words = jnp.zeros(2, jnp.uint32) if words is None else words
+    numbers = _numbers(device)
+    every = tuple(k for k, x in enumerate(numbers) if x.ndim)
+    shared = jnp.stack([jnp.zeros((), x.dtype) if x.ndim else x for x in numbers])
+    own = [jnp.broadcast_to(numbers[k], g.shape) for k in every]
+    found, sums = _kernel(noisy, every)(g, pulses, *own, words, shared)
     sums = sums.reshape(*g.shape[:-1], 6, 16)
     totals = sums[..., :4, :].sum((0, 1, 3))
     longest = sums[..., 4:, :].max((0, 3)).T
@@ -85,7 +91,7 @@ def _moved(device: AbstractPulseDevice, state: Any, pulses: Cells, key: Any, own
     return Moved(after, Taken(totals[:2], totals[2:], longest))
 
 
-def _forward(device: Any, state: Any, pulses: Any, key: Any, own: Any) -> tuple[Moved, Any]:
+def _forward(device: Any, state: Any, pulses: Any, key: Any, words: Any) -> tuple[Moved, Any]:
     return jax.vjp(lambda *a: plain(*a, key=key), device, state, pulses)
 
 
@@ -98,35 +104,30 @@ _moved.defvjp(_forward, _backward)
 NUMBERS = 14
 
 
-def _numbers(device: AbstractPulseDevice) -> Float[Array, " numbers"]:
-    """What the kernel needs of a device: range, both directions of the law, and the noise."""
+def _numbers(device: AbstractPulseDevice) -> list[Real]:
+    """What the kernel needs of a device: range, both directions of the law, and the noise; of all, or of each."""
     law = device.device if isinstance(device, CycleToCycle) else device
     assert isinstance(law, SoftBounds)
-    noise = (
-        (device.up, device.down, device.proportional, device.relative) if isinstance(device, CycleToCycle) else (0,) * 4
-    )
-    whole = span(law)
-    each = [
-        law.g_min,
-        whole,
-        *law.constants(True),
-        *law.constants(False),
-        noise[0] * whole,
-        noise[1] * whole,
-        *noise[2:],
-    ]
-    return jnp.stack([jnp.asarray(x).astype(jnp.float32) for x in each])
+    noise = (0, 0, 0, 0)
+    if isinstance(device, CycleToCycle):
+        noise = device.up, device.down, device.proportional, device.relative
+    each = [law.g_min, span(law), *law.constants(True), *law.constants(False), *noise]
+    return [jnp.asarray(x).astype(jnp.float32) for x in each]
 
 
 @cache
-def _kernel(noisy: bool) -> Callable[..., tuple[Real, Real]]:
-    """(conductances, pulses, two words, numbers) → conductances, and six sums a row in sixteen parts."""
-    kernel = Kernel(f"memspike_soft_bounds_{noisy:d}", 4, 2, 0, partial(_write, noisy))
+def _kernel(noisy: bool, every: tuple[int, ...]) -> Callable[..., tuple[Real, Real]]:
+    """(conductances, pulses, those numbers that every device has its own of, two words, numbers) → conductances, and
+    six sums a row in sixteen parts.
+    """
+    name = "_".join(("memspike_soft_bounds", f"{noisy:d}", *map(str, every)))
+    kernel = Kernel(name, 4 + len(every), 2, 0, partial(_write, noisy, every))
 
     @custom_vmap
-    def run(g: Real, pulses: Real, words: Any, numbers: Real) -> tuple[Real, Real]:
+    def run(*given: Any) -> tuple[Real, Real]:
+        (g, *_), (words, numbers) = given, given[-2:]
         rows, columns = g.size // g.shape[-1], g.shape[-1]
-        flat = [x.reshape(rows, columns) for x in (g, pulses)]
+        flat = [x.reshape(rows, columns) for x in given[:-2]]
         found, sums = kernels.call(kernel, (*flat, words, numbers), [(rows, columns), (rows, 96)])
         return found.reshape(g.shape), sums
 
@@ -155,19 +156,27 @@ def _after(g: Lanes, n: Lanes, element: Words, key: Sequence[Words] | None, own:
         return new
     number = n.at_least(-n)
     many, change = root(number), new - g
-    spread = (noise[0].where(up, noise[1]) + noise[2] * (g - g_min)) * many
+    spread = (noise[0].where(up, noise[1]) * whole + noise[2] * (g - g_min)) * many
     spread = spread + noise[3] * change.at_least(-change) / many.at_least(1.0)
     return (new + spread * normal(key, element)).at_least(g_min).at_most(g_min + whole)
 
 
-def _write(noisy: bool, writer: Writer, inputs: Sequence[Any], outputs: Sequence[Any], shape: tuple[Any, Any]) -> None:
+def _write(
+    noisy: bool,
+    every: tuple[int, ...],
+    writer: Writer,
+    inputs: Sequence[Any],
+    outputs: Sequence[Any],
+    shape: tuple[Any, Any],
+) -> None:
     from memspike.parts.lanes import WIDE, Place
 
-    (conductances, pulses, words, given), (rows, columns), builder = inputs, shape, writer.builder
+    (conductances, pulses, *own, words, given), (rows, columns), builder = inputs, shape, writer.builder
     numbers = [writer.number(given, k, WIDE) for k in range(NUMBERS)]
     key = [writer.number(words, k, WIDE).as_words() for k in range(2)] if noisy else None
-    # of the devices of a tile that get pulses: conductance and count, number of the element, conductance afterwards
-    packed = [writer.buffer(WIDE) for _ in range(4)]
+    # of the devices of a tile that get pulses: conductance and count, number of the element, conductance afterwards,
+    # and their own numbers
+    packed = [writer.buffer(WIDE) for _ in range(4 + len(every))]
     sums = writer.buffer()
     none, nowhere = writer.zero(WIDE), writer.whole(0)
 
@@ -189,15 +198,21 @@ def _write(noisy: bool, writer: Writer, inputs: Sequence[Any], outputs: Sequence
                 element = writer.words(WIDE, builder.add(start, k)).as_float()
                 for x, buffer in zip((g, n, element), packed, strict=False):
                     writer.pack(hit, x, buffer, found)
+                for x, buffer in zip(own, packed[4:], strict=True):
+                    writer.pack(hit, writer.load_where(inside, writer.after(x, start), place), buffer, found)
                 after(builder.add(found, writer.count(hit)))
             total = writer.last
-            for x, buffer in zip((numbers[0], none), packed, strict=False):
-                writer.store(x, buffer, Place(total, WIDE))  # the rest of the last sixteen gets no pulse
+            # the rest of the last sixteen gets no pulse; what it is is of no matter, if it is a number
+            for buffer in (*packed[:2], *packed[4:]):
+                writer.store(none + 1.0, buffer, Place(total, WIDE))
+            writer.store(none, packed[1], Place(total, WIDE))
 
             with writer.loop(nowhere, total, WIDE) as i:
                 place = Place(i, WIDE)
                 g, n, element = (writer.load(buffer, place) for buffer in packed[:3])
-                new = _after(g, n, element.as_words(), key, numbers)
+                here_too = {k: writer.load(buffer, place) for k, buffer in zip(every, packed[4:], strict=True)}
+                each = [here_too.get(k, x) for k, x in enumerate(numbers)]
+                new = _after(g, n, element.as_words(), key, each)
                 writer.store(new, packed[3], place)
                 trains = (n.at_least(0.0), (-n).at_least(0.0))
                 mean = 0.5 * (g + new)
