@@ -53,18 +53,26 @@ def mif_gradient(batch):
 
 
 def soft_bounds():
-    """One update of 1,024² soft-bounds devices with device-to-device spread and cycle-to-cycle noise."""
+    """One update of 1,024² soft-bounds devices with device-to-device spread and cycle-to-cycle noise, in an array."""
     from memspike import devices
+    from memspike.arrays import Crossbar
+    from memspike.cells import SingleReference, midpoint
 
-    shape, spread = (1024, 1024), {"device.g_max": 0.05, "device.g_min": 0.05}
+    shape, spread = (1, 1024, 1024), {"device.g_max": 0.05, "device.g_min": 0.05}
     device = devices.CycleToCycle(devices.SoftBounds(), up=0.03, down=0.03)
     chip = devices.fabricate(device, spread, shape=shape, key=jax.random.key(0))
-    state = chip.place(chip.init(shape), 0.5 * (chip.g_min + chip.g_max))
-    pulses = jnp.asarray(np.random.default_rng(0).integers(-3, 4, shape).astype(np.float32))
-    update = jax.jit(lambda c, s, n, k: c.program(s, n, key=k))
+    crossbar = Crossbar(SingleReference(chip, midpoint(chip)))
+    cells = crossbar.cell.init(shape[1:])
+    state = chip.place(cells.devices, 0.5 * (chip.g_min + chip.g_max))
+    cells = cells._replace(devices=state)
+    pulses = jnp.asarray(np.random.default_rng(0).integers(-3, 4, shape[1:]).astype(np.float32))
+    update = jax.jit(lambda c, s, n, k: c.write(s, n, key=k)[0])
     key = jax.random.key(1)
-    quiet = chip.stored(chip.program(state, pulses))
-    return lambda: jax.block_until_ready(update(chip, state, pulses, key)), [1e6 * quiet.mean(), 1e6 * quiet[0, :5]]
+    quiet = chip.stored(chip.program(state, pulses[None]))
+    return lambda: jax.block_until_ready(update(crossbar, cells, pulses, key)), [
+        1e6 * quiet.mean(),
+        1e6 * quiet[0, 0, :5],
+    ]
 
 
 def experiment(name, *options, check):

@@ -106,7 +106,7 @@ memprop_conv_fashion = memprop(
     CONVOLUTIONAL,
     {"data": {"name": "fashion-mnist"}, "encoder": {"offset": 0.286}, "augment": {"mirror": True}},
     quick=CONVOLUTIONAL_QUICK,
-    expected=0.905,
+    expected=0.9,
     expected_quick=0.75,
     reference="no figure is published for convolutional MIF networks; SPICEprop, arXiv 2203.01426, dense: 75.26 %",
 )

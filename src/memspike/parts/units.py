@@ -1,6 +1,7 @@
 """Numbers with a unit as people write them: 50us, 1ms, 100 mV, 10uS, 1h → SI."""
 
 import re
+from decimal import Decimal
 
 from memspike.parts.errors import InputError
 
@@ -38,7 +39,8 @@ def parse(text: str, unit: str, where: str = "") -> float:
     for long, short in SPELLINGS.items():
         given = given.replace(long, short)
     if given.endswith(unit) and given.removesuffix(unit) in PREFIXES:
-        return number * PREFIXES[given.removesuffix(unit)]
+        # 100us is 1e-4, which 100 · 1e-6 in floating point is not
+        return float(Decimal(match[1]) * Decimal(str(PREFIXES[given.removesuffix(unit)])))
     examples = "no unit" if unit == "1" else f"{unit}, m{unit}, u{unit}, n{unit}, k{unit}"
     if unit == "s":
         examples = "s, ms, us, ns, min, h, d, month, y"
