@@ -95,7 +95,7 @@ memprop_conv_mnist = memprop(
     {"data": {"name": "mnist"}, "augment": {"shift": 0.5}},
     quick=CONVOLUTIONAL_QUICK,
     expected=0.992,
-    expected_quick=0.93,
+    expected_quick=0.91,
     reference="no figure is published for convolutional MIF networks; MEMprop, arXiv 2206.12992, is dense",
 )
 
@@ -107,7 +107,7 @@ memprop_conv_fashion = memprop(
     {"data": {"name": "fashion-mnist"}, "encoder": {"offset": 0.286}, "augment": {"mirror": True}},
     quick=CONVOLUTIONAL_QUICK,
     expected=0.9,
-    expected_quick=0.75,
+    expected_quick=0.78,
     reference="no figure is published for convolutional MIF networks; SPICEprop, arXiv 2203.01426, dense: 75.26 %",
 )
 
