@@ -132,25 +132,18 @@ def norse(n):
 
 
 def spyx(x, w, target):
-    import haiku as hk
     import spyx.nn as snn
+    from flax import nnx
 
-    def forward(x):
-        linear = hk.Linear(w.shape[1], with_bias=False)
-        neuron = snn.LIF((w.shape[1],), beta=BETA, threshold=1.0)
-        return hk.dynamic_unroll(neuron, linear(x), neuron.initial_state(BATCH))[0]
+    neuron = snn.LIF((len(w),), beta=BETA, threshold=1.0, rngs=nnx.Rngs(0))
 
-    model = hk.without_apply_rng(hk.transform(forward))
-    params = model.init(jax.random.key(0), jnp.asarray(x))
-    params = {k: {"w": jnp.asarray(w)} if "w" in v else v for k, v in params.items()}
-
-    def loss(params, x):
-        z = model.apply(params, x)
+    def loss(w, x):
+        z = snn.run(neuron, x @ w)[0]
         return (z * jnp.asarray(target)).sum(), z.mean()
 
     run = jax.jit(jax.value_and_grad(loss, has_aux=True))
-    x = jnp.asarray(x)
-    return lambda: jax.block_until_ready(run(params, x)), float(run(params, x)[0][1])
+    w, x = jnp.asarray(w), jnp.asarray(x)
+    return lambda: jax.block_until_ready(run(w, x)), float(run(w, x)[0][1])
 
 
 PEERS = {

@@ -122,7 +122,7 @@ class FeedforwardTopology(AbstractTopology):
     input_filter: AbstractFilter = part(lambda: AlphaFilter(tau=0.3e-3), "synaptic filter of the first layer")
     filter: AbstractFilter = part(lambda: ExponentialFilter(tau=0.1e-3), "synaptic filter of the other layers")
     reading: AbstractRows = part(StaticRows, "what reading does to the synaptic devices")
-    checkpoint: bool = option(True, "recompute the inside of a step in the backward pass: less memory")
+    checkpoint: bool = option(True, "recompute the inside of a step of membranes in the backward pass: less memory")
     segment: int | None = option(
         None, "steps whose inside is recomputed together: memory of one segment, not of a trial", bounds=(1, 10**9)
     )

@@ -47,7 +47,7 @@ class Feedforward(AbstractNetwork):
     drawn, weights = base.as_designed, base.stored_weights
 
     layers: tuple[Layer, ...]
-    checkpoint: bool = option(True, "recompute the inside of a step in the backward pass: less memory")
+    checkpoint: bool = option(True, "recompute the inside of a step of membranes in the backward pass: less memory")
     segment: int | None = option(
         None, "steps whose inside is recomputed together: memory of one segment, not of a trial", bounds=(1, 10**9)
     )

@@ -199,7 +199,8 @@ class LayerRun:
         if self.key is not None and self.layer.recurrent is not None:
             number = jnp.arange(clock.steps, dtype=jnp.int32) + jnp.asarray(first, jnp.int32)
         body = self._step(pulses, clock.dt)
-        body = jax.checkpoint(body) if self.how.checkpoint else body
+        # a spiking neuron has less inside of a step than its states are
+        body = jax.checkpoint(body) if self.how.checkpoint and not self.layer.spiking else body
         return jax.lax.scan(body, state, (weights, pulsed, currents, number))
 
     def _step(self, pulses: Real | None, dt: float) -> Callable[[Any, Any], tuple[Any, Trace]]:
