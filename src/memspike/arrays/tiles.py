@@ -143,5 +143,5 @@ def together(shape: Shape, sends: Sequence[Send], ledgers: Sequence[Ledger]) -> 
 
     wear = [each.worn() for each in ledgers]
     energy = sum((each.energy for each in wear[1:]), wear[0].energy)
-    counts = jax.tree.map(one, *((each.up, each.down, each.erased) for each in wear))
-    return dataclasses.replace(whole, wear=Wear(*counts, energy))
+    counts: Any = jax.tree.map(one, *((each.up, each.down, each.erased) for each in wear))
+    return dataclasses.replace(whole, wear=Wear(counts[0], counts[1], counts[2], energy))
