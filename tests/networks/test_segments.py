@@ -31,13 +31,14 @@ def inputs_of(kind):
     return Events(jnp.asarray(random.random((len(times), 4, 6)), jnp.float32), times)
 
 
-@pytest.mark.parametrize("segment", [1, 5, 22])
+# only plain layers have a kernel
+CASES = [("plain", k, "1") for k in (1, 5)]
+CASES += [(kind, k, "0") for kind in ("plain", "recurrent", "spiking") for k in (1, 5, 22)]
+
+
 @pytest.mark.parametrize("given", ["held", "one pulse", "pulses"])
-@pytest.mark.parametrize("kind", ["plain", "recurrent", "spiking"])
-@pytest.mark.parametrize("fast", ["0", "1"])
+@pytest.mark.parametrize(("kind", "segment", "fast"), CASES)
 def test_voltages_and_gradients_are_those_of_the_whole(monkeypatch, kind, given, segment, fast):
-    if fast == "1" and (kind != "plain" or segment == 22):
-        pytest.skip("no kernel of its own, or tested at other lengths")
     monkeypatch.setenv("MEMSPIKE_FAST", fast)
     x, whole = inputs_of(given), network_of(kind)
     g = whole.program(whole.init_weights(0.4, key=jax.random.key(1)))
