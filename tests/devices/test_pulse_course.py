@@ -120,6 +120,13 @@ def test_devices_of_their_own_numbers(shape, key):
         np.testing.assert_allclose(a, b, rtol=2e-6, atol=1e-12)
 
 
+def test_keys_of_another_generator_are_left_to_jax():
+    device = DEVICES["ag-a-si"]
+    state, n = case(device, (1, 4, 20))
+    ours, theirs = (f(device, state, n, key=jax.random.key(3, impl="rbg")) for f in (moved, plain))
+    np.testing.assert_array_equal(device.stored(ours.state), device.stored(theirs.state))
+
+
 def test_what_has_no_kernel(monkeypatch):
     device = DEVICES["ag-a-si"]
     state, n = case(device, (1, 4, 20))

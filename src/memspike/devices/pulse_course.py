@@ -19,6 +19,7 @@ from memspike.devices.step import SoftBounds
 from memspike.devices.variation.wrappers import CycleToCycle, Varied
 from memspike.parts import kernels
 from memspike.parts.kernels import Kernel
+from memspike.parts.random import written_out
 
 if TYPE_CHECKING:
     from memspike.parts.lanes import Lanes, Words, Writer
@@ -70,6 +71,8 @@ def moved(device: AbstractPulseDevice, state: Any, pulses: Cells, *, key: Key) -
     """The state after signed `pulses` on devices that fit, and the sums of a ledger; with a key, with noise."""
     own = None
     if key is not None and isinstance(device, CycleToCycle):
+        if not written_out(key, pulses.shape, pulses.dtype):
+            return plain(device, state, pulses, key=key)
         own = jax.random.key_data(jax.random.split(key)[0])
     return _moved(device, state, pulses, key, own)
 

@@ -46,8 +46,8 @@ def _unit(key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "*shape"]:
     return jax.lax.bitcast_convert_type((bits >> (32 - MANTISSA)) | one, jnp.float32) - 1
 
 
-def _here(key: PRNGKeyArray, shape: tuple[int, ...], dtype: np.dtype) -> bool:
-    """Whether the generator above makes what JAX would; the small rest is left to JAX."""
+def written_out(key: PRNGKeyArray, shape: tuple[int, ...], dtype: np.dtype) -> bool:
+    """Whether the generator above makes what JAX would, for a key, a shape and a type; the rest is left to JAX."""
     partitioned = jax.config.jax_threefry_partitionable  # pyright: ignore[reportAttributeAccessIssue]
     single = dtype == np.float32 and 0 < math.prod(shape) < 2**32
     return single and partitioned and str(jax.random.key_impl(key)) == "threefry2x32"
@@ -58,7 +58,7 @@ def uniform(
 ) -> Float[Array, "*shape"]:
     """`jax.random.uniform` in [0, 1), to the bit."""
     dtype = np.dtype(dtype or jnp.result_type(float))
-    return _unit(key, shape) if _here(key, shape, dtype) else jax.random.uniform(key, shape, dtype)
+    return _unit(key, shape) if written_out(key, shape, dtype) else jax.random.uniform(key, shape, dtype)
 
 
 def normal(
@@ -66,7 +66,7 @@ def normal(
 ) -> Float[Array, "*shape"]:
     """`jax.random.normal`, to the bit."""
     dtype = np.dtype(dtype or jnp.result_type(float))
-    if not _here(key, shape, dtype):
+    if not written_out(key, shape, dtype):
         return jax.random.normal(key, shape, dtype)
     low = np.nextafter(np.float32(-1), np.float32(0))
     u = jnp.maximum(low, _unit(key, shape) * (1 - low) + low)
