@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import tempfile
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,6 +21,7 @@ import numpy as np
 from clock import seconds
 
 STEPS, DT = 100, 10e-6
+OLD = find_spec("memspike.config") is None  # it has names of its own for many things
 
 
 def mif_gradient(batch):
@@ -53,7 +55,9 @@ def mif_gradient(batch):
 
 
 def soft_bounds():
-    """One update of 1,024² soft-bounds devices with device-to-device spread and cycle-to-cycle noise, in an array."""
+    """Ten updates, in one program as in training, of 1,024² soft-bounds devices with device-to-device spread and
+    cycle-to-cycle noise, in an array.
+    """
     from memspike import devices
     from memspike.arrays import Crossbar
     from memspike.cells import SingleReference, midpoint
@@ -66,13 +70,42 @@ def soft_bounds():
     state = chip.place(cells.devices, 0.5 * (chip.g_min + chip.g_max))
     cells = cells._replace(devices=state)
     pulses = jnp.asarray(np.random.default_rng(0).integers(-3, 4, shape[1:]).astype(np.float32))
-    update = jax.jit(lambda c, s, n, k: c.write(s, n, key=k)[0])
-    key = jax.random.key(1)
+
+    @jax.jit
+    def update(crossbar, cells, pulses, keys):
+        return jax.lax.scan(lambda cells, key: (crossbar.write(cells, pulses, key=key)[0], None), cells, keys)[0]
+
+    keys = jax.random.split(jax.random.key(1), 10)
     quiet = chip.stored(chip.program(state, pulses[None]))
-    return lambda: jax.block_until_ready(update(crossbar, cells, pulses, key)), [
+    return lambda: jax.block_until_ready(update(crossbar, cells, pulses, keys)), [
         1e6 * quiet.mean(),
         1e6 * quiet[0, 0, :5],
     ]
+
+
+def population():
+    """Ten epochs of ten chips of e-prop on PCM as `population.py` has them; the check is the loss before any update."""
+    from memspike.experiments import resolve
+
+    epochs, seeds = 10, ["seeds=10", "seed=0"]
+    if OLD:
+        from memspike.experiments.pcm_eprop import online
+
+        own = ["devices_per_side=1", "shrink=1", "theta=0.19252357575425721", "rate_factor=1", "rate_weight=8.3827e-4"]
+        made = online(resolve("pcm-eprop", (*own, *seeds))[1])
+        chips = made.init()
+        run = lambda: jax.block_until_ready(made.epochs(chips, 0, epochs))[1]["loss"]  # noqa: E731
+    else:
+        from memspike.experiments.eprop import scale
+        from memspike.training.population import Piece
+
+        own = ["synapse=differential-pair", f"synapse.scale={scale()}", "neuron.theta=0.19252357575425721"]
+        own += ["learning.optimizer.rate_factor=1", "learning.rule.rate_weight=8.3827e-4"]
+        experiment, found, _ = resolve("pcm-eprop", (*own, *seeds))
+        made = experiment.prepare(found).population
+        chips, piece = made.init(), Piece(0, epochs, 0, made.per_epoch)
+        run = lambda: jax.block_until_ready(made.run(chips, piece))[1]["loss"]  # noqa: E731
+    return run, [np.asarray(run()).reshape(10, -1)[:, 0]]
 
 
 def experiment(name, *options, check):
@@ -99,13 +132,12 @@ CASES = {
     "mif-gradient-128": lambda: mif_gradient(128),
     "mif-gradient-16": lambda: mif_gradient(16),
     "soft-bounds": soft_bounds,
+    "pcm-eprop": population,
 }
+LAYERS = "hidden" if OLD else "network.layers"
 RUNS = {
-    "pcm-eprop": lambda: experiment(
-        "pcm-eprop", "--seeds", "10", "--set", "training.epochs=250", check=("mse_median",)
-    ),
     "memprop-digits": lambda: experiment("memprop-digits", check=("test_accuracy",)),
-    "mnist-400": lambda: experiment("memprop-mnist", "--set", "network.layers=[400]", check=("test_accuracy",)),
+    "mnist-400": lambda: experiment("memprop-mnist", "--set", f"{LAYERS}=[400]", check=("test_accuracy",)),
 }
 
 

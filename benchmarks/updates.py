@@ -3,11 +3,12 @@
 A rank-one update of 512 × 512 devices by coinciding random bits (31 of them) on the exponential law of Ag:a-Si with
 cycle-to-cycle noise; the same from a given matrix by stochastic rounding; and a step of Tiki-Taka 2, which pulses a
 matrix onto a fast tile and passes a row of it on to a slow one. The mean and the spread of what an update changes are
-compared before anything is timed; compilation is not timed. The peer sends all pulses of a device at once, as ours
-does (the closed form of the law, the noise of n pulses √n times that of one), or one after the other, each with its own
-noise, as simulators of devices without a closed form have to. Ours is timed with and without its ledger of pulses,
-energy and wear; the peer counts nothing. Where aihwkit is installed its compiled update of the same law is timed as
-well, bit lines and Tiki-Taka 2 (its gradient comes as streams, ours as a matrix). Run with: make bench
+compared before anything is timed, with fixed seeds; compilation is not timed. The peer sends all pulses of a device at
+once, as ours does (the closed form of the law, the noise of n pulses √n times that of one), or one after the other,
+each with its own noise, as simulators of devices without a closed form have to: spreads then differ by up to two
+percent, since the law draws together what an earlier pulse has spread, and 3 % is allowed. Ours is timed with and
+without its ledger of pulses, energy and wear; the peer counts nothing. Where aihwkit is installed its compiled update
+of the same law is timed as well: bit lines, and Tiki-Taka 2 whose gradient comes as bit lines. Run with: make bench
 """
 
 import argparse
@@ -32,9 +33,12 @@ from memspike.devices.presets import neurosim
 from memspike.learning.programming.counting import symmetric_step
 
 torch.set_num_threads(1)
-SIZE, LENGTH, UPDATES = 512, 31, 10
+torch.manual_seed(0)
+SIZE, LENGTH, UPDATES = 512, 31, 20
 PERIOD, MOST = 100.0, 10
 ROW = neurosim.TABLE["ag-a-si"]
+# what spreads may differ by, beyond chance
+ALIKE = {"all pulses at once": 0.0, "pulse by pulse": 0.03}
 
 
 class Peer:
@@ -88,7 +92,7 @@ class Peer:
     def rounded(self, g, dw, write):
         return write(g, torch.floor(dw / self.step + torch.rand_like(dw)))
 
-    def tiki_taka(self, state, dw, write):
+    def tiki_taka(self, state, gradient, write):
         """Slow tile, fast tile, buffer and number of updates after a step of Tiki-Taka 2."""
         slow, fast, buffer, k = state
         row, buffer, slow = k % SIZE, buffer.clone(), slow.clone()
@@ -96,8 +100,7 @@ class Peer:
         sent = torch.clamp(torch.trunc(buffer[row]), -1, 1)
         buffer[row] = torch.where(sent == 0, buffer[row], 0.1 * buffer[row])
         slow[row] = write(slow[row], sent)
-        n = torch.clamp(torch.floor(dw / self.step + torch.rand_like(dw)), -MOST, MOST)
-        return slow, write(fast, n), buffer, k + 1
+        return slow, gradient(fast), buffer, k + 1
 
 
 def compiled_tile(tiles):
@@ -138,13 +141,15 @@ def compiled_tile(tiles):
     return tile
 
 
-def agree(name, ours, theirs):
-    """Stop if mean or spread of the changes of many updates [updates, devices] differ by more than five s.e."""
+def agree(name, ours, theirs, share=0.0):
+    """Stop if mean or spread of the changes of many updates [updates, devices] differ by more than five s.e., and by
+    more than a share of their size.
+    """
     for what, a, b in (("mean", ours, theirs), ("spread", ours**2, theirs**2)):
         a, b = a.mean(1), b.mean(1)  # bits are shared by rows and columns: only updates are independent
         error = np.sqrt(a.var(ddof=1) / a.size + b.var(ddof=1) / b.size)
-        if abs(a.mean() - b.mean()) > 5 * error:
-            raise SystemExit(f"{name}, {what}: memspike {a.mean():.5g}, PyTorch {b.mean():.5g} ± {error:.1g}")
+        if abs(a.mean() - b.mean()) > 5 * error + share * abs(b.mean()):
+            raise SystemExit(f"{name}, {what}: {a.mean():.5g} against {b.mean():.5g} ± {error:.1g}")
 
 
 def compiled_rows(rounds, rows):
@@ -152,7 +157,7 @@ def compiled_rows(rounds, rows):
     x, d, w, _ = drawn()
     tx, td, start = torch.tensor(x)[None], -torch.tensor(d)[None], torch.tensor(w[0].T.copy())
     found = {}
-    for name, tiles in (("bit lines", 1), ("Tiki-Taka 2", 2)):
+    for name, tiles in (("bit lines", 1), ("Tiki-Taka 2 by bit lines", 2)):
         tile = compiled_tile(tiles)
         if tile is None:
             return {}
@@ -170,7 +175,7 @@ def compiled_rows(rounds, rows):
 
 
 def agree_with_compiled(tile, x, d, start):
-    """Stop unless aihwkit changes the weights as our peer does, on average and in spread, within 3 %."""
+    """Stop unless aihwkit changes the weights as our peer does, on average and in spread, within 3 % and chance."""
     changes, peer = [], Peer(drawn()[3])
     for _ in range(40):
         tile.set_weights(start)
@@ -178,9 +183,7 @@ def agree_with_compiled(tile, x, d, start):
         changes.append(tile.get_weights()[0].numpy().T - start.numpy().T)
     g = 0.5 + 0.5 * start.T
     theirs = [2 * (peer.pulse_by_pulse(g, x[0], -d[0]) - g).numpy() for _ in range(40)]
-    for what, a, b in (("mean", *map(np.mean, (changes, theirs))), ("spread", *map(np.std, (changes, theirs)))):
-        if abs(a / b - 1) > 0.03:
-            raise SystemExit(f"aihwkit, {what} of a change of weight: {a:.4g}, PyTorch {b:.4g}")
+    agree("aihwkit and PyTorch", *(np.stack(each).reshape(40, -1) for each in (changes, theirs)), 0.03)
 
 
 def drawn():
@@ -212,9 +215,8 @@ def in_a_row(scheme, crossbar, dw, booked):
         done = scheme.apply(carry[0], crossbar, carry[1], dw, key=key)
         return (done.state, done.cells, carry[2] + done.ledger if booked else carry[2]), None
 
-    def run(start, key):
-        ledger = crossbar.ledger(crossbar.cell.stored(start[1]).shape[1:])
-        return jax.lax.scan(one, (*start, ledger if booked else ()), jax.random.split(key, UPDATES))[0]
+    def run(start, ledger, key):
+        return jax.lax.scan(one, (*start, ledger), jax.random.split(key, UPDATES))[0]
 
     return jax.jit(run)
 
@@ -240,17 +242,19 @@ def compared(name, scheme, crossbar, dw, theirs, rounds):
         begin = begin(torch.tensor(0.5 + 0.5 * w))
         changes = np.stack([seen(step(begin)).numpy() for _ in range(40)]) - (0.5 + 0.5 * w[:tiles])
         for tile in range(tiles):
-            agree(f"{name}, {how}, tile {tile}", ours[:, tile].reshape(40, -1), changes[:, tile].reshape(40, -1))
+            both = (x[:, tile].reshape(40, -1) for x in (ours, changes))
+            agree(f"{name}, {how}, tile {tile}", *both, ALIKE[how])
 
         def eager(state=begin, step=step):
             for _ in range(UPDATES):
                 state = step(state)
             return state
 
-        def timed(run):
-            return lambda: jax.block_until_ready(run(start, next(keys)))
+        def timed(run, ledger):
+            return lambda: jax.block_until_ready(run(start, ledger, next(keys)))
 
-        ours_s, bare_s, theirs_s = alternate([timed(booked), timed(bare), eager], rounds)
+        new = crossbar.ledger(w.shape[1:])
+        ours_s, bare_s, theirs_s = alternate([timed(booked, new), timed(bare, ()), eager], rounds)
         found[f"{name}, {how}"] = {
             "memspike_ms": ours_s * 1e3 / UPDATES,
             "memspike_without_ledger_ms": bare_s * 1e3 / UPDATES,
@@ -273,11 +277,17 @@ def update_rows(rounds):
     def one_tile(step):
         return lambda w: w[0], step, lambda g: g[None]
 
-    def two_tiles(write):
+    def two_tiles(write, by=None):
         def begin(w):
             return w[0], w[1], torch.zeros(SIZE, SIZE), 0
 
-        return begin, lambda state: peer.tiki_taka(state, tdw, write), lambda state: torch.stack(state[:2])
+        def fast(g):
+            if by is not None:
+                return by(g, tx, td)
+            n = torch.clamp(torch.floor(tdw / peer.step + torch.rand_like(tdw)), -MOST, MOST)
+            return write(g, n)
+
+        return begin, lambda state: peer.tiki_taka(state, fast, write), lambda state: torch.stack(state[:2])
 
     cases = {
         "bit lines": (
@@ -289,6 +299,10 @@ def update_rows(rounds):
         ),
         "Tiki-Taka 2": (
             learning.tiki_taka_2(period=PERIOD, most=MOST), 2, matrix, {h: two_tiles(f) for h, f in writes.items()}
+        ),
+        "Tiki-Taka 2 by bit lines": (
+            learning.tiki_taka_2(period=PERIOD, streams=LENGTH), 2, outer,
+            {h: two_tiles(w, by=bits[h]) for h, w in writes.items()},
         ),
     }  # fmt: skip
     found = {}

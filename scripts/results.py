@@ -155,14 +155,15 @@ def build_table() -> str:
     titles = {
         "mif-gradient-128": "MIF gradient, batch 128",
         "mif-gradient-16": "MIF gradient, batch 16",
-        "soft-bounds": "1,024² varied soft-bounds devices",
+        "soft-bounds": "10 updates of 1,024² varied soft-bounds devices",
+        "pcm-eprop": "10 epochs of 10 chips of pattern generation on PCM",
     }
     rows = [row | {"name": titles.get(name, name)} for name, row in found["rows"].items()]
     ms = [row | {"old": 1e3 * row["old_s"], "new": 1e3 * row["new_s"]} for row in rows]
     return bench(
         f"one core | build {found['commit']} | with kernels | ratio",
         ms,
-        *("{name}", "{old:.3g} ms", "{new:.3g} ms", "{ratio:.1f}×"),
+        *("{name}", "{old:.4g} ms", "{new:.4g} ms", "{ratio:.1f}×"),
     )
 
 
@@ -328,7 +329,7 @@ def updates_table() -> str:
     )
     return (
         f"{table}\n\nPeers: eager PyTorch, which sends the pulses of a device all at once (our closed form of the law, "
-        "written there) or one after the other, and the compiled update of aihwkit 1.2.0, one after the other as well. "
+        "written there) or one after the other, and the compiled update of aihwkit 1.2.0 with torch 2.13.0, one after the other as well. "
         "They keep no ledger. `benchmarks/updates.py`"
     )
 
@@ -337,7 +338,7 @@ def population_line() -> str:
     r = load("bench-population")
     return (
         f"{r['chips']} chips of pattern generation on PCM, all noise, one device a side, on {r['cores']} cores: "
-        f"{r['together_ms_per_chip_and_epoch']} ms a chip and epoch of three patterns as one vmapped run, "
+        f"{r['together_ms_per_chip_and_epoch']} ms a chip and epoch of three patterns in one program, "
         f"{r['alone_ms_per_chip_and_epoch']} ms one chip after the other: {r['ratio']:.1f}×."
     )
 

@@ -293,7 +293,7 @@ def test_tallies_are_whole_numbers(numbers):
 
 def test_device_counters_fill_up_and_do_not_wrap():
     ledger = empty((1, 1, 1))
-    full = eqx.tree_at(lambda x: x.wear.up, ledger, jnp.full((1, 1, 1), FULL - 2, jnp.int32))
+    full = eqx.tree_at(lambda x: x.wear.full_up, ledger, jnp.full((1, 1, 1), FULL - 2, jnp.int32))
     more = written(SoftBounds(), *moved(SoftBounds(), jnp.full((1, 1, 1), 5)), jnp.full((1, 1, 1), 5), PULSE)
     assert int((full + more).up[0, 0, 0]) == FULL
     with pytest.raises(InputError, match="counter is full"):
@@ -543,7 +543,7 @@ def test_figures():
     assert widths[0] / sum(widths) == pytest.approx(max(spent.values()) / total)
     idle = cost_figure(empty(SHAPE), costs, endurance=10.0)
     assert [text.get_text() for text in idle.axes[1].texts] == ["nothing was spent"]
-    wide = eqx.tree_at(lambda x: x.wear.up, ledger, jnp.arange(24, dtype=jnp.int32).reshape(SHAPE) ** 3)
+    wide = eqx.tree_at(lambda x: x.wear.full_up, ledger, jnp.arange(24, dtype=jnp.int32).reshape(SHAPE) ** 3)
     life = cost_figure(wide, costs, endurance=100.0).axes[0]
     assert life.get_xscale() == "log"
     used = endurance_used(wide, 100.0)

@@ -1,5 +1,7 @@
 """Pulses by the kernel against the law in JAX: conductances, noise, sums, gradients, chips beside each other."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -163,5 +165,6 @@ def test_a_crossbar_and_its_ledger_are_the_same_without_kernels(monkeypatch, til
     assert int(ours[1].up.sum()) > 100
     np.testing.assert_array_equal(ours[1].up, theirs[1].up)
     np.testing.assert_array_equal(ours[1].down, theirs[1].down)
+    ours, theirs = ((cells, dataclasses.replace(book, wear=None), book.wear.energy) for cells, book in (ours, theirs))
     for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
         np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-9)

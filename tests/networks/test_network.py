@@ -221,7 +221,9 @@ def test_gradient_equals_finite_differences(x64, rows, readout):
 # exact gradients of the implicit function theorem; straight-through converters and digits, which MEMprop has not; and
 # neurons and networks that it does not use: the relaxation oscillator, and all those of all-or-none spikes
 OFF_THE_PATH = {"wires.py", "solution.py", "converters.py", "relaxation.py"}
-OFF_THE_PATH |= {"surrogate.py", "lif.py", "recurrent.py", "decolle.py"}
+OFF_THE_PATH |= {"surrogate.py", "lif.py", "spiking_course.py", "recurrent.py", "decolle.py"}
+# counts of pulses, which have no slope
+OFF_THE_PATH |= {"wear.py"}
 # circuits of one's own, by the implicit function theorem
 NETLISTS = "netlist"
 # derivatives that are written down: those of the plain formula, see tests/devices/test_numerics.py, and the adjoint of

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("llvmlite")
-from memspike.parts import kernels, lanes
+from memspike.parts import kernels, lane_functions
 
 
 @cache
@@ -36,8 +36,8 @@ def halved_and_held(x):
 
 
 LAWS = {
-    lanes.exponential: lambda x: np.exp(np.clip(x, -40, 40)),
-    lanes.risen: lambda x: -np.expm1(-np.clip(x, -40, 40)),
+    lane_functions.exponential: lambda x: np.exp(np.clip(x, -40, 40)),
+    lane_functions.risen: lambda x: -np.expm1(-np.clip(x, -40, 40)),
     halved_and_held: lambda x: np.maximum(np.minimum(1 - x / 2, 3), -x),
 }
 

@@ -11,9 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from memspike.arrays.ledger import Ledger, Wear
+from memspike.arrays.ledger import Ledger
 from memspike.arrays.periphery import Shared
 from memspike.arrays.sums import FULL
+from memspike.arrays.wear import AbstractWear
 from memspike.devices.part import AbstractModel, AbstractPart
 from memspike.parts.errors import InputError
 from memspike.parts.param import Parameter, is_concrete, option, param, part
@@ -211,7 +212,7 @@ def read_time(columns: int, duration: float, costs: Costs, conversions: float = 
     return ReadTime(total, total if costs.hold is None else max(duration, turns))
 
 
-def pulses_taken(wear: Wear) -> Float[np.ndarray, "..."]:
+def pulses_taken(wear: AbstractWear) -> Float[np.ndarray, "..."]:
     """Pulses and RESETs of every device; InputError if a counter is full."""
     counts = [np.asarray(x) for x in (wear.up, wear.down, wear.resets)]
     if any((x == FULL).any() for x in counts):

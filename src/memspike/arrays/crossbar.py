@@ -17,8 +17,10 @@ from memspike.arrays.tiles import Send, Tiles, together
 from memspike.arrays.trains import Drive, Pulse, one_for_all
 from memspike.cells.base import AbstractCell, CellState, Devices, Lines, Weight, weighted
 from memspike.cells.differential import DifferentialPair
-from memspike.devices import pulse_course
+from memspike.cells.single import SingleReference
+from memspike.devices import pcm_course, pulse_course
 from memspike.devices.base import AbstractPulseDevice, Key, select
+from memspike.devices.coincidences import Coincidences, counted
 from memspike.devices.part import AbstractPart
 from memspike.devices.pulsed import Pulsed
 from memspike.devices.variation.wrappers import AbstractWrapper
@@ -144,13 +146,21 @@ class Crossbar(AbstractPart):
         missed = devices * (1 + self.programming_spread * normal(key, devices.shape))
         return self.cell.complete(self.cell.clip(missed))
 
-    def write(self, cells: CellState, pulses: Weight, *, key: Key = None) -> tuple[CellState, Ledger]:
+    def write(self, cells: CellState, pulses: Weight | Coincidences, *, key: Key = None) -> tuple[CellState, Ledger]:
         """The cells after whole signed pulses on their weights, and the ledger of it.
 
         InputError where a pulse's voltage, width or energy is not known.
         """
-        dealt, counter = self.cell.deal(jnp.asarray(pulses, jnp.result_type(float)), cells.counter)
-        devices, ledger = self._moved(self.cell.device, cells.devices, dealt, key=key)
+        device, before = self.cell.device, cells.devices
+        if isinstance(pulses, Coincidences) and isinstance(self.cell, SingleReference):
+            # every pulse is one of the device: bits are as good as their number
+            drive = self._drive()
+            if drive is not None and one_for_all(drive) and pulse_course.fits(device, before, pulses):
+                moved = pulse_course.moved(device, before, pulses, key=key)
+                return cells._replace(devices=moved.state), taken(moved.taken, pulses, drive)
+        number = jnp.asarray(counted(pulses), jnp.result_type(float))
+        dealt, counter = self.cell.deal(number, cells.counter)
+        devices, ledger = self._moved(device, before, dealt, key=key)
         return CellState(devices, counter), ledger
 
     def _moved(self, device: AbstractPulseDevice, before: Any, dealt: Devices, *, key: Key) -> tuple[Any, Ledger]:
@@ -159,7 +169,7 @@ class Crossbar(AbstractPart):
         if drive is not None and one_for_all(drive) and pulse_course.fits(device, before, dealt):
             moved = pulse_course.moved(device, before, dealt, key=key)
             return moved.state, taken(moved.taken, dealt, drive)
-        after, dealt = held((device.program(before, dealt, key=key), dealt))
+        after, dealt = held((pcm_course.programmed(device, before, dealt, key=key), dealt))
         return after, written(device, before, after, dealt, drive)
 
     def pulse(self, cells: CellState, dealt: Devices, *, key: Key = None) -> tuple[CellState, Ledger]:
@@ -177,8 +187,14 @@ class Crossbar(AbstractPart):
         """
         shape = self.cell.device.stored(cells.devices).shape
         keys = (None,) * len(sends) if key is None else tuple(jax.random.split(key, len(sends)))
-        devices, ledgers = cells.devices, []
+        devices, ledgers, drive = cells.devices, [], self._drive()
         for send, own in zip(sends, keys, strict=True):
+            if drive is not None and one_for_all(drive) and send.alone:
+                moved = send.moved(self.cell.device, devices, shape, key=own)
+                if moved is not None:
+                    devices = moved.state
+                    ledgers.append(taken(moved.taken, send.given(), drive))
+                    continue
             n, device, before = send.dealt(shape[1]), send.part(self.cell.device, shape), send.part(devices, shape)
             after, ledger = self._moved(device, before, n, key=own)
             devices = send.put(devices, after, shape)

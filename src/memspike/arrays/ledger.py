@@ -16,44 +16,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Num
 
-from memspike.arrays.sums import Tally, Total, count_sum
-from memspike.arrays.trains import KINDS, Drive, Part, Pulse, Summed, Trains, checked, part_of
+from memspike.arrays.sums import Tally, Total
+from memspike.arrays.trains import KINDS, Drive, Pulse, Summed, TrainCost, Trains, checked, part_of
+from memspike.arrays.wear import Marks, Part, Wear, whole
 from memspike.cells.base import Lines
 from memspike.devices.base import AbstractPulseDevice, Pulses, Real
 from memspike.devices.base import counts as as_float
+from memspike.devices.coincidences import Coincidences
 from memspike.devices.presets.neurosim import WritePulse
 from memspike.devices.pulse_course import Taken
 from memspike.devices.pulsed import Pulsed
 from memspike.devices.variation.wrappers import AbstractWrapper
 from memspike.parts.errors import InputError
-
-
-class Wear(eqx.Module):
-    """What every device took, [lines, rows, columns]: pulses up and down, RESETs; and the energy of all in J.
-
-    `erased` is None in the ledger of a write that has no RESET: adding nothing to a large array still takes its time.
-    """
-
-    up: Int[Array, "*chips lines rows columns"]
-    down: Int[Array, "*chips lines rows columns"]
-    erased: Int[Array, "*chips lines rows columns"] | None
-    energy: Total
-
-    @property
-    def resets(self) -> Int[Array, "*chips lines rows columns"]:
-        """Full RESETs of every device."""
-        return jnp.zeros_like(self.up) if self.erased is None else self.erased
-
-    def __add__(self, other: "Wear") -> "Wear":
-        if self.up.shape != other.up.shape:
-            raise InputError(
-                f"Ledgers of arrays of {self.up.shape} and {other.up.shape} devices cannot be added; "
-                "[lines, rows, columns] must agree."
-            )
-        up, down = count_sum(self.up, other.up), count_sum(self.down, other.down)
-        a, b = self.erased, other.erased
-        erased = b if a is None else a if b is None else count_sum(a, b)
-        return Wear(up, down, erased, self.energy + other.energy)
 
 
 def _sum() -> Any:
@@ -73,7 +47,7 @@ class Ledger(eqx.Module):
     the other. `row_conversions` counts rows driven at a voltage other than 0.
     """
 
-    wear: Wear | None = None
+    wear: Wear | Marks | None = None
     writes: Tally = _count()
     write_seconds: Total = _sum()
     write_square: Total = _sum()
@@ -95,7 +69,7 @@ class Ledger(eqx.Module):
 
         return Ledger(**{field.name: both(field.name) for field in dataclasses.fields(self)})
 
-    def worn(self) -> Wear:
+    def worn(self) -> Wear | Marks:
         """What the devices took; InputError where nothing was ever written."""
         if self.wear is None:
             raise InputError("This ledger holds reads alone and knows no devices; add it to `empty(shape)`.")
@@ -124,8 +98,7 @@ class Ledger(eqx.Module):
 
 def empty(shape: tuple[int, ...]) -> Ledger:
     """The ledger of new devices [lines, rows, columns] that did nothing yet."""
-    none = jnp.zeros(shape, jnp.int32)
-    return Ledger(Wear(none, none, none, Total.of(0.0)))
+    return Ledger(Wear.new(shape))
 
 
 def _unwrapped(device: AbstractPulseDevice, state: Any) -> tuple[AbstractPulseDevice, Any]:
@@ -170,14 +143,12 @@ def _cells(device: AbstractPulseDevice, before: Any, after: Any, n: Real) -> tup
     return jnp.broadcast_to(n, shape), jnp.broadcast_to(g, shape)
 
 
-def _whole(number: Real) -> Int[Array, "..."]:
-    return jnp.ceil(number).astype(jnp.int32)
-
-
-def _book(up: Real, down: Real, resets: Real | None, parts: list[Part]) -> Ledger:
+def _book(pulses: Any, resets: Real | None, parts: list[TrainCost]) -> Ledger:
+    """The ledger of signed pulses [lines, rows, columns], RESETs of the same devices, and what they cost."""
     energy, seconds, square = (sum(column[1:], column[0]) for column in zip(*parts, strict=True))
-    wear = Wear(_whole(up), _whole(down), None if resets is None else _whole(resets), Total.of(energy))
-    return Ledger(wear, Tally.of(1), Total.of(seconds), Total.of(square))
+    shape = pulses.shape if len(pulses.shape) == 3 else (1, *pulses.shape)
+    marks = Marks(None if resets is None else whole(resets), Total.of(energy), (Part.of(pulses),), shape)
+    return Ledger(marks, Tally.of(1), Total.of(seconds), Total.of(square))
 
 
 def written(
@@ -200,7 +171,6 @@ def written(
     """
     n, g = _cells(device, before, after, as_float(counts))
     up, down = jnp.maximum(n, 0.0), jnp.maximum(-n, 0.0)
-    nothing = jnp.zeros_like(n)
     inside, state = _unwrapped(device, before)
     if isinstance(inside, Pulsed):
         if drive is not None:
@@ -208,7 +178,7 @@ def written(
         energy = jnp.broadcast_to(pulse_energy(inside, state, n), g.shape).sum(-1).sum()
         both = ((up, inside.v_up, energy), (down, inside.v_down, jnp.zeros_like(energy)))
         parts = [part_of("Pulsed", Pulse(v, inside.width), Trains(number, g), joules) for number, v, joules in both]
-        return _book(up, down, None, parts)
+        return _book(n, None, parts)
     if drive is None:
         raise InputError(
             f"The voltage and width of the pulses of a {type(device).__name__} are not known; "
@@ -217,17 +187,17 @@ def written(
     drive = drive if isinstance(drive, Drive) else Drive.of(drive)
     first = part_of(KINDS[0], drive.up, Trains(up, g))
     if drive.down is not None:
-        return _book(up, down, None, [first, part_of(KINDS[1], drive.down, Trains(down, g))])
+        return _book(n, None, [first, part_of(KINDS[1], drive.down, Trains(down, g))])
     resets = (n < 0).astype(n.dtype)
-    return _book(up, nothing, resets, [first, part_of("RESET", drive.reset or Pulse(), Trains(resets, g))])
+    return _book(up, resets, [first, part_of("RESET", drive.reset or Pulse(), Trains(resets, g))])
 
 
-def taken(found: Taken, counts: Pulses, drive: Drive | WritePulse) -> Ledger:
-    """As `written`, given the sums over the signed `counts` [lines, rows, columns] of one write."""
-    drive, n = drive if isinstance(drive, Drive) else Drive.of(drive), as_float(counts)
+def taken(found: Taken, pulses: Real | Coincidences, drive: Drive | WritePulse) -> Ledger:
+    """As `written`, given the sums over the signed `pulses` [lines, rows, columns] of one write."""
+    drive = drive if isinstance(drive, Drive) else Drive.of(drive)
     each = [Summed(*one) for one in zip(*found, strict=True)]
     parts = [part_of(name, pulse or Pulse(), one) for name, pulse, one in zip(KINDS, drive[:2], each, strict=True)]
-    return _book(jnp.maximum(n, 0.0), jnp.maximum(-n, 0.0), None, parts)
+    return _book(pulses, None, parts)
 
 
 def erased(device: AbstractPulseDevice, before: Any, after: Any, resets: Pulses, reset: Pulse) -> Ledger:
@@ -236,8 +206,7 @@ def erased(device: AbstractPulseDevice, before: Any, after: Any, resets: Pulses,
     InputError for a pulse whose energy, voltage or width is not known.
     """
     n, g = _cells(device, before, after, as_float(resets))
-    nothing = jnp.zeros_like(n)
-    return _book(nothing, nothing, n, [part_of("RESET", reset, Trains(n, g))])
+    return _book(jnp.zeros_like(n), n, [part_of("RESET", reset, Trains(n, g))])
 
 
 def read(

@@ -8,8 +8,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from memspike.arrays.ledger import Ledger, Wear
+from memspike.arrays.ledger import Ledger
+from memspike.arrays.wear import Marks, Part
+from memspike.devices import pulse_course
+from memspike.devices import rows as device_rows
+from memspike.devices.base import Key
+from memspike.devices.coincidences import Coincidences, counted
 from memspike.devices.part import AbstractPart
+from memspike.devices.pulse_course import Moved
+from memspike.devices.variation.wrappers import Varied
+from memspike.parts import kernels
 from memspike.parts.errors import InputError
 from memspike.parts.param import option
 
@@ -78,31 +86,42 @@ class Send(NamedTuple):
     """Signed pulses [rows, columns] for a tile, or [reads, columns] for rows `row` of it: none beyond the last row."""
 
     tile: int
-    pulses: Float[Array, "rows columns"]
+    pulses: Float[Array, "rows columns"] | Coincidences
     row: Int[Array, " reads"] | None = None
+
+    @property
+    def alone(self) -> bool:
+        """Whether they go to a whole tile, or to one row."""
+        return self.row is None or self.row.size == 1
+
+    def given(self) -> Any:
+        """The pulses of one tile."""
+        return self.pulses if isinstance(self.pulses, Coincidences) else self.pulses[None]
+
+    def span(self, rows: int) -> Int[Array, "2"]:
+        """The first of the rows that they go to, tiles of so many rows one below the other, and how many there are."""
+        if self.row is None:
+            return jnp.asarray([self.tile * rows, rows], jnp.int32)
+        row = self.row[0].astype(jnp.int32)
+        return jnp.stack([self.tile * rows + row, (row < rows).astype(jnp.int32)])
+
+    def moved(self, device: Any, state: Any, shape: Shape, *, key: Key) -> Moved | None:
+        """The devices of an array of `shape` after the pulses, where there is a kernel that moves them in place."""
+        g = state.inner if isinstance(state, Varied) else state
+        if not isinstance(g, jax.Array) or g.shape != shape or not pulse_course.known(device, g):
+            return None
+        return pulse_course.moved_at(device, state, self.given(), self.span(shape[1]), key=key)
 
     def dealt(self, rows: int) -> Float[Array, "1 rows columns"]:
         """The pulses, none of them beyond the last of so many rows."""
+        pulses = counted(self.pulses)
         if self.row is None:
-            return self.pulses[None]
-        return jnp.where((self.row < rows)[:, None], self.pulses, 0.0)[None]
+            return pulses[None]
+        return jnp.where((self.row < rows)[:, None], pulses, 0.0)[None]
 
     def part(self, tree: Any, shape: Shape) -> Any:
-        """The devices that they go to, of an array of `shape` [tiles, rows, columns].
-
-        What all devices share, and what is no array of devices, stays.
-        """
-
-        def one(x: Any) -> Any:
-            n = jnp.ndim(x)
-            if n < 2 or any(a not in (1, b) for a, b in zip(jnp.shape(x), shape[-n:], strict=True)):
-                return x
-            whole = jnp.broadcast_to(x, shape[-n:])
-            tile = whole[self.tile] if n == len(shape) else whole
-            here = tile if self.row is None else tile.at[self.row].get(mode="clip")
-            return here[None] if n == len(shape) else here
-
-        return jax.tree.map(one, tree)
+        """The devices that they go to, of an array of `shape` (`devices.rows.part_of`)."""
+        return device_rows.part_of(tree, shape, self.tile, self.row)
 
     def put(self, tree: Any, part: Any, shape: Shape) -> Any:
         """`tree` with these devices replaced by `part`."""
@@ -115,6 +134,16 @@ class Send(NamedTuple):
             return x.at[self.tile, self.row].set(new[0], mode="drop")
 
         return jax.tree.map(one, tree, part)
+
+    def booked(self, part: Part, shape: Shape) -> list[Part]:
+        """The pulses of a part of these devices, in an array of `shape`: of a tile, or row by row."""
+        first, rows = self.tile * shape[1], shape[1]
+        if self.alone:
+            return [Part(part.pulses, *self.span(rows))]
+        assert self.row is not None
+        pulses: Any = part.pulses
+        each = [(pulses[:, k : k + 1], self.row[k].astype(jnp.int32)) for k in range(self.row.size)]
+        return [Part(n, first + row, (row < rows).astype(jnp.int32)) for n, row in each]
 
     def over(self, under: Array, part: Array, shape: Shape) -> Array:
         """`part` where these devices are in an array of `shape`, `under` elsewhere: a choice, no scatter.
@@ -133,15 +162,23 @@ class Send(NamedTuple):
 
 def together(shape: Shape, sends: Sequence[Send], ledgers: Sequence[Ledger]) -> Ledger:
     """The ledger of an array of `shape`, given those of writes to parts of it that do not overlap."""
-    whole = sum((dataclasses.replace(one, wear=None) for one in ledgers[1:]), ledgers[0])
+    total = sum((dataclasses.replace(one, wear=None) for one in ledgers[1:]), ledgers[0])
+    wear: list[Any] = [each.worn() for each in ledgers]
+    energy: Any = sum((each.energy for each in wear[1:]), wear[0].energy)
+    resets = [each.erased for each in wear]
+    erased = None if resets[0] is None else _laid(shape, sends, resets)
+    pairs = list(zip(sends, wear, strict=True))
+    if kernels.available():
+        parts = tuple(x for send, marks in pairs for part in marks.parts for x in send.booked(part, shape))
+    else:
+        each = [send.dealt(shape[1]) for send in sends]
+        parts = (Part.of(_laid(shape, sends, each)),)
+    return dataclasses.replace(total, wear=Marks(erased, energy, parts, shape))
 
-    def one(*parts: Array) -> Array:
-        booked = jnp.zeros((), parts[0].dtype)
-        for send, part in zip(sends, parts, strict=True):
-            booked = send.over(booked, part, shape)
-        return booked
 
-    wear = [each.worn() for each in ledgers]
-    energy = sum((each.energy for each in wear[1:]), wear[0].energy)
-    counts: Any = jax.tree.map(one, *((each.up, each.down, each.erased) for each in wear))
-    return dataclasses.replace(whole, wear=Wear(counts[0], counts[1], counts[2], energy))
+def _laid(shape: Shape, sends: Sequence[Send], parts: Sequence[Array]) -> Array:
+    """An array of `shape` of what belongs to the devices of every send, 0 elsewhere."""
+    found = jnp.zeros((), parts[0].dtype)
+    for send, part in zip(sends, parts, strict=True):
+        found = send.over(found, part, shape)
+    return found

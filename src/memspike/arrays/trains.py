@@ -55,7 +55,7 @@ def checked(what: str, value: Quantity, unit: str, *, least: float = -math.inf) 
     return jnp.asarray(value, jnp.result_type(float))
 
 
-class Part(NamedTuple):
+class TrainCost(NamedTuple):
     """One polarity of a write: energy (J), time of the trains (s) and Σ V² summed over the rows."""
 
     energy: Real
@@ -115,7 +115,7 @@ class Summed(NamedTuple):
         return each * self.trains.sum()
 
 
-def part_of(name: str, pulse: Pulse, trains: Trains | Summed, energy: Real | None = None) -> Part:
+def part_of(name: str, pulse: Pulse, trains: Trains | Summed, energy: Real | None = None) -> TrainCost:
     """What trains of pulses cost; with `energy` that is taken as it is."""
     width = checked(f"width of a {name} pulse", pulse.width, "s", least=0.0)
     square = jnp.zeros(())
@@ -125,7 +125,7 @@ def part_of(name: str, pulse: Pulse, trains: Trains | Summed, energy: Real | Non
         energy = trains.pulses(checked(f"energy of a {name} pulse", pulse.energy, "J", least=0.0))
     if energy is None:
         energy = trains.charge(square * width)
-    return Part(energy, trains.longest(width), trains.longest(square))
+    return TrainCost(energy, trains.longest(width), trains.longest(square))
 
 
 def one_for_all(drive: Drive | WritePulse | None) -> bool:

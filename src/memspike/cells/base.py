@@ -5,12 +5,14 @@ cell. The weight is Σ_l gain_l·G_l / unit.
 """
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
+from memspike.devices import pcm_course
 from memspike.devices.base import AbstractPulseDevice, Moments, Seconds
 from memspike.devices.part import AbstractPart
 from memspike.parts.errors import InputError
@@ -133,7 +135,7 @@ class AbstractCell(AbstractPart):
     ) -> tuple[CellState, Devices]:
         """The state after signed pulses on weights, and the signed pulses that every device took."""
         dealt, counter = self.deal(jnp.asarray(pulses, jnp.result_type(float)), state.counter)
-        return CellState(self.device.program(state.devices, dealt, key=key), counter), dealt
+        return CellState(pcm_course.programmed(self.device, state.devices, dealt, key=key), counter), dealt
 
     def wait(self, state: CellState, dt: Seconds) -> CellState:
         """The state `dt` seconds later."""
@@ -146,6 +148,10 @@ class AbstractCell(AbstractPart):
     def read(self, state: CellState, t: Seconds = 0.0, *, key: PRNGKeyArray | None = None) -> Lines:
         """Conductances in S of all lines that a read sees in `t` seconds; with a key, noisy."""
         return self.complete(self.device.conductance(state.devices, t, key=key))
+
+    def reads(self, state: CellState, times: Sequence[Seconds]) -> Float[Array, "times lines rows columns"]:
+        """Conductances in S of all lines that reads without noise see in so many seconds."""
+        return jnp.stack([self.complete(g) for g in pcm_course.ahead(self.device, state.devices, times)])
 
     def read_moments(self, state: CellState, t: Seconds = 0.0) -> Moments:
         """Mean and s.d. in S of a noisy read of every line in `t` seconds; fixed lines have no noise."""

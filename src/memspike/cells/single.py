@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from memspike.cells.base import AbstractCell, CellState, Devices, Lines, Real, Weight, shared_range, uncounted
+from memspike.devices import rows
 from memspike.devices.asymmetry import symmetry_points
 from memspike.devices.base import AbstractPulseDevice, span
 from memspike.parts.errors import InputError
@@ -233,15 +234,17 @@ class Stack(AbstractReferenced):
         return self.reference
 
     def read_row(
-        self, state: CellState, tile: int, row: Int[Array, "*reads"], *, key: PRNGKeyArray | None = None
-    ) -> Float[Array, "*reads columns"]:
-        """(G − R)/unit of one row of a tile at once, or of several; with a key, with the read noise of its devices.
+        self, state: CellState, tile: int, row: Int[Array, " reads"], *, key: PRNGKeyArray | None = None
+    ) -> tuple[Float[Array, "reads columns"], CellState]:
+        """(G − R)/unit of rows of a tile, and the state, to which writes come afterwards; with a key, with the read
+        noise of the devices.
 
         One normal a device read; a row beyond the last reads as the last.
         """
-        moments = self.device.read_moments(state.devices)
         shape = self.device.stored(state.devices).shape
-        parts = (*moments, jnp.asarray(self.reference, moments.mean.dtype))
-        mean, sd, fixed = (jnp.broadcast_to(x, shape)[tile].at[row].get(mode="clip") for x in parts)
+        here, devices = rows.taken(state.devices, shape, tile, row)
+        moments = rows.part_of(self.device, shape, tile, row).read_moments(here)
+        fixed = rows.part_of(jnp.asarray(self.reference, moments.mean.dtype), shape, tile, row)
+        mean, sd, fixed = (jnp.broadcast_to(x, (1, *row.shape, shape[2]))[0] for x in (*moments, fixed))
         seen = mean if key is None else mean + sd * normal(key, mean.shape, mean.dtype)
-        return (seen - fixed) / self.unit()
+        return (seen - fixed) / self.unit(), state._replace(devices=devices)

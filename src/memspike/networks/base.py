@@ -90,6 +90,11 @@ class AbstractNetwork(eqx.Module):
     def shapes(self) -> tuple[tuple[int, int], ...]:
         """Rows and columns of the matrices."""
 
+    @property
+    def apart(self) -> bool:
+        """Whether chips train faster one after the other than beside each other."""
+        return False
+
     def with_crossbars(self, crossbars: tuple[Crossbar, ...]) -> Any:
         """The same network on other crossbars."""
         return eqx.tree_at(lambda n: n.crossbars, self, crossbars)

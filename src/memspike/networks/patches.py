@@ -19,7 +19,7 @@ from memspike.parts.kernels import Kernel
 from memspike.parts.parallel import along_batch
 
 if TYPE_CHECKING:
-    from memspike.parts.lanes import Writer
+    from memspike.parts.writer import Writer
 else:
     Writer = Any
 
@@ -119,7 +119,8 @@ def _write_runs(layout: _Layout, writer: Writer, first: Sequence[Any], copy: Cal
 
     `first` are pointers to the first pixel and the first number of the first patch.
     """
-    from memspike.parts.lanes import WIDE, Place
+    from memspike.parts.lanes import WIDE
+    from memspike.parts.writer import Place
 
     (cut, width, channels), builder, whole = layout, writer.builder, writer.whole
     with (
@@ -157,7 +158,7 @@ def _write_cut(
 def _write_sum(
     layout: _Layout, writer: Writer, inputs: Sequence[Any], outputs: Sequence[Any], shape: tuple[Any, Any]
 ) -> None:
-    from memspike.parts.lanes import Place
+    from memspike.parts.writer import Place
 
     (images, size), builder = shape, writer.builder
     length = writer.whole(layout.runs() * layout.run)

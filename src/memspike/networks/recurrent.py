@@ -2,23 +2,26 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from memspike.arrays.crossbar import Crossbar, Seen, root
 from memspike.cells.base import CellState, weighted
 from memspike.networks import base
 from memspike.networks.base import AbstractNetwork, Cells, Clock, Corrections, Weights
+from memspike.neurons import spiking_course
 from memspike.neurons.analog import Analog
 from memspike.neurons.lif import LIF, AbstractSpikingNeuron
 from memspike.parts.errors import InputError
 from memspike.parts.parallel import held
 from memspike.parts.param import Parameter, check_bounds, param
-from memspike.parts.random import normal
+from memspike.parts.random import normal, written_out
 
 Real = Float[Array, "..."]
 
@@ -80,6 +83,8 @@ class Activity(NamedTuple):
 
 def lowpass(x: Real, factor: Real, *, reverse: bool = False) -> Real:
     """y[t] = factor·y[t−1] + x[t] along axis 0; or, in reverse, y[t] = factor·y[t+1] + x[t]."""
+    if jnp.ndim(factor) == 0 and spiking_course.usable(x):
+        return spiking_course.filtered(reverse, x, factor)
 
     def body(y: Real, now: Real) -> tuple[Real, Real]:
         y = factor * y + now
@@ -121,6 +126,12 @@ class Recurrent(AbstractNetwork):
         """Rows and columns of the input, recurrent and output matrix."""
         inputs, neurons, outputs = self.sizes
         return (inputs, neurons), (neurons, neurons), (neurons, outputs)
+
+    @property
+    def apart(self) -> bool:
+        """With kernels, of which one chip keeps a processor busy."""
+        like = jax.ShapeDtypeStruct((1, self.sizes[1]), jnp.result_type(float))
+        return self._plain() and spiking_course.fits(self.neuron, like)
 
     def others(self) -> Float[Array, "neurons neurons"]:
         """1 where two neurons are connected: everywhere but on the diagonal, unless with `loops`."""
@@ -167,26 +178,42 @@ class Recurrent(AbstractNetwork):
         """
         if readings.input.mean.shape[0] == 1:  # nothing that changes with time
             clock = Clock(clock.dt, (clock.steps,))
+        like = jax.ShapeDtypeStruct((*x.shape[:-1], self.sizes[1]), x.dtype)
         if x.shape[0] != clock.steps or x.shape[-1] != self.sizes[0]:
             raise InputError(
                 f"The input has shape {tuple(x.shape)}; {clock.steps} steps and {self.sizes[0]} rows are needed."
             )
         keys: tuple[Any, Any] = (None, None) if key is None else tuple(jax.random.split(key))
-        normals = None
+        alone = injected is None and self._plain() and not any(jnp.ndim(p) > 1 for p in jax.tree.leaves(self.neuron))
+        if alone and spiking_course.fits(self.neuron, like) and _own_noise(keys[0], like):
+            states: Any = _at_once((clock, fixed), self, readings, x, keys[0])
+        else:
+            states = self._states(readings, (x, injected), clock, fixed, keys[0])
+        output, begin = [], 0
+        for k, length in enumerate(clock.parts):
+            z = states.z[begin : begin + length]
+            output.append(self.output(readings.part(k), z, key=fold(keys[1], k)))
+            begin += length
+        y = lowpass(jnp.concatenate(output), jnp.exp(-clock.dt / self.tau_out))
+        return Activity(states, y, self.neuron.spikes(states))
+
+    def _states(
+        self, readings: Readings, given: tuple[Real, Real | None], clock: Clock, fixed: bool, key: PRNGKeyArray | None
+    ) -> Any:
+        """The states of the neurons after every step, part by part."""
+        (x, injected), normals = given, None
         if key is not None and self._plain():
             # all at once: the same noise for any number of parts, and less to compile
-            normals = held(normal(keys[0], (*x.shape[:-1], self.sizes[1])))
+            normals = held(normal(key, (*x.shape[:-1], self.sizes[1])))
         state, begin, done = self.neuron.init((*x.shape[1:-1], self.sizes[1])), 0, []
         for k, length in enumerate(clock.parts):
-            part = readings.part(k)
-            one = slice(begin, begin + length)
-            noise = fold(keys[0], k) if normals is None else normals[one]
+            part, one = readings.part(k), slice(begin, begin + length)
+            noise = fold(key, k) if normals is None else normals[one]
             own = None if injected is None else injected[one]
             state, states = self._part(part, (x[one], own), state, clock.dt, fixed, noise)
-            done.append((states, self.output(part, states.z, key=fold(keys[1], k))))
+            done.append(states)
             begin += length
-        states, output = jax.tree.map(lambda *parts: jnp.concatenate(parts), *done)
-        return Activity(states, lowpass(output, jnp.exp(-clock.dt / self.tau_out)), self.neuron.spikes(states))
+        return jax.tree.map(lambda *parts: jnp.concatenate(parts), *done)
 
     def _plain(self) -> bool:
         """Whether currents reach the neurons as they are, without converters."""
@@ -238,6 +265,35 @@ class Recurrent(AbstractNetwork):
         return jax.lax.scan(lambda s, now: advanced(s, lambda z: noisy(z, now)), start, at)
 
 
+def _own_noise(key: PRNGKeyArray | None, like: Any) -> bool:
+    """Whether kernels draw the noise of such an array as `normal` does."""
+    return key is None or written_out(key, like.shape, like.dtype)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _at_once(how: tuple[Clock, bool], network: Recurrent, readings: Readings, x: Real, key: Any) -> Any:
+    """As `Recurrent._states`, by a kernel; it is differentiated part by part."""
+    clock, _ = how
+    mask = network.others().astype(x.dtype)
+    first, recurrent = readings.input, readings.recurrent
+    weighed = spiking_course.Weighed(first.mean, recurrent.mean * mask[None], first.variance, recurrent.variance * mask)
+    parts = np.repeat(np.arange(len(clock.parts), dtype=np.int32), clock.parts)
+    start: Any = network.neuron.init((*x.shape[1:-1], network.sizes[1]))
+    return spiking_course.recurrent(network.neuron, start, x, weighed, jnp.asarray(parts), clock.dt, key=key)
+
+
+def _forward(how: tuple[Clock, bool], network: Any, readings: Any, x: Real, key: Any) -> tuple[Any, Any]:
+    clock, fixed = how
+    return jax.vjp(lambda n, r, x: n._states(r, (x, None), clock, fixed, key), network, readings, x)
+
+
+def _backward(how: tuple[Clock, bool], back: Any, wanted: Any) -> tuple[Any, ...]:
+    return (*back(wanted), None)
+
+
+_at_once.defvjp(_forward, _backward)
+
+
 def fold(key: PRNGKeyArray | None, k: Any) -> PRNGKeyArray | None:
     """The key number `k` of a key, None of None."""
     return None if key is None else jax.random.fold_in(key, k)
@@ -263,7 +319,8 @@ def reading_of(
     sd = jnp.where(crossbar.read_noise > 0, jnp.hypot(sd, own.astype(sd.dtype)), sd)
     if not noise:
         shift, sd = jnp.zeros_like(shift), jnp.zeros_like(sd)
-    each = [held(crossbar.transfer(cell.read(state, t) + shift, correction=correction, sd=sd)) for t in times]
+    seen_at = cell.reads(state, times)
+    each = [held(crossbar.transfer(g + shift, correction=correction, sd=sd)) for g in seen_at]
     gains, unit = cell.gains().astype(sd.dtype), cell.unit()
     mean = jnp.stack([weighted(gains, seen.lines) / unit for seen in each])
     spread = each[len(each) // 2].sd

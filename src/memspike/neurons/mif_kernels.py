@@ -4,20 +4,17 @@ from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
-import numpy as np
-from jax.custom_batching import custom_vmap
 from jaxtyping import Array, Float
 
 from memspike.devices.metastable import MetastableSwitch
 from memspike.neurons.mif import MIF
-from memspike.parts import kernels
+from memspike.parts.courses import COURSE, NEURON, NUMBER, STEP, side_by_side
 from memspike.parts.kernels import Kernel
-from memspike.parts.parallel import along_batch
 
 if TYPE_CHECKING:
-    from memspike.parts.lanes import Lanes, Place, Writer
+    from memspike.parts.lanes import Lanes
+    from memspike.parts.writer import Place, Writer
 else:
     Lanes = Place = Writer = Any
 
@@ -55,49 +52,11 @@ def numbers_of(neuron: MIF, dt: float) -> Float[Array, " numbers"]:
     return jnp.stack([jnp.asarray(x, jnp.float32) for x in each])
 
 
-# what an array of a kernel is: a number for all, one a step, one a neuron, one a step and neuron
-NUMBER, STEP, NEURON, COURSE = range(4)
-
-
-def _side_by_side(kernel: Kernel, inputs: Sequence[int], outputs: Sequence[int]) -> Callable[..., tuple[Real, ...]]:
-    """The kernel for neurons of any shape; `vmap` puts more of them beside each other."""
-
-    def part(*given: Real) -> tuple[Real, ...]:
-        of = dict(zip(inputs, given, strict=True))
-        shape = of[COURSE].shape if COURSE in of else (*of[STEP].shape, *of[NEURON].shape)
-        steps, columns = shape[0], int(np.prod(shape[1:]))
-        flat = {NEURON: (columns,), COURSE: (steps, columns)}
-        found = kernels.call(
-            kernel,
-            [x.reshape(flat.get(kind, x.shape)) for kind, x in zip(inputs, given, strict=True)],
-            [flat[kind] for kind in outputs],
-        )
-        return tuple(x.reshape(shape[kind == NEURON :]) for kind, x in zip(outputs, found, strict=True))
-
-    @custom_vmap
-    def run(*given: Real) -> tuple[Real, ...]:
-        return along_batch(part, -2, given, jax.eval_shape(part, *given))
-
-    @run.def_vmap
-    def _(size: int, batched: Sequence[bool], *given: Real) -> tuple[tuple[Real, ...], tuple[bool, ...]]:
-        whole = [x if own else jnp.broadcast_to(x, (size, *x.shape)) for x, own in zip(given, batched, strict=True)]
-        done = (True,) * len(outputs)
-        if any(own for own, kind in zip(batched, inputs, strict=True) if kind < NEURON):
-            return jax.lax.map(lambda each: run(*each), tuple(whole)), done
-        beside = [
-            one if kind < NEURON else jnp.moveaxis(x, 0, kind == COURSE)
-            for kind, one, x in zip(inputs, given, whole, strict=True)
-        ]
-        return tuple(jnp.moveaxis(x, int(k == COURSE), 0) for k, x in zip(outputs, run(*beside), strict=True)), done
-
-    return run
-
-
 class _Memristor:
     """A metastable switch of the kernels at the voltage `w` across it; one that does not move keeps its state."""
 
     def __init__(self, w: Lanes, numbers: Sequence[Lanes], move: bool) -> None:
-        from memspike.parts.lanes import exponential
+        from memspike.parts.lane_functions import exponential
 
         v_on, v_off, self.rate, self.span, self.more, self.least, _ = numbers
         self.w, self.move = w, move
@@ -108,7 +67,7 @@ class _Memristor:
 
     def after(self, x: Lanes) -> Lanes:
         """The state after a step."""
-        from memspike.parts.lanes import risen
+        from memspike.parts.lane_functions import risen
 
         if not self.move:
             return x
@@ -121,7 +80,7 @@ class _Memristor:
 
     def slopes(self, x: Lanes) -> tuple[Lanes, Lanes]:
         """Derivatives of the state after a step in the state before and in the voltage."""
-        from memspike.parts.lanes import risen
+        from memspike.parts.lane_functions import risen
 
         up, down = 1.0 / self.up, 1.0 / self.down
         rest = 1.0 / (up + down)
@@ -168,7 +127,7 @@ def _all_numbers(writer: Writer, given: Any) -> dict[int, list[Lanes]]:
 def _write_forward(
     kinds: Kinds, writer: Writer, inputs: Sequence[Any], outputs: Sequence[Any], shape: tuple[Any, Any]
 ) -> None:
-    from memspike.parts.lanes import risen
+    from memspike.parts.lane_functions import risen
 
     (*sources, given), (steps, columns), builder = inputs, shape, writer.builder
     source, numbers = _Source(writer, kinds, sources), _all_numbers(writer, given)
@@ -282,7 +241,7 @@ def _adjoint(
 
     `states` are those of the memristors before and after it.
     """
-    from memspike.parts.lanes import risen
+    from memspike.parts.lane_functions import risen
 
     (last, now), (of_v, *of_x) = states, wanted
     g = [m.conductance(a) for m, a in zip(pair, now, strict=True)]
@@ -312,7 +271,7 @@ def forward_kernel(kinds: Kinds) -> Callable[..., tuple[Real, ...]]:
     inputs = [*_sources(kinds), *(NEURON,) * 3, NUMBER]
     name = "memspike_mif_" + "".join(f"{one:d}" for one in kinds)
     kernel = Kernel(name, len(inputs), 4, len(inputs), partial(_write_forward, kinds))
-    return _side_by_side(kernel, inputs, [COURSE] * 4)
+    return side_by_side(kernel, inputs, [COURSE] * 4)
 
 
 @cache
@@ -325,4 +284,4 @@ def backward_kernel(kinds: Kinds, used: Used) -> Callable[..., tuple[Real, ...]]
     outputs = [*(NEURON,) * kinds.pulse, *(COURSE,) * kinds.held, *(NEURON,) * 3]
     name = "memspike_mif_adjoint_" + "".join(f"{one:d}" for one in (*kinds, *used))
     kernel = Kernel(name, len(inputs), len(outputs), len(here), partial(_write_backward, kinds, used))
-    return _side_by_side(kernel, inputs, outputs)
+    return side_by_side(kernel, inputs, outputs)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Num
+from jaxtyping import Array, Num
 
 SWITCH, PACKAGE = "MEMSPIKE_FAST", "llvmlite"
 # where fields are in the structures of the interface, in bytes (xla/ffi/api/c_api.h, version 0.x, 64 bits)
@@ -24,18 +24,22 @@ EXTENSION, API, STAGE, ARGUMENTS, RESULTS = 8, 16, 32, 72, 112
 DATA, DIMENSIONS = 24, 40
 METADATA, API_VERSION, METADATA_VERSION = 24, (32, 36), (24, 28)
 EXECUTE = 3
+ATTRIBUTES = (
+    '"prefer-vector-width"="512" "min-legal-vector-width"="512" "reciprocal-estimates"="vec-divf:1,vec-sqrtf:1"'
+)
 
 
 class Kernel(NamedTuple):
-    """`body(writer, inputs, outputs, (steps, columns))` writes it; buffer number `like` is [steps, columns].
+    """`body(writer, inputs, outputs, lengths)` writes it; `lengths` are both of buffer number `like`, or of several.
 
-    Buffers are numbered through, the outputs after the inputs.
+    Buffers are numbered through, the outputs after the inputs. A buffer with another number of axes is given as a pair
+    with that number.
     """
 
     name: str
     inputs: int
     outputs: int
-    like: int
+    like: int | tuple[int | tuple[int, int], ...]
     body: Callable[..., None]
 
 
@@ -84,16 +88,23 @@ def state() -> str:
 
 
 def call(
-    kernel: Kernel, inputs: Sequence[Num[Array, "..."]], shapes: Sequence[tuple[int, ...]]
-) -> list[Float[Array, "..."]]:
-    """The outputs of a kernel, float32 of these shapes, for inputs of 32 bits."""
+    kernel: Kernel,
+    inputs: Sequence[Num[Array, "..."]],
+    shapes: Sequence[tuple[int, ...] | jax.ShapeDtypeStruct],
+    *,
+    same: dict[int, int] | None = None,
+) -> list[Num[Array, "..."]]:
+    """The outputs of a kernel, of these shapes, float32 where they do not say otherwise, for inputs of 32 or 16 bits.
+
+    `same` names inputs, by number, that become outputs where they are, and the outputs that they become.
+    """
     _register(kernel)
-    return _called(kernel, inputs, shapes)
+    return _called(kernel, inputs, shapes, same)
 
 
-def _called(kernel: Kernel, inputs: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> list[Any]:
-    kinds = tuple(jax.ShapeDtypeStruct(shape, np.float32) for shape in shapes)
-    return list(jax.ffi.ffi_call(kernel.name, kinds)(*inputs))
+def _called(kernel: Kernel, inputs: Sequence[Any], shapes: Sequence[Any], same: Any = None) -> list[Any]:
+    kinds = tuple(x if isinstance(x, jax.ShapeDtypeStruct) else jax.ShapeDtypeStruct(x, np.float32) for x in shapes)
+    return list(jax.ffi.ffi_call(kernel.name, kinds, input_output_aliases=same)(*inputs))
 
 
 @cache
@@ -129,7 +140,8 @@ def _compiled(kernel: Kernel) -> int:
 
 def _written(kernel: Kernel) -> str:
     """The handler of a kernel in LLVM's language: it says its version when asked, and runs when it is to."""
-    from memspike.parts.lanes import BYTE, INT32, INT64, POINTER, Writer, ir
+    from memspike.parts.lanes import BYTE, INT32, INT64, POINTER, ir
+    from memspike.parts.writer import Writer
 
     def field(builder: Any, base: Any, offset: int) -> Any:
         return builder.gep(base, [ir.Constant(INT64, offset)], source_etype=BYTE)
@@ -165,10 +177,13 @@ def _written(kernel: Kernel) -> str:
         )
     ]
     inputs, outputs = ([pointer(builder, one, DATA) for one in some] for some in buffers)
-    lengths = pointer(builder, [*buffers[0], *buffers[1]][kernel.like], DIMENSIONS)
-    shape = tuple(builder.load(field(builder, lengths, 8 * k), typ=INT64) for k in range(2))
+    every, like = [*buffers[0], *buffers[1]], (kernel.like,) if isinstance(kernel.like, int) else kernel.like
+    axes = [(k, 2) if isinstance(k, int) else k for k in like]
+    lengths = [(pointer(builder, every[k], DIMENSIONS), n) for k, n in axes]
+    shape = tuple(builder.load(field(builder, one, 8 * k), typ=INT64) for one, n in lengths for k in range(n))
     kernel.body(Writer(builder), inputs, outputs, shape)
     builder.branch(done)
 
     ir.IRBuilder(done).ret(nothing)
-    return str(module)
+    # registers as wide as there are; divisions and roots by an estimate and a step of Newton's: exact to float32
+    return str(module).replace(")\n{", f") {ATTRIBUTES}\n{{", 1)

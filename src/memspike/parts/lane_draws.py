@@ -5,15 +5,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from memspike.parts.lanes import Lanes, Words, inverse_error_function
+from memspike.parts.lane_functions import inverse_error_function
+from memspike.parts.lanes import Lanes, Words
 from memspike.parts.random import MANTISSA, PARITY, ROTATIONS
 
 # the uniform number of a normal one lies above −1
 LOWEST = float(np.nextafter(np.float32(-1), np.float32(0)))
 
 
-def bits(key: Sequence[Words], element: Words) -> Words:
-    """The word of an element of an array, `key` the two words of its key: as `jax.random.bits`."""
+def both(key: Sequence[Words], element: Words) -> tuple[Words, Words]:
+    """The two words that a key with two words makes of a number: as `jax.random.fold_in`."""
     schedule = (key[0], key[1], key[0] ^ key[1] ^ PARITY)
     a, b = schedule[0], element + schedule[1]
     for group in range(5):
@@ -21,6 +22,12 @@ def bits(key: Sequence[Words], element: Words) -> Words:
             a = a + b
             b = a ^ ((b << by) | (b >> (32 - by)))
         a, b = a + schedule[(group + 1) % 3], b + schedule[(group + 2) % 3] + (group + 1)
+    return a, b
+
+
+def bits(key: Sequence[Words], element: Words) -> Words:
+    """The word of an element of an array, `key` the two words of its key: as `jax.random.bits`."""
+    a, b = both(key, element)
     return a ^ b
 
 

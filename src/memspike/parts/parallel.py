@@ -64,6 +64,11 @@ def vmap_split(one: Callable[..., Any], *batched: Any) -> Any:
     return _share_out(jax.vmap(one), "chips", batched)
 
 
+def loop_split(one: Callable[..., Any], *batched: Any) -> Any:
+    """As `vmap_split`, one after the other: faster where `one` has work enough and its arrays stay near that way."""
+    return _share_out(lambda *each: jax.lax.map(lambda own: one(*own), each), "chips", batched)
+
+
 def along_batch(run: Callable[..., Any], axis: int, given: tuple[Any, ...], like: Any) -> Any:
     """`run(*given)`, each device for its part of `axis` (from the end), where their number divides it.
 

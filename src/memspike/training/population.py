@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from memspike.data.trials import AbstractTrials, Trial
 from memspike.networks.base import AbstractNetwork
-from memspike.parts.parallel import devices_mesh, vmap_split
+from memspike.parts.parallel import devices_mesh, held, loop_split, vmap_split
 from memspike.training.learner import Chip, Learner
 from memspike.training.order import MADE, AbstractOrder, Moment
 
@@ -109,7 +109,10 @@ class Population:
 
     def _each(self, one: Callable[..., Any], *batched: Any) -> Any:
         """`one` of every chip, shared out among devices unless they share the batch."""
-        return jax.vmap(one)(*batched) if self.spread_batch else vmap_split(one, *batched)
+        if self.spread_batch:
+            return jax.vmap(one)(*batched)
+        split = loop_split if self.learner.network.apart else vmap_split
+        return split(one, *batched)
 
     def _one_step(self, made: FabricatedChip, chips: Chip, trials: AbstractTrials) -> Any:
         """The first step of every chip, for its shapes."""
@@ -149,10 +152,11 @@ class Population:
 
         def one(made: FabricatedChip, chip: Chip, own: Int[Array, "epochs steps batch"]) -> tuple[Chip, Any]:
             made = made._replace(network=self.network(made))
+            same = held(trials.epoch(made.key, start[0])) if trials.lasting else None
 
             def epoch(chip: Chip, now: tuple[Array, Array]) -> tuple[Chip, Any]:
                 index, number = now
-                shown = trials.epoch(made.key, number)
+                shown = trials.epoch(made.key, number) if same is None else same
 
                 def body(chip: Chip, now: tuple[Array, Array]) -> tuple[Chip, dict[str, Array]]:
                     index, k = now

@@ -32,17 +32,21 @@ class ArrayRows(NamedTuple):
 
     def read(
         self, tile: int, row: Int[Array, " reads"], *, key: PRNGKeyArray | None = None
-    ) -> Float[Array, "reads columns"]:
-        """(G − R)/unit of rows of a tile; with a key, with read noise. A row beyond the last reads as the last."""
+    ) -> tuple[Float[Array, "reads columns"], "ArrayRows"]:
+        """(G − R)/unit of rows of a tile, and the array, to which writes come afterwards; with a key, with read noise.
+
+        A row beyond the last reads as the last.
+        """
         cell = self.crossbar.cell
         assert isinstance(cell, Stack)
         if self.seen is None:
-            return cell.read_row(self.cells, tile, row, key=key)
+            found, cells = cell.read_row(self.cells, tile, row, key=key)
+            return found, self._replace(cells=cells)
         n, dtype = cell.programmed(), self.seen.lines.dtype
         gains = jnp.zeros(2 * n, dtype).at[tile].set(1.0).at[n + tile].set(-1.0)
         driven = jax.nn.one_hot(jnp.minimum(row, self.rows - 1), self.rows, dtype=dtype)
         v = jnp.asarray(self.v, dtype)
-        return self.crossbar.weighed(self.seen, v * driven, gains, key=key) / (v * cell.unit().astype(dtype))
+        return self.crossbar.weighed(self.seen, v * driven, gains, key=key) / (v * cell.unit().astype(dtype)), self
 
 
 def rows_of(crossbar: Crossbar, cells: CellState, v: Parameter, correction: Correction) -> ArrayRows:

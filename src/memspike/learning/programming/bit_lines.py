@@ -1,6 +1,6 @@
 """Analog SGD as arrays do it: coinciding random bits on rows and columns, no product computed anywhere."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,14 +9,13 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray, UInt32
 from memspike.arrays.crossbar import Crossbar
 from memspike.arrays.ledger import Ledger
 from memspike.cells.base import CellState, Real, Weight
+from memspike.devices.coincidences import WORD_BITS, Coincidences
 from memspike.learning.programming.base import Applied, Scheme, nothing, unwritten, zeros_of
 from memspike.learning.programming.counting import symmetric_step
 from memspike.learning.programming.options import OptionalPulseStep, StreamLength, checked
 from memspike.learning.rules.base import Outer, terms
 from memspike.parts.random import uniform
 from memspike.parts.registry import SCHEMES
-
-WORD_BITS = 32
 
 
 def _words(bits: Bool[Array, "length lines"]) -> UInt32[Array, "words lines"]:
@@ -26,6 +25,41 @@ def _words(bits: Bool[Array, "length lines"]) -> UInt32[Array, "words lines"]:
     filled = jnp.zeros((words * WORD_BITS, lines), jnp.uint32).at[:length].set(bits.astype(jnp.uint32))
     places = jnp.left_shift(jnp.uint32(1), jnp.arange(WORD_BITS, dtype=jnp.uint32))
     return (filled.reshape(words, WORD_BITS, lines) * places[None, :, None]).sum(1, dtype=jnp.uint32)
+
+
+class _Sent(NamedTuple):
+    """Words of the bits that rows and columns send [words, lines], and signs ±1 of both."""
+
+    sent: UInt32[Array, "words rows"]
+    met: UInt32[Array, "words columns"]
+    signs: tuple[Float[Array, " rows"], Float[Array, " columns"]]
+
+
+def _streams(
+    rows: Float[Array, " rows"],
+    columns: Float[Array, " columns"],
+    gain: Real | float,
+    length: int,
+    *,
+    management: bool = True,
+    adaptive: bool = False,
+    key: PRNGKeyArray,
+) -> _Sent:
+    largest_row = jnp.maximum(jnp.abs(rows).max(), 1e-30)
+    largest_column = jnp.maximum(jnp.abs(columns).max(), 1e-30)
+    balance = jnp.sqrt(largest_column / largest_row) if management else jnp.ones((), rows.dtype)
+    gain = jnp.asarray(gain, rows.dtype)
+    bits = jnp.ceil(gain * largest_row * largest_column) if adaptive else jnp.asarray(length, rows.dtype)
+    bits = jnp.clip(bits, 1, length)
+    root = jnp.sqrt(gain / bits)
+    used = jnp.arange(length, dtype=rows.dtype) < bits
+    first, second = jax.random.split(key)
+    p = jnp.minimum(root * balance * jnp.abs(rows), 1.0)
+    q = jnp.minimum(root / balance * jnp.abs(columns), 1.0)
+    sent = _words((uniform(first, (length, *rows.shape)) < p[None]) & used[:, None])
+    met = _words(uniform(second, (length, *columns.shape)) < q[None])
+    one = jnp.ones((), rows.dtype)
+    return _Sent(sent, met, (jnp.copysign(one, rows), jnp.copysign(one, columns)))
 
 
 def bit_line_counts(
@@ -45,24 +79,19 @@ def bit_line_counts(
     above 1 is cut, which is where the mean falls short. `adaptive` streams are only as long as the largest product
     needs, ⌈gain·max|row|·max|column|⌉ bits, at most `length`. Source: Gokmen & Vlasov, doi 10.3389/fnins.2016.00333.
     """
-    largest_row = jnp.maximum(jnp.abs(rows).max(), 1e-30)
-    largest_column = jnp.maximum(jnp.abs(columns).max(), 1e-30)
-    balance = jnp.sqrt(largest_column / largest_row) if management else jnp.ones((), rows.dtype)
-    gain = jnp.asarray(gain, rows.dtype)
-    bits = jnp.ceil(gain * largest_row * largest_column) if adaptive else jnp.asarray(length, rows.dtype)
-    bits = jnp.clip(bits, 1, length)
-    root = jnp.sqrt(gain / bits)
-    used = jnp.arange(length, dtype=rows.dtype) < bits
-    first, second = jax.random.split(key)
-    p = jnp.minimum(root * balance * jnp.abs(rows), 1.0)
-    q = jnp.minimum(root / balance * jnp.abs(columns), 1.0)
-    sent = _words((uniform(first, (length, *rows.shape)) < p[None]) & used[:, None])
-    met = _words(uniform(second, (length, *columns.shape)) < q[None])
-    words = zip(sent, met, strict=True)
-    met_in = (jax.lax.population_count(a[:, None] & b[None]).astype(jnp.int32) for a, b in words)
-    count = sum(met_in, jnp.zeros((rows.size, columns.size), jnp.int32))
-    opposite = jnp.signbit(rows)[:, None] ^ jnp.signbit(columns)[None]
-    return jnp.where(opposite, -count, count).astype(rows.dtype)
+    made = _streams(rows, columns, gain, length, management=management, adaptive=adaptive, key=key)
+    words = zip(made.sent, made.met, strict=True)
+    return sum(Coincidences(a, b, *made.signs).counts() for a, b in words)  # pyright: ignore[reportReturnType]
+
+
+def coincidences(
+    rows: Float[Array, " rows"], columns: Float[Array, " columns"], gain: Real | float, length: int, *, key: Any
+) -> Coincidences | Float[Array, "rows columns"]:
+    """The bits of such streams, with management and adaptive, where one word holds them; else the counts."""
+    if length > WORD_BITS:
+        return bit_line_counts(rows, columns, gain=gain, length=length, adaptive=True, key=key)
+    made = _streams(rows, columns, gain, length, adaptive=True, key=key)
+    return Coincidences(made.sent[0], made.met[0], *made.signs)
 
 
 @SCHEMES.register(
@@ -83,18 +112,21 @@ def by_bit_lines(step: OptionalPulseStep = None, length: StreamLength = 31) -> S
     ) -> Applied:
         gain = 1 / jnp.asarray(symmetric_step(crossbar) if step is None else step)
 
-        def one(carry: tuple[CellState, Ledger], now: tuple[Outer, Array]) -> tuple[tuple[CellState, Ledger], None]:
+        def one(carry: tuple[CellState, Ledger | None], now: tuple[Outer, Array]) -> tuple[Any, None]:
             cells, ledger = carry
             term, k = now
             if key is None:
                 pulses, own = jnp.round(gain * term.rows[:, None] * term.columns[None]), None
             else:
                 bits, own = jax.random.split(jax.random.fold_in(key, k))
-                pulses = bit_line_counts(term.rows, term.columns, gain=gain, length=length, adaptive=True, key=bits)
+                pulses = coincidences(term.rows, term.columns, gain, length, key=bits)
             cells, entry = crossbar.write(cells, pulses, key=own)
-            return (cells, ledger + entry), None
+            return (cells, entry if ledger is None else ledger + entry), None
 
         each = terms(dw)
+        if len(each.rows) == 1:  # its marks go straight into the book of the array
+            alone = jax.tree.map(lambda x: x[0], each)
+            return Applied(state, *one((cells, None), (alone, jnp.int32(0)))[0])
         numbers = jnp.arange(each.rows.shape[0], dtype=jnp.int32)
         first = jax.tree.map(lambda x: x[0], (each, numbers))
         blank = zeros_of(lambda: one((cells, unwritten(crossbar, cells)), first)[0][1])

@@ -1,12 +1,13 @@
 """Tiki-Taka and its kin: gradients on an array A that forgets by its own asymmetry, its rows added to the array C."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from memspike.cells.base import Weight
+from memspike.devices.rows import take
 from memspike.learning.programming import options
 from memspike.learning.programming.base import Scheme
 from memspike.learning.programming.counting import whole
@@ -85,14 +86,27 @@ def buffered(chop: float | None = None) -> Transfer:
         return uniform(key, read.row.shape) < chop
 
     def take(state: Buffered, read: RowRead, *, key: PRNGKeyArray | None) -> tuple[Buffered, RowPulses]:
-        held, sign = (x.at[read.row].get(mode="clip") for x in state)
-        left, pulses = fired(held + sign[:, None] * read.rate * read.pulses)
+        state, (before, sign) = _read(state, read)
+        left, pulses = fired(before + sign[:, None] * read.rate * read.pulses)
         return Buffered(*_put(state, read, (left, jnp.where(turned(read, key), -sign, sign)))), pulses
 
     def start(shape: tuple[int, ...]) -> Buffered:
         return Buffered(jnp.zeros(shape), jnp.ones(shape[0]))
 
     return Transfer(start, take, lambda state: state.signs)
+
+
+def _read(state: Any, read: RowRead) -> tuple[Any, list[Array]]:
+    """The state, and of each of its arrays the rows that were read: what is written comes afterwards."""
+    rows, after = [], []
+    for x in state:
+        if x.ndim == 1:
+            found, same = x.at[read.row].get(mode="clip"), x
+        else:
+            found, same = take(x, jnp.clip(read.row, 0, len(x) - 1).astype(jnp.int32))
+        rows.append(found)
+        after.append(same)
+    return type(state)(*after), rows
 
 
 def _put(state: tuple[Array, ...], read: RowRead, rows: tuple[Array, ...]) -> list[Array]:
@@ -144,10 +158,10 @@ def adaptive_reference(chop: float) -> Transfer:
     def take(
         state: AdaptiveReference, read: RowRead, *, key: PRNGKeyArray | None
     ) -> tuple[AdaptiveReference, RowPulses]:
-        held, mean, past, sign = (x.at[read.row].get(mode="clip") for x in state)
+        state, (before, mean, past, sign) = _read(state, read)
         sample = read.sweep % every
         past = jnp.where((sample == 0) & (read.sweep > 0), mean, past)
-        left, pulses = fired(held + sign[:, None] * read.rate * (read.pulses - past))
+        left, pulses = fired(before + sign[:, None] * read.rate * (read.pulses - past))
         new = left, (1 - weight) * mean + weight * read.pulses, past, jnp.where(sample == every - 1, -sign, sign)
         return AdaptiveReference(*_put(state, read, new)), jnp.where(read.sweep > every, pulses, 0.0)
 

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Concatenate, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
@@ -14,10 +15,13 @@ from memspike.arrays.sums import Tally
 from memspike.arrays.tiles import Send
 from memspike.cells.base import AbstractCell, CellState, Weight
 from memspike.cells.single import Stack
+from memspike.devices.coincidences import Coincidences
 from memspike.learning.programming import options
 from memspike.learning.programming.array_rows import ArrayRows, rows_of
-from memspike.learning.programming.base import Applied, Counting, Scheme, keys_of
+from memspike.learning.programming.base import Applied, Counting, Scheme, keys_of, unwritten, zeros_of
+from memspike.learning.programming.bit_lines import coincidences
 from memspike.learning.programming.counting import stochastically_rounded, symmetric_step
+from memspike.learning.rules.base import Outer, terms
 from memspike.parts.errors import InputError
 from memspike.parts.random import normal
 from memspike.parts.refusals import OtherTiles
@@ -64,10 +68,11 @@ class GradientArray(NamedTuple):
 
     An update sends `fast`·Δw/δ pulses, δ the `symmetric_step`; with a `memory` above 0 it is `fast`·`most`·Δw/m, m a
     moving average of max |Δw|. `counting` makes whole numbers of them (it counts pulses; default: stochastic rounding,
-    at most `most`). In every update the next `reads` rows are read, or one row in 1/`reads` updates, with the read
-    noise of the device and `noise` (s.d., weight) on top; a row is driven at `read_voltage`, and wires and converters
-    are those of the array. What is read is turned back into the Δw that it stands for, and all rows together pass it
-    on once in `period` updates.
+    at most `most`); with `streams` an `Outer` is multiplied by the array itself, every term an update of its own, by
+    coinciding random bits of at most that length (`bit_line_counts`; of a matrix row by row). In every update the next
+    `reads` rows are read, or one row in 1/`reads` updates, with the read noise of the device and `noise` (s.d., weight)
+    on top; a row is driven at `read_voltage`, and wires and converters are those of the array. What is read is turned
+    back into the Δw that it stands for, and all rows together pass it on once in `period` updates.
 
     Reconstruction: aihwkit scales by the largest input and the largest error, of which a dense Δw has only the
     product; its `auto_granularity` is `period`, its `fast_lr` and `desired_BL` are `fast` and `most`, and its learning
@@ -81,6 +86,7 @@ class GradientArray(NamedTuple):
     memory: options.GradientMemory = 0.0
     reads: options.RowReads = 1.0
     read_voltage: options.ReadVoltage = 0.2
+    streams: options.OptionalStreamLength = None
     counting: Counting | None = None
 
     @property
@@ -112,13 +118,35 @@ class GradientArray(NamedTuple):
             return self.fast / step
         return self.fast * self.most / jnp.where(largest > 0, largest, 1.0)
 
-    def smoothed(self, largest: Float[Array, ""], dw: Weight) -> Float[Array, ""]:
+    def smoothed(self, largest: Float[Array, ""], dw: Weight | Outer) -> Float[Array, ""]:
         """The moving average of max |Δw| after another update; updates without any change do not count."""
         if not self.memory:
             return largest
-        new = jnp.abs(dw).max()
+        new = jnp.abs(dw.rows).max() * jnp.abs(dw.columns).max() if isinstance(dw, Outer) else jnp.abs(dw).max()
         averaged = jnp.where(largest > 0, self.memory * largest + (1 - self.memory) * new, new)
         return jnp.where(new > 0, averaged, largest)
+
+    def pulses(
+        self,
+        state: Any,
+        crossbar: Crossbar,
+        cells: CellState,
+        wanted: tuple[Weight | Outer, Float[Array, ""], Float[Array, " rows"] | None],
+        *,
+        key: PRNGKeyArray | None,
+    ) -> tuple[Any, Weight | Coincidences]:
+        """The state of the counting, and whole pulses on A for a Δw (an `Outer` has one term), gain and choppers."""
+        dw, gain, signs = wanted
+        if isinstance(dw, Outer):
+            rows, columns = dw.rows[0], dw.columns[0]
+            if key is None:
+                found = jnp.round(gain * rows[:, None] * columns[None])
+                return state, found if signs is None else signs[:, None] * found
+            assert self.streams is not None
+            rows = rows if signs is None else signs * rows
+            return state, coincidences(rows, columns, gain, self.streams, key=key)
+        each = gain * (dw if signs is None else signs[:, None] * dw)
+        return self.counted().pulses(state, crossbar, cells, each, key=key)
 
     def read(
         self,
@@ -129,17 +157,19 @@ class GradientArray(NamedTuple):
         slower: int = 1,
         *,
         key: PRNGKeyArray | None,
-    ) -> RowRead:
-        """The rows of the array `source` that are due now; `slower` arrays have longer intervals and periods."""
+    ) -> tuple[RowRead, ArrayRows]:
+        """The rows of the array `source` that are due now, and the array; `slower` arrays have longer intervals and
+        periods.
+        """
         rows, every = array.rows, self.interval * slower
         turn, due, visits = state.updates // every, state.updates % every == 0, -(-rows // self.at_once)
         row = jnp.where(due, turn % visits * self.at_once + jnp.arange(self.at_once, dtype=jnp.int32), rows)
         keys = keys_of(key, 2)
-        w = array.read(source, row, key=keys[0])
+        w, array = array.read(source, row, key=keys[0])
         if self.noise and keys[1] is not None:
             w = w + self.noise * normal(keys[1], w.shape, w.dtype)
         rate = visits * self.interval / (self.period * gain * state.step)
-        return RowRead(row, turn // visits, w / state.step, rate)
+        return RowRead(row, turn // visits, w / state.step, rate), array
 
 
 def on_gradient_array(make: Callable[Concatenate[GradientArray, ...], Scheme]) -> Callable[..., Scheme]:
@@ -186,11 +216,11 @@ def transferring(transfer: Transfer, array: GradientArray, slower: int | None = 
         step, largest = jnp.asarray(symmetric_step(crossbar)), jnp.zeros((), w.dtype)
         return TransferState(jnp.int32(0), step, largest, own, (transfer.init(w.shape),) * (cell.tiles - 1))
 
-    def apply(
+    def one(
         state: TransferState,
         crossbar: Crossbar,
         cells: CellState,
-        dw: Weight,
+        dw: Weight | Outer,
         *,
         key: PRNGKeyArray | None,
         correction: Correction = None,
@@ -202,18 +232,49 @@ def transferring(transfer: Transfer, array: GradientArray, slower: int | None = 
         largest = array.smoothed(state.largest, dw)
         gain = array.gain(state.step, largest)
         times = [(slower or 1) ** (n - 1 - k) for k in range(n)]
-        reads = [array.read(state, rows_now, gain, k + 1, t, key=keys[2 * k]) for k, t in enumerate(times)]
+        reads = []
+        for k, t in enumerate(times):
+            read, rows_now = array.read(state, rows_now, gain, k + 1, t, key=keys[2 * k])
+            reads.append(read)
+        cells = rows_now.cells
         pairs = zip(state.transfer, reads, strict=True)
         passed, pulses = zip(*(transfer.take(*one, key=keys[2 * k + 1]) for k, one in enumerate(pairs)), strict=True)
-        signs = transfer.signs(passed[-1])
-        wanted = gain * (dw if signs is None else signs[:, None] * dw)
-        counted, gradients = counting.pulses(state.counting, crossbar, cells, wanted, key=keys[2 * n])
+        wanted = dw, gain, transfer.signs(passed[-1])
+        counted, gradients = array.pulses(state.counting, crossbar, cells, wanted, key=keys[2 * n])
         rows = [Send(k, sent, read.row) for k, (sent, read) in enumerate(zip(pulses, reads, strict=True))]
         # what is sent first draws the first noise
         sends = [Send(n, gradients), *rows] if slower is None else [*rows, Send(n, gradients)]
         cells, ledger = crossbar.pulse_tiles(cells, sends, key=keys[2 * n + 1])
         after = TransferState(state.updates + 1, state.step, largest, counted, passed)
-        due = jnp.concatenate([read.row < dw.shape[0] for read in reads]).astype(jnp.int32).sum()
+        due = jnp.concatenate([read.row < rows_now.rows for read in reads]).astype(jnp.int32).sum()
         return Applied(after, cells, dataclasses.replace(ledger, reads=Tally.of(due)))
 
-    return Scheme(start, apply, tiles=2, reads=True)
+    def apply(
+        state: TransferState,
+        crossbar: Crossbar,
+        cells: CellState,
+        dw: Weight | Outer,
+        *,
+        key: PRNGKeyArray | None,
+        correction: Correction = None,
+    ) -> Applied:
+        if array.streams is None:
+            return one(state, crossbar, cells, dw, key=key, correction=correction)
+        each = terms(dw)
+        if len(each.rows) == 1:
+            return one(state, crossbar, cells, each, key=key, correction=correction)
+
+        def body(carry: tuple[TransferState, CellState, Any], now: tuple[Outer, Array]) -> tuple[Any, None]:
+            (state, cells, ledger), (term, k) = carry, now
+            own = None if key is None else jax.random.fold_in(key, k)
+            alone = jax.tree.map(lambda x: x[None], term)
+            done = one(state, crossbar, cells, alone, key=own, correction=correction)
+            return (done.state, done.cells, ledger + done.ledger), None
+
+        numbers = jnp.arange(len(each.rows), dtype=jnp.int32)
+        first = jax.tree.map(lambda x: x[0], (each, numbers))
+        blank = zeros_of(lambda: body((state, cells, unwritten(crossbar, cells)), first)[0][2])
+        (state, cells, ledger), _ = jax.lax.scan(body, (state, cells, blank), (each, numbers))
+        return Applied(state, cells, ledger)
+
+    return Scheme(start, apply, outer=array.streams is not None, tiles=2, reads=True)

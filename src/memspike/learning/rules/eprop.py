@@ -19,6 +19,7 @@ from memspike.learning.rules.eprop_online import OnlineEprop, Shown
 from memspike.networks.base import AbstractNetwork, Cells, Weights
 from memspike.networks.feedforward import Feedforward
 from memspike.networks.recurrent import Activity, Readings, Recurrent, lowpass
+from memspike.neurons import spiking_course
 from memspike.neurons.analog import Analog
 from memspike.neurons.lif import SpikingState
 from memspike.parts.param import Parameter, option, param, part
@@ -314,6 +315,8 @@ def ran(view: View, x: Real, *, key: PRNGKeyArray | None = None) -> tuple[Activi
 
 def _within(network: Any, states: SpikingState, signal: Real, dt: float) -> Real:
     """dE/d(drive): signals at spikes carried backwards inside every neuron, from the last step to the first."""
+    if spiking_course.fits(network.neuron, signal):
+        return spiking_course.credit(network.neuron, states, signal, dt)
     start = network.neuron.init(states.v.shape[1:])
     before = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b[:-1]]), start, states)
     gates = jax.vmap(lambda s: network.neuron.gates(s, dt))(before)
@@ -336,4 +339,5 @@ def _within(network: Any, states: SpikingState, signal: Real, dt: float) -> Real
 
 def _outer(a: Real, b: Real) -> Real:
     """Σ over steps and batch of a ⊗ b."""
-    return a.reshape(-1, a.shape[-1]).T @ b.reshape(-1, b.shape[-1])
+    a, b = a.reshape(-1, a.shape[-1]), b.reshape(-1, b.shape[-1])
+    return spiking_course.products(a, b) if spiking_course.usable(a) else a.T @ b
