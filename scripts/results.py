@@ -329,8 +329,8 @@ def updates_table() -> str:
     )
     return (
         f"{table}\n\nPeers: eager PyTorch, which sends the pulses of a device all at once (our closed form of the law, "
-        "written there) or one after the other, and the compiled update of aihwkit 1.2.0 with torch 2.13.0, one after the "
-        "other as well. They keep no ledger. `benchmarks/updates.py`"
+        "written there) or one after the other, and the compiled update of aihwkit 1.2.0 with torch 2.13.0, one after "
+        "the other as well. They keep no ledger. `benchmarks/updates.py`"
     )
 
 
