@@ -150,7 +150,7 @@ class AbstractCell(AbstractPart):
         return self.complete(self.device.conductance(state.devices, t, key=key))
 
     def reads(self, state: CellState, times: Sequence[Seconds]) -> Float[Array, "times lines rows columns"]:
-        """Conductances in S of all lines that reads without noise see in so many seconds."""
+        """Conductances in S of all lines that reads without noise see in so many seconds (s), one after the other."""
         return jnp.stack([self.complete(g) for g in pcm_course.ahead(self.device, state.devices, times)])
 
     def read_moments(self, state: CellState, t: Seconds = 0.0) -> Moments:

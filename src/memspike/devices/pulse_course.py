@@ -56,7 +56,7 @@ def fits(device: AbstractPulseDevice, state: Any, pulses: Real | Coincidences) -
     """Whether there is a kernel for these devices in this process."""
     whole = isinstance(pulses, Coincidences) or (pulses.dtype == jnp.float32 and pulses.ndim == 3)
     g = state.inner if isinstance(state, Varied) else state
-    return whole and math.prod(pulses.shape) == g.size and known(device, g)
+    return whole and known(device, g) and math.prod(pulses.shape) == g.size
 
 
 def known(device: AbstractPulseDevice, g: Any) -> bool:

@@ -197,4 +197,4 @@ def _write_lowpass(
 def lowpass_kernel(reverse: bool) -> Callable[..., tuple[Real, ...]]:
     """(x, a factor) → y[t] = factor·y[t − 1] + x[t], or from the last step to the first."""
     kernel = Kernel(f"memspike_lowpass_{reverse:d}", 2, 1, 0, partial(_write_lowpass, reverse))
-    return side_by_side(kernel, [COURSE, NUMBER], [COURSE])
+    return side_by_side(kernel, [COURSE, NUMBER], [COURSE], little=True)

@@ -185,4 +185,4 @@ def backward_kernel(kinds: Kinds) -> Callable[..., tuple[Real, ...]]:
     """(ψ, z, adjoints of z, numbers) → adjoints of the drive, from rest on."""
     inputs = [COURSE, COURSE, COURSE, *([NEURON] * NUMBERS if kinds.differ else [NUMBER])]
     kernel = Kernel(f"memspike_lif_adjoint_{label_of(kinds)}", len(inputs), 1, 0, partial(_write_backward, kinds))
-    return side_by_side(kernel, inputs, [COURSE])
+    return side_by_side(kernel, inputs, [COURSE], little=True)

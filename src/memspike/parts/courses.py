@@ -18,12 +18,17 @@ Real = Float[Array, "..."]
 
 # what an array of a kernel is: a number for all, one a step, one a neuron, one a step and neuron
 NUMBER, STEP, NEURON, COURSE = range(4)
-# neurons of a chip from which on chips come one after the other: putting them beside each other costs more
+# neurons of a chip from which on chips come one after the other where little is computed: putting them beside each
+# other costs more
 ENOUGH = 64
 
 
-def side_by_side(kernel: Kernel, inputs: Sequence[int], outputs: Sequence[int]) -> Callable[..., tuple[Real, ...]]:
-    """The kernel for neurons of any shape; `vmap` puts more of them beside each other."""
+def side_by_side(
+    kernel: Kernel, inputs: Sequence[int], outputs: Sequence[int], *, little: bool = False
+) -> Callable[..., tuple[Real, ...]]:
+    """The kernel for neurons of any shape; `vmap` puts more of them beside each other, unless `little` is computed and
+    they are enough.
+    """
 
     def part(*given: Real) -> tuple[Real, ...]:
         of = dict(zip(inputs, given, strict=True))
@@ -50,7 +55,7 @@ def side_by_side(kernel: Kernel, inputs: Sequence[int], outputs: Sequence[int]) 
             math.prod(x.shape[1 + (k == COURSE) :]) for x, k in zip(whole, inputs, strict=True) if k >= NEURON
         )
         apart = any(own for own, kind in zip(batched, inputs, strict=True) if kind < NEURON)
-        if apart or columns >= ENOUGH:
+        if apart or (little and columns >= ENOUGH):
             return jax.lax.map(lambda each: run(*each), tuple(whole)), done
         beside = [
             one if kind < NEURON else jnp.moveaxis(x, 0, kind == COURSE)
