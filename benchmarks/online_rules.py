@@ -1,10 +1,14 @@
-"""Gradients of online learning rules, one core: memspike beside braintrace (its EProp).
+"""Gradients of online learning rules, one core: memspike beside braintrace (its EProp) and jaxpike (its e-prop).
 
 braintrace: 100 inputs, 100 recurrent LIF neurons, a leaky readout, 1,000 steps of one trial, symmetric feedback. Before
 anything is timed gradients of the input and the recurrent matrix have to be the same to 1e-4 with a readout that
 forgets at once: with a leaky one braintrace filters the trace of the membrane, and not the eligibility (findings/).
-Ours are taken from weights that are programmed exactly, without noise; what they cost on devices says `eprop.py`.
-Needs Python 3.12 with braintrace==0.2.8 and memspike[fast]. Run with: python benchmarks/online_rules.py [--out FILE]
+jaxpike has no recurrence: 100 inputs, 100 LIF neurons, leaky integrators of 10 outputs, batch 16, the squared outputs
+as loss, its e-prop against ours on layers. Its input counts 1 − α and its reset comes before the leak, and its hidden
+layer hears the error without the time constant of the outputs: only rates of the hidden neurons are compared, within a
+fifth. Ours are taken from weights that are programmed exactly, without noise; what they cost on devices says
+`eprop.py`. Needs Python 3.12 with braintrace==0.2.8, jaxpike==0.1.4 and memspike[fast]; what is not installed is left
+out. Run with: python benchmarks/online_rules.py [--out FILE]
 """
 
 import argparse
@@ -24,13 +28,15 @@ from clock import alternate
 
 from memspike.arrays import Crossbar
 from memspike.learning import Batch, Eprop, SquaredError, View
+from memspike.learning.rules import eprop_layers
 from memspike.learning.rules.eprop import Symmetric
-from memspike.networks import Recurrent
+from memspike.networks import Feedforward, Layer, Recurrent
 from memspike.networks.base import Clock
-from memspike.neurons import LIF
+from memspike.neurons import LIF, ExponentialFilter
+from memspike.neurons.surrogate import FastSigmoid
 
 INPUTS, NEURONS, STEPS, DT, TAU, TAU_OUT, THETA, GAMMA = 100, 100, 1000, 1e-3, 30e-3, 30e-3, 0.3, 0.3
-ALPHA, AT_ONCE = math.exp(-DT / TAU), 1e-6
+ALPHA, AT_ONCE, OUTPUTS, BATCH = math.exp(-DT / TAU), 1e-6, 10, 16
 
 
 def drawn():
@@ -114,6 +120,49 @@ def by_braintrace(x, target, w, tau_out):
     return lambda: jax.block_until_ready(run())
 
 
+def on_layers():
+    """Inputs, and ours on two layers: a function for the gradients, and the mean rate of the hidden neurons."""
+    random = np.random.default_rng(1)
+    x = jnp.asarray((random.random((STEPS, BATCH, INPUTS)) < 0.05).astype(np.float32))
+    w = [
+        np.clip(random.normal(0, 0.5 / math.sqrt(n), (n, m)), -1, 1) for n, m in ((INPUTS, NEURONS), (NEURONS, OUTPUTS))
+    ]
+    w = [jnp.asarray(one, jnp.float32) for one in w]
+    neuron = LIF(tau=TAU, theta=THETA, surrogate=FastSigmoid(slope=25.0))
+    network = Feedforward(
+        tuple(Layer(one.shape, filter=ExponentialFilter(tau=1e-12), neuron=neuron) for one in w), input_voltage=0.2
+    )
+    each = zip(network.crossbars, w, strict=True)
+    cells = tuple(c.cell.place(c.cell.init(one.shape), one) for c, one in each)
+    objective = SquaredError()
+
+    @jax.jit
+    def run(cells):
+        view = View(network, objective, Clock(DT, (STEPS,)), cells, digital=True, noisy=False)
+        found = eprop_layers.ran(view, x)
+        error = objective.signal(found.activity.output, jnp.zeros((STEPS, BATCH, OUTPUTS)))
+        slopes = eprop_layers.gradient(found, error, lambda credit: eprop_layers.through_matrices(found, credit))
+        return slopes, found.walks[0].trace.above_rest.mean() / 0.2
+
+    return x, w, lambda: jax.block_until_ready(run(cells)), float(run(cells)[1])
+
+
+def by_jaxpike(x, w):
+    """Its e-prop, and the mean rate of its hidden neurons."""
+    import equinox as eqx
+    import jaxpike
+
+    dense = [jaxpike.Dense(*one.shape, key=jax.random.key(0)) for one in w]
+    dense = [eqx.tree_at(lambda d: d.weight, d, one.T / (1 - ALPHA)) for d, one in zip(dense, w, strict=True)]
+    surrogate = jaxpike.surrogate.FastSigmoid(25.0)
+    hidden = jaxpike.LIF(tau=TAU / DT, threshold=THETA, surrogate=surrogate)
+    network = jaxpike.Sequential(dense[0], hidden, dense[1], jaxpike.LeakyIntegrator(tau=TAU / DT))
+    run = jax.jit(lambda net, x: jaxpike.eprop_grads(net, x, lambda out: jnp.square(out).sum()))
+    spikes = jaxpike.unroll(jaxpike.Sequential(dense[0], hidden), x)
+    spikes = spikes[0] if isinstance(spikes, tuple) else spikes
+    return lambda: jax.block_until_ready(run(network, x)[1]), float(spikes.mean())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
@@ -126,6 +175,12 @@ def main() -> None:
             np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-4 * float(jnp.abs(mine).max()))
         a, b = alternate([run(*case, TAU_OUT) for run in (ours, by_braintrace)], given.rounds)
         rows["braintrace"] = {"memspike_ms": 1e3 * a, "peer_ms": 1e3 * b, "ratio": b / a}
+    if importlib.util.find_spec("jaxpike"):
+        x, w, mine, rate = on_layers()
+        theirs, their_rate = by_jaxpike(x, w)
+        assert abs(rate / their_rate - 1) < 0.2, (rate, their_rate)
+        a, b = alternate([mine, theirs], given.rounds)
+        rows["jaxpike"] = {"memspike_ms": 1e3 * a, "peer_ms": 1e3 * b, "ratio": b / a}
     for name, row in rows.items():
         print(f"{name}: memspike {row['memspike_ms']:.3g} ms, peer {row['peer_ms']:.3g} ms, {row['ratio']:.1f}×")
     if given.out:

@@ -140,6 +140,19 @@ def lif_table() -> str:
     return markdown(["LIF neurons, forward and backward, one core", *names], lines)
 
 
+def rules_table() -> str:
+    """Gradients of online rules."""
+    names = {
+        "braintrace": "braintrace 0.2.8: 100 recurrent LIF neurons, 1,000 steps",
+        "jaxpike": "jaxpike 0.1.4: two layers, 1,000 steps, batch 16",
+    }
+    return bench(
+        "gradient of e-prop without devices, one core | memspike | peer | ratio",
+        [row | {"name": names[name]} for name, row in load("bench-online-rules")["rows"].items()],
+        *("{name}", "{memspike_ms:.3g} ms", "{peer_ms:.3g} ms", "{ratio:.1f}×"),
+    )
+
+
 def long_table() -> str:
     return bench(
         "gradient through a long trial | whole | in segments | memory | time",
@@ -388,6 +401,7 @@ def block(brief: bool) -> str:
             build_table(),
             lif_table(),
             LIF,
+            rules_table(),
             long_table(),
             device_table(),
             DEVICES,
