@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, Int, UInt16
 
 from memspike.arrays.sums import FULL, Total, count_sum
 from memspike.devices.base import Real
-from memspike.devices.coincidences import Coincidences
+from memspike.devices.coincidences import Coincidences, pulses_of
 from memspike.parts import kernels
 from memspike.parts.errors import InputError
 from memspike.parts.kernels import Kernel
@@ -270,7 +270,7 @@ def _write(
         with writer.loop(number(0), count) as r:
             row, own = builder.add(base, r), builder.add(builder.mul(chip, given), r)
             counters = _Row(writer, outputs, row, columns)
-            n = _bits_of(writer, pulses, own, chip, columns) if bits else _map_of(writer, pulses[0], own, columns)
+            n = _pulses(writer, pulses, (own, chip, columns))
             most = n.most()
             with writer.only_if(builder.icmp_signed(">", most, number(0))):
                 room = writer.whole_at(outputs[3], row)
@@ -293,46 +293,32 @@ class _Pulses(NamedTuple):
     at: Callable[[Place], tuple[Words, Words]]
 
 
-def _bits_of(writer: Writer, pulses: Sequence[Any], own: Any, chip: Any, columns: Any) -> _Pulses:
+def _pulses(writer: Writer, source: Sequence[Any], at: tuple[Any, Any, Any]) -> _Pulses:
+    """Of a row, given its number, the chip and the columns."""
     from memspike.parts.lanes import WIDE
-    from memspike.parts.writer import Place as At
-
-    sent, met, signs, column_signs = pulses
-    here = At(own, 1)
-    word, up = writer.load(sent, here).as_words(), writer.load(signs, here)
-    start = writer.builder.mul(chip, columns)
-    wide, sign = writer.spread(word, WIDE), writer.spread(up, WIDE)
-
-    def at(place: Place) -> tuple[Words, Words]:
-        n = (writer.load(writer.after(met, start), place).as_words() & wide).set_bits()
-        upwards = (sign * writer.load(writer.after(column_signs, start), place)).above(0.0)
-        none = writer.zero(WIDE).as_words()
-        return tuple(writer.chosen(upwards, *pair) for pair in ((n, none), (none, n)))  # pyright: ignore[reportReturnType]
-
-    return _Pulses(lambda: writer.builder.zext(word.set_bits().value, writer.whole(0).type), at)
-
-
-def _map_of(writer: Writer, n: Any, own: Any, columns: Any) -> _Pulses:
-    from memspike.parts.lanes import WIDE
+    from memspike.parts.writer import Place as Where
     from memspike.parts.writer import Variable
 
-    here = writer.after(n, writer.builder.mul(own, columns))
+    signed, (row, _, columns) = pulses_of(writer, source, at), at
 
     def most() -> Any:
+        if len(source) > 1:  # as many as the row has bits
+            word = writer.load(source[0], Where(row, 1)).as_words()
+            return writer.builder.zext(word.set_bits().value, row.type)
         largest = Variable(writer, writer.zero(WIDE))
 
         def law(place: Place) -> None:
-            x = writer.load(here, place)
+            x = signed(place)
             largest.put(largest.get().at_least(x).at_least(-x))
 
         writer.rows(columns, law)
         return writer.largest(largest.get().ceiling())
 
-    def at(place: Place) -> tuple[Words, Words]:
-        x = writer.load(here, place)
+    def counts(place: Place) -> tuple[Words, Words]:
+        x = signed(place)
         return x.at_least(0.0).ceiling().whole(), (-x).at_least(0.0).ceiling().whole()
 
-    return _Pulses(most, at)
+    return _Pulses(most, counts)
 
 
 class _Row:

@@ -39,11 +39,6 @@ class AbstractTrials(eqx.Module):
     def count(self) -> int:
         """Trials of an epoch."""
 
-    @property
-    def lasting(self) -> bool:
-        """Whether all epochs of a chip need the same."""
-        return False
-
     @abstractmethod
     def epoch(self, key: PRNGKeyArray, epoch: Int[Array, ""]) -> Any:
         """What a chip with that key needs in an epoch, made once."""
@@ -200,11 +195,6 @@ class PatternTrials(AbstractTrials):
     def count(self) -> int:
         """`patterns`."""
         return self.patterns
-
-    @property
-    def lasting(self) -> bool:
-        """Unless patterns are renewed."""
-        return self.renewed is None
 
     def epoch(self, key: PRNGKeyArray, epoch: Int[Array, ""]) -> tuple[Array, Array]:
         """Input spikes [patterns, steps, inputs] and targets [patterns, steps, 1] of a chip in that epoch."""

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from memspike.data.trials import AbstractTrials, Trial
 from memspike.networks.base import AbstractNetwork
-from memspike.parts.parallel import devices_mesh, held, loop_split, vmap_split
+from memspike.parts.parallel import devices_mesh, loop_split, vmap_split
 from memspike.training.learner import Chip, Learner
 from memspike.training.order import MADE, AbstractOrder, Moment
 
@@ -152,11 +152,10 @@ class Population:
 
         def one(made: FabricatedChip, chip: Chip, own: Int[Array, "epochs steps batch"]) -> tuple[Chip, Any]:
             made = made._replace(network=self.network(made))
-            same = held(trials.epoch(made.key, start[0])) if trials.lasting else None
 
             def epoch(chip: Chip, now: tuple[Array, Array]) -> tuple[Chip, Any]:
                 index, number = now
-                shown = trials.epoch(made.key, number) if same is None else same
+                shown = trials.epoch(made.key, number)
 
                 def body(chip: Chip, now: tuple[Array, Array]) -> tuple[Chip, dict[str, Array]]:
                     index, k = now

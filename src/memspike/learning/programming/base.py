@@ -5,11 +5,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, PRNGKeyArray
+from jaxtyping import Array, Bool, Int, PRNGKeyArray
 
 from memspike.arrays.crossbar import Crossbar
 from memspike.arrays.ledger import Ledger
 from memspike.cells.base import CellState, Weight
+from memspike.learning.rules.base import Outer, terms
 
 
 class Applied(NamedTuple):
@@ -105,3 +106,28 @@ def where_due(due: Bool[Array, ""], change: Callable[[Any], Any], now: Any) -> A
 def zeros_of(make: Callable[[], Any]) -> Any:
     """Zeros of the shapes and types that `make()` has."""
     return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(make))
+
+
+def term_by_term(
+    write: Callable[[Any, CellState, Outer, Int[Array, ""]], Applied],
+    state: Any,
+    crossbar: Crossbar,
+    cells: CellState,
+    dw: Outer | Weight,
+) -> Applied:
+    """`write(state, cells, term, number)` of every term of a Δw, one after the other; a term is two vectors.
+
+    The marks of a single one go straight into the book of the array.
+    """
+    each = terms(dw)
+    numbers = jnp.arange(len(each.rows), dtype=jnp.int32)
+    first = jax.tree.map(lambda x: x[0], (each, numbers))
+    if len(each.rows) == 1:
+        return write(state, cells, *first)
+
+    def body(done: Applied, now: tuple[Outer, Array]) -> tuple[Applied, None]:
+        new = write(done.state, done.cells, *now)
+        return new._replace(ledger=done.ledger + new.ledger), None
+
+    blank = zeros_of(lambda: unwritten(crossbar, cells) + write(state, cells, *first).ledger)
+    return jax.lax.scan(body, Applied(state, cells, blank), (each, numbers))[0]

@@ -7,13 +7,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, UInt32
 
 from memspike.arrays.crossbar import Crossbar
-from memspike.arrays.ledger import Ledger
 from memspike.cells.base import CellState, Real, Weight
 from memspike.devices.coincidences import WORD_BITS, Coincidences
-from memspike.learning.programming.base import Applied, Scheme, nothing, unwritten, zeros_of
+from memspike.learning.programming.base import Applied, Scheme, nothing, term_by_term
 from memspike.learning.programming.counting import symmetric_step
 from memspike.learning.programming.options import OptionalPulseStep, StreamLength, checked
-from memspike.learning.rules.base import Outer, terms
+from memspike.learning.rules.base import Outer
 from memspike.parts.random import uniform
 from memspike.parts.registry import SCHEMES
 
@@ -112,25 +111,14 @@ def by_bit_lines(step: OptionalPulseStep = None, length: StreamLength = 31) -> S
     ) -> Applied:
         gain = 1 / jnp.asarray(symmetric_step(crossbar) if step is None else step)
 
-        def one(carry: tuple[CellState, Ledger | None], now: tuple[Outer, Array]) -> tuple[Any, None]:
-            cells, ledger = carry
-            term, k = now
+        def one(state: Any, cells: CellState, term: Outer, k: Array) -> Applied:
             if key is None:
-                pulses, own = jnp.round(gain * term.rows[:, None] * term.columns[None]), None
-            else:
-                bits, own = jax.random.split(jax.random.fold_in(key, k))
-                pulses = coincidences(term.rows, term.columns, gain, length, key=bits)
-            cells, entry = crossbar.write(cells, pulses, key=own)
-            return (cells, entry if ledger is None else ledger + entry), None
+                pulses: Any = jnp.round(gain * term.rows[:, None] * term.columns[None])
+                return Applied(state, *crossbar.write(cells, pulses))
+            bits, own = jax.random.split(jax.random.fold_in(key, k))
+            pulses = coincidences(term.rows, term.columns, gain, length, key=bits)
+            return Applied(state, *crossbar.write(cells, pulses, key=own))
 
-        each = terms(dw)
-        if len(each.rows) == 1:  # its marks go straight into the book of the array
-            alone = jax.tree.map(lambda x: x[0], each)
-            return Applied(state, *one((cells, None), (alone, jnp.int32(0)))[0])
-        numbers = jnp.arange(each.rows.shape[0], dtype=jnp.int32)
-        first = jax.tree.map(lambda x: x[0], (each, numbers))
-        blank = zeros_of(lambda: one((cells, unwritten(crossbar, cells)), first)[0][1])
-        (cells, ledger), _ = jax.lax.scan(one, (cells, blank), (each, numbers))
-        return Applied(state, cells, ledger)
+        return term_by_term(one, state, crossbar, cells, dw)
 
     return Scheme(nothing, apply, outer=True)

@@ -18,10 +18,10 @@ from memspike.cells.single import Stack
 from memspike.devices.coincidences import Coincidences
 from memspike.learning.programming import options
 from memspike.learning.programming.array_rows import ArrayRows, rows_of
-from memspike.learning.programming.base import Applied, Counting, Scheme, keys_of, unwritten, zeros_of
+from memspike.learning.programming.base import Applied, Counting, Scheme, keys_of, term_by_term
 from memspike.learning.programming.bit_lines import coincidences
 from memspike.learning.programming.counting import stochastically_rounded, symmetric_step
-from memspike.learning.rules.base import Outer, terms
+from memspike.learning.rules.base import Outer
 from memspike.parts.errors import InputError
 from memspike.parts.random import normal
 from memspike.parts.refusals import OtherTiles
@@ -135,10 +135,10 @@ class GradientArray(NamedTuple):
         *,
         key: PRNGKeyArray | None,
     ) -> tuple[Any, Weight | Coincidences]:
-        """The state of the counting, and whole pulses on A for a Δw (an `Outer` has one term), gain and choppers."""
+        """The state of the counting, and whole pulses on A for a Δw (of an `Outer` a term), gain and choppers."""
         dw, gain, signs = wanted
         if isinstance(dw, Outer):
-            rows, columns = dw.rows[0], dw.columns[0]
+            rows, columns = dw
             if key is None:
                 found = jnp.round(gain * rows[:, None] * columns[None])
                 return state, found if signs is None else signs[:, None] * found
@@ -260,21 +260,11 @@ def transferring(transfer: Transfer, array: GradientArray, slower: int | None = 
     ) -> Applied:
         if array.streams is None:
             return one(state, crossbar, cells, dw, key=key, correction=correction)
-        each = terms(dw)
-        if len(each.rows) == 1:
-            return one(state, crossbar, cells, each, key=key, correction=correction)
 
-        def body(carry: tuple[TransferState, CellState, Any], now: tuple[Outer, Array]) -> tuple[Any, None]:
-            (state, cells, ledger), (term, k) = carry, now
+        def term(state: TransferState, cells: CellState, term: Outer, k: Array) -> Applied:
             own = None if key is None else jax.random.fold_in(key, k)
-            alone = jax.tree.map(lambda x: x[None], term)
-            done = one(state, crossbar, cells, alone, key=own, correction=correction)
-            return (done.state, done.cells, ledger + done.ledger), None
+            return one(state, crossbar, cells, term, key=own, correction=correction)
 
-        numbers = jnp.arange(len(each.rows), dtype=jnp.int32)
-        first = jax.tree.map(lambda x: x[0], (each, numbers))
-        blank = zeros_of(lambda: body((state, cells, unwritten(crossbar, cells)), first)[0][2])
-        (state, cells, ledger), _ = jax.lax.scan(body, (state, cells, blank), (each, numbers))
-        return Applied(state, cells, ledger)
+        return term_by_term(term, state, crossbar, cells, dw)
 
     return Scheme(start, apply, outer=array.streams is not None, tiles=2, reads=True)
