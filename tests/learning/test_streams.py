@@ -27,7 +27,7 @@ def case(terms, **options):
     return crossbar, scheme, cells, Outer(jnp.asarray(rows, jnp.float32), jnp.asarray(columns, jnp.float32))
 
 
-def ran(crossbar, scheme, cells, dw, key=KEY):
+def ran(crossbar, scheme, cells, dw, key: jax.Array | None = KEY):
     return jax.jit(lambda c, k: scheme.apply(scheme.init(crossbar, c), crossbar, c, dw, key=k))(cells, key)
 
 
